@@ -1,0 +1,2 @@
+//! One test binary: a module per subject, the servers it runs against in `support`.
+mod support;

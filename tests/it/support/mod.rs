@@ -1,0 +1,1 @@
+//! The servers that stand in for the real one.
