@@ -1,1 +1,28 @@
-//! Stub.
+//! stub front page
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+mod client;
+mod error;
+mod image;
+mod project;
+mod transport;
+mod types;
+
+pub use crate::client::{Client, ClientBuilder};
+pub use crate::error::{
+    ApiError, ApiErrorKind, CallError, Cause, CauseKind, DownloadError, DownloadReason, EnhancementFailed, Error,
+    Result,
+};
+pub use crate::image::Image;
+pub use crate::project::Project;
+pub use crate::transport::RetryPolicy;
+pub use crate::types::{
+    AiTool, AiTools, CopilotRequest, DownloadLink, EnhanceRequest, Enhancement, EnhancementStatus, Finalized,
+    ProjectInfo, ProjectSource, ProjectStatus, VersionId,
+};
+
+/// The HTTP client below this one, for [`ClientBuilder::agent`].
+pub use ureq;

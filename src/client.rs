@@ -1,0 +1,370 @@
+//! The client and its builder.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use ureq::Agent;
+use ureq::http::header::HeaderValue;
+
+use crate::error::{Error, Result};
+use crate::transport::{ApiKey, BaseUrl, Call, RetryPolicy, Settings, Transport};
+use crate::types::Enhancement;
+
+const BASE_URL: &str = "https://api.imagen-ai.com/v1";
+const KEY_VARIABLE: &str = "IMAGEN_API_KEY";
+const BASE_URL_VARIABLE: &str = "IMAGEN_BASE_URL";
+const USER_AGENT: &str = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
+
+/// A client of the Copilot API.
+///
+/// Cloning is cheap, and clones share their connections and the service's wish to slow down. It can be used from any
+/// number of threads at once. It starts no thread of its own and keeps no global state.
+///
+/// ```no_run
+/// let client = imagen_ai::Client::from_env()?;
+/// let photo = client.project("65f3a1c2d4e5f6a7b8c9d0e1").image("DSC_0001.JPEG");
+/// let edit = photo.copilot("make the sky more blue")?;
+/// println!("version {} at {}", edit.version()?, edit.enhanced_image_url);
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) transport: Arc<Transport>,
+    timeout: Option<Duration>,
+}
+
+impl Client {
+    /// A client for the real service, with the defaults of [`ClientBuilder`].
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a key that is empty or no legal header value.
+    pub fn new(api_key: impl AsRef<str>) -> Result<Self> {
+        Self::builder(api_key).build()
+    }
+
+    /// A client with the key in `IMAGEN_API_KEY`, for the service at `IMAGEN_BASE_URL` if that is set and not empty.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`], naming the variable, when the key is missing or empty or either value is not usable.
+    pub fn from_env() -> Result<Self> {
+        Self::builder_from_env()?.build()
+    }
+
+    /// A builder with the key and the base URL of the environment, as [`Client::from_env`] has them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`], naming the variable, when the key is missing or either value is not Unicode.
+    pub fn builder_from_env() -> Result<ClientBuilder> {
+        let key = variable(KEY_VARIABLE)?.ok_or_else(|| {
+            Error::invalid(
+                KEY_VARIABLE,
+                "the environment variable is not set; it holds the API key",
+            )
+        })?;
+        let mut builder = Self::builder(key);
+        builder.key_field = KEY_VARIABLE;
+        if let Some(url) = variable(BASE_URL_VARIABLE)?.filter(|url| !url.trim().is_empty()) {
+            builder = builder.base_url(url);
+            builder.base_url_field = BASE_URL_VARIABLE;
+        }
+        Ok(builder)
+    }
+
+    /// A builder, for everything that is not as usual.
+    pub fn builder(api_key: impl AsRef<str>) -> ClientBuilder {
+        ClientBuilder {
+            key: ApiKey::new(api_key.as_ref(), "api_key"),
+            key_field: "api_key",
+            base_url: BASE_URL.to_owned(),
+            base_url_field: "base_url",
+            allow_http: false,
+            timeout: Duration::from_secs(300),
+            connect_timeout: Duration::from_secs(10),
+            max_answer_size: 64 * 1024 * 1024,
+            retry: RetryPolicy::default(),
+            user_agent_suffix: String::new(),
+            agent: None,
+        }
+    }
+
+    /// The same client with another limit for a call; see [`ClientBuilder::timeout`]. Costs no more than a clone.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let client = imagen_ai::Client::new("key")?;
+    /// let hasty = client.with_timeout(Duration::from_secs(30));
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self {
+            transport: Arc::clone(&self.transport),
+            timeout: Some(timeout),
+        }
+    }
+
+    pub(crate) fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T> {
+        self.transport.json(call, self.timeout)
+    }
+
+    pub(crate) fn json_or_default<T: DeserializeOwned + Default>(&self, call: &Call) -> Result<T> {
+        self.transport.json_or_default(call, self.timeout)
+    }
+
+    pub(crate) fn nothing(&self, call: &Call) -> Result<()> {
+        self.transport.nothing(call, self.timeout)
+    }
+
+    pub(crate) fn edit(&self, call: &Call) -> Result<Enhancement> {
+        self.transport.edit(call, self.timeout)
+    }
+}
+
+fn variable(name: &'static str) -> Result<Option<String>> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(Error::invalid(name, "the environment variable is not valid Unicode"))
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = &self.transport.settings;
+        f.debug_struct("Client")
+            .field("base_url", &settings.base_url.as_str())
+            .field("api_key", &settings.key)
+            .field("timeout", &self.timeout.unwrap_or(settings.timeout))
+            .field("connect_timeout", &settings.connect_timeout)
+            .field("max_answer_size", &settings.max_answer_size)
+            .field("retry", &settings.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`Client`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let client = imagen_ai::Client::builder("my-key")
+///     .timeout(Duration::from_secs(120))
+///     .user_agent_suffix("darkroom/2.1")
+///     .build()?;
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
+#[must_use]
+pub struct ClientBuilder {
+    key: Result<ApiKey>,
+    key_field: &'static str,
+    base_url: String,
+    base_url_field: &'static str,
+    allow_http: bool,
+    timeout: Duration,
+    connect_timeout: Duration,
+    max_answer_size: u64,
+    retry: RetryPolicy,
+    user_agent_suffix: String,
+    agent: Option<Agent>,
+}
+
+impl ClientBuilder {
+    /// Where the API is, with or without a slash at the end. Default: `https://api.imagen-ai.com/v1`.
+    ///
+    /// It must be `https`, unless its host is this machine (`127.0.0.0/8`, `::1`, `localhost`) or
+    /// [`allow_http`](Self::allow_http) says otherwise.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = url.into();
+        self.base_url_field = "base_url";
+        self
+    }
+
+    /// Allows a base URL with `http` on another machine, and with it the API key in the clear on the network. Meant
+    /// for a proxy on a private network that adds the TLS. Default: false.
+    pub fn allow_http(mut self, allow: bool) -> Self {
+        self.allow_http = allow;
+        self
+    }
+
+    /// The longest that one attempt of a call may take, from the first step to the last byte of the answer. Default:
+    /// 300 s, the vendor's own, since an edit is made while the connection is open.
+    ///
+    /// A name lookup that takes longer is not cut off, since that would need a thread; the operating system bounds it
+    /// (Linux: 5 s a try by default). An agent of the caller's own looks names up in its own way.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The longest that connecting may take, TLS included. Default: 10 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// The largest answer that is read, in bytes after decompression. Default: 64 MiB, since the history of a large
+    /// project is large. Memory stays below this whatever the server sends. Downloads are not limited by it.
+    pub fn max_answer_size(mut self, bytes: u64) -> Self {
+        self.max_answer_size = bytes;
+        self
+    }
+
+    /// How often a call is tried. Default: [`RetryPolicy::default`].
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// What to add to the `User-Agent`, which is `imagen-ai/<version>`: your program's `name/version`.
+    pub fn user_agent_suffix(mut self, suffix: impl Into<String>) -> Self {
+        self.user_agent_suffix = suffix.into();
+        self
+    }
+
+    /// Makes the connections through this agent, for what is rare: a private certificate authority, a client
+    /// certificate, a fixed proxy.
+    ///
+    /// What this client relies on is set on every request, whatever the agent says: no redirect is followed, no status
+    /// is an error, and the limits of this builder hold (a shorter one of the agent holds too). The agent's middleware
+    /// sees the request, and with it the key.
+    ///
+    /// `ureq` logs every byte it sends at `trace`, under the target `ureq_proto::util`. A client that makes its own
+    /// agent keeps the key out of that. With an agent of yours it cannot, so leave that target out of your logs.
+    ///
+    /// ```
+    /// use imagen_ai::ureq::{Agent, Proxy};
+    ///
+    /// let agent: Agent = Agent::config_builder()
+    ///     .proxy(Some(Proxy::new("http://proxy.example:3128")?))
+    ///     .build()
+    ///     .into();
+    /// let client = imagen_ai::Client::builder("my-key").agent(agent).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A private certificate authority:
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "rustls")] {
+    /// use imagen_ai::ureq::Agent;
+    /// use imagen_ai::ureq::tls::{Certificate, RootCerts, TlsConfig};
+    ///
+    /// let authority = Certificate::from_pem(&std::fs::read("authority.pem")?)?;
+    /// let agent: Agent = Agent::config_builder()
+    ///     .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[authority])).build())
+    ///     .build()
+    ///     .into();
+    /// let client = imagen_ai::Client::builder("my-key").agent(agent).build()?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn agent(mut self, agent: Agent) -> Self {
+        self.agent = Some(agent);
+        self
+    }
+
+    /// Makes the client. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`], naming the setting: a key that is empty or no legal header value (it is not shown), a
+    /// base URL that is not `https` or has a user name, query or fragment, a limit of zero, an agent that needs a
+    /// feature of this crate that is off.
+    pub fn build(self) -> Result<Client> {
+        let key = self.key.map_err(|e| match e {
+            Error::InvalidInput { message, .. } => Error::invalid(self.key_field, message),
+            other => other,
+        })?;
+        let base_url = BaseUrl::parse(&self.base_url, self.allow_http, self.base_url_field)?;
+        for (field, limit) in [("timeout", self.timeout), ("connect_timeout", self.connect_timeout)] {
+            if limit.is_zero() {
+                return Err(Error::invalid(field, "a limit of zero lets no call succeed"));
+            }
+        }
+        if self.max_answer_size == 0 {
+            return Err(Error::invalid(
+                "max_answer_size",
+                "a limit of zero lets no call succeed",
+            ));
+        }
+        if let Some(agent) = &self.agent {
+            check_agent(agent, &base_url)?;
+        }
+        let suffix = self.user_agent_suffix.trim();
+        let user_agent = if suffix.is_empty() {
+            HeaderValue::from_static(USER_AGENT)
+        } else {
+            HeaderValue::from_str(&format!("{USER_AGENT} {suffix}")).map_err(|_| {
+                Error::invalid(
+                    "user_agent_suffix",
+                    "holds a character that is not allowed in an HTTP header",
+                )
+            })?
+        };
+        let settings = Settings {
+            base_url,
+            key,
+            timeout: self.timeout,
+            connect_timeout: self.connect_timeout,
+            max_answer_size: self.max_answer_size,
+            retry: self.retry,
+            user_agent,
+        };
+        Ok(Client {
+            transport: Arc::new(Transport::new(settings, self.agent)),
+            timeout: None,
+        })
+    }
+}
+
+/// Refuses an agent that `ureq` would panic with.
+fn check_agent(agent: &Agent, base_url: &BaseUrl) -> Result<()> {
+    let config = agent.config();
+    if let Some(proxy) = config.proxy() {
+        let http = matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https);
+        if !http && !proxy.is_from_env() && !cfg!(feature = "socks-proxy") {
+            return Err(Error::invalid(
+                "agent",
+                "its proxy needs the feature socks-proxy of imagen-ai",
+            ));
+        }
+    }
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    if base_url.is_https() {
+        use ureq::tls::{RootCerts, TlsProvider};
+        let tls = config.tls_config();
+        let feature = match tls.provider() {
+            TlsProvider::Rustls if !cfg!(feature = "rustls") => Some("rustls"),
+            TlsProvider::NativeTls if !cfg!(feature = "native-tls") => Some("native-tls"),
+            TlsProvider::Rustls
+                if matches!(tls.root_certs(), RootCerts::PlatformVerifier) && !cfg!(feature = "platform-verifier") =>
+            {
+                Some("platform-verifier")
+            }
+            _ => None,
+        };
+        if let Some(feature) = feature {
+            return Err(Error::invalid(
+                "agent",
+                format!("its TLS needs the feature {feature} of imagen-ai"),
+            ));
+        }
+    }
+    let _ = base_url;
+    Ok(())
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the base URL, which may hold a password until build() has refused it.
+        f.debug_struct("ClientBuilder")
+            .field("timeout", &self.timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("max_answer_size", &self.max_answer_size)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}

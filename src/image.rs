@@ -1,0 +1,145 @@
+//! One photo of a project.
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::project::{Project, SourceBody};
+use crate::transport::{Call, Path};
+use crate::types::{CopilotRequest, EnhanceRequest, Enhancement, ProjectSource, VersionId};
+
+/// The longest instruction, in Unicode code points.
+const MAX_INSTRUCTION: usize = 255;
+
+impl Project {
+    /// A photo, by the name of its finished JPEG (`DSC_0001.JPEG`), not of the RAW file that was uploaded. Nothing is
+    /// sent, and nothing can fail yet: a name that is not usable is an error of the first call.
+    ///
+    /// Upper and lower case differ, and so do composed and decomposed accents: give the name as the service does.
+    pub fn image(&self, file_name: impl Into<String>) -> Image {
+        Image {
+            project: self.clone(),
+            file_name: file_name.into(),
+        }
+    }
+}
+
+/// A photo: its file name and its project. Cheap to clone and to store.
+///
+/// Made by [`Project::image`].
+#[derive(Clone, Debug)]
+pub struct Image {
+    project: Project,
+    file_name: String,
+}
+
+#[derive(Serialize)]
+struct CopilotBody<'a> {
+    instruction: &'a str,
+    parent_version_id: Option<&'a VersionId>,
+    project_source: ProjectSource,
+}
+
+#[derive(Serialize)]
+struct EnhanceBody<'a> {
+    tool_id: &'a str,
+    parent_version_id: Option<&'a VersionId>,
+    project_source: ProjectSource,
+}
+
+impl Image {
+    /// The file name, as it was given.
+    pub fn file_name(&self) -> &str {
+        &self.file_name
+    }
+
+    /// The project that the photo is in.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// Applies a prompt and waits for the picture: `POST /projects/{uuid}/images/{filename}/copilot`.
+    ///
+    /// The service holds the connection until the picture is done, which can take minutes. A text alone starts from
+    /// the unedited photo; [`CopilotRequest::parent`] builds on an earlier version, and the service then overwrites
+    /// the branch that is not kept. Every call costs credits, so it is sent a second time only when the first surely
+    /// had no effect.
+    ///
+    /// [Vendor's page](https://docs.imagen-ai.com/), "Send a prompt" and "Chain edits".
+    ///
+    /// # Errors
+    /// - [`Error::InvalidInput`]: an instruction of no or more than 255 code points or only white space, an id or file
+    ///   name that is no name; nothing was sent.
+    /// - [`Error::Api`]: the service said no;
+    ///   [`NotReady`](crate::ApiErrorKind::NotReady) when the project has not been exported or completed,
+    ///   [`RealisticOnly`](crate::ApiErrorKind::RealisticOnly) when it judges the instruction generative.
+    /// - [`Error::EnhancementFailed`]: a 2xx that says that the edit failed, or brings no picture.
+    /// - [`Error::NotSent`]: nothing reached the service, after all attempts.
+    /// - [`Error::OutcomeUnknown`]: the edit may have been made; look at [`Image::history`] before sending it again.
+    pub fn copilot(&self, request: impl Into<CopilotRequest>) -> Result<Enhancement> {
+        let request = request.into();
+        let length = request.instruction.chars().count();
+        if request.instruction.trim().is_empty() {
+            return Err(Error::invalid(
+                "instruction",
+                format!("empty; it must have 1 to {MAX_INSTRUCTION} characters that are not all white space"),
+            ));
+        }
+        if length > MAX_INSTRUCTION {
+            return Err(Error::invalid(
+                "instruction",
+                format!("{length} characters (Unicode code points); the limit is {MAX_INSTRUCTION}"),
+            ));
+        }
+        let body = CopilotBody {
+            instruction: &request.instruction,
+            parent_version_id: request.parent_version_id.as_ref(),
+            project_source: self.project.source(),
+        };
+        let call = Call::post(self.path()?.then("/copilot"), &body)?.only_once();
+        self.project.client().edit(&call)
+    }
+
+    /// Applies a preset and waits for the picture: `POST /projects/{uuid}/images/{filename}/enhance`. Like
+    /// [`Image::copilot`], with the [`enhancement_type`](crate::AiTool::enhancement_type) of a preset for the
+    /// instruction; [`Project::ai_tools`] lists them.
+    ///
+    /// [Vendor's page](https://docs.imagen-ai.com/), "Preset enhancement".
+    ///
+    /// # Errors
+    /// As [`Image::copilot`]; [`Error::InvalidInput`] for an empty `tool_id`.
+    pub fn enhance(&self, request: impl Into<EnhanceRequest>) -> Result<Enhancement> {
+        let request = request.into();
+        if request.tool_id.trim().is_empty() {
+            return Err(Error::invalid(
+                "tool_id",
+                "empty; Project::ai_tools() lists the presets",
+            ));
+        }
+        let body = EnhanceBody {
+            tool_id: &request.tool_id,
+            parent_version_id: request.parent_version_id.as_ref(),
+            project_source: self.project.source(),
+        };
+        let call = Call::post(self.path()?.then("/enhance"), &body)?.only_once();
+        self.project.client().edit(&call)
+    }
+
+    /// Discards all Copilot edits of the photo: `DELETE /projects/{uuid}/images/{filename}/copilot`. It is sent again
+    /// after a failure, since a second one changes nothing.
+    ///
+    /// [Vendor's page](https://docs.imagen-ai.com/), "Reset an image".
+    ///
+    /// # Errors
+    /// As [`Project::info`], and [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady).
+    pub fn reset(&self) -> Result<()> {
+        let body = SourceBody {
+            project_source: self.project.source(),
+        };
+        let call = Call::delete(self.path()?.then("/copilot"), &body)?;
+        self.project.client().nothing(&call)
+    }
+
+    fn path(&self) -> Result<Path> {
+        self.project.path()?.then("/images").segment("image", &self.file_name)
+    }
+}

@@ -1,0 +1,446 @@
+//! The one way to the network.
+//!
+//! Every call of the API goes through [`Transport::call`], which owns headers, time limits, retries, the envelope, the
+//! mapping of errors, and logging.
+
+mod key;
+mod request;
+mod response;
+mod retry;
+
+use std::sync::{Mutex, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use log::{debug, warn};
+use serde::de::DeserializeOwned;
+use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use ureq::http::{Request, Response};
+use ureq::unversioned::transport::{Connector, DefaultConnector};
+use ureq::{Agent, Body, SendBody};
+
+use self::key::{CallingThreadResolver, KeyConnector};
+use self::request::Witness;
+use self::response::{Answer, before_sending, cause_of, printable};
+use self::retry::{Verdict, judge_status};
+use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, EnhancementFailed, Error, Result};
+use crate::types::{Enhancement, EnhancementAnswer};
+
+pub(crate) use self::key::ApiKey;
+pub(crate) use self::request::{BaseUrl, Call, Path, is_loopback};
+pub(crate) use self::retry::Repeat;
+pub use self::retry::RetryPolicy;
+
+/// How long a connection may lie idle and still be used again.
+///
+/// Servers and load balancers close idle connections after a time of their own: Node and uvicorn after 5 s, nginx after
+/// 75 s, AWS load balancers after 60 s. A request that meets such a close on its way is lost, and an edit that is lost
+/// that way cannot be told from one that was made. So connections are given up a little before the shortest of these.
+/// A new one costs a few round trips, which is nothing beside an edit.
+const MAX_IDLE: Duration = Duration::from_secs(4);
+
+/// `ureq` adds limits to the clock; a limit past this would overflow it, and means "none" all the same.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// The answers of this API are small, except histories, which are streamed through the buffer all the same.
+const INPUT_BUFFER: usize = 16 * 1024;
+const OUTPUT_BUFFER: usize = 8 * 1024;
+
+/// The target of this crate's log records.
+const LOG: &str = "imagen_ai";
+
+/// What a client is made of.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) base_url: BaseUrl,
+    pub(crate) key: ApiKey,
+    pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) max_answer_size: u64,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) user_agent: HeaderValue,
+}
+
+pub(crate) struct Transport {
+    pub(crate) settings: Settings,
+    agent: Agent,
+    /// Whether the agent is the caller's, so that what this client relies on must be set on every request.
+    foreign: bool,
+    key_header: Option<HeaderValue>,
+    /// Until when the service asked this client to wait.
+    slow_until: Mutex<Option<Instant>>,
+}
+
+/// One try of a call: an answer, or what happened instead of one.
+enum Attempt {
+    Answered(Answer),
+    /// Surely nothing of the request was carried out.
+    NotSent(Cause),
+    /// It may have been.
+    Lost(Cause),
+}
+
+/// A call in progress, for its errors and its log record.
+struct Progress<'a> {
+    call: &'a Call,
+    began: Instant,
+    attempts: u32,
+}
+
+impl Transport {
+    pub(crate) fn new(settings: Settings, agent: Option<Agent>) -> Self {
+        let foreign = agent.is_some();
+        let key_header = if foreign {
+            settings.key.header()
+        } else {
+            settings.key.stand_in()
+        };
+        let agent = agent.unwrap_or_else(|| own_agent(&settings));
+        if foreign && log::log_enabled!(target: "ureq_proto::util", log::Level::Trace) {
+            warn!(
+                target: LOG,
+                "the logger takes trace records of ureq_proto, which hold every byte that is sent; with an agent of \
+                 your own the API key is among them"
+            );
+        }
+        Self {
+            settings,
+            agent,
+            foreign,
+            key_header,
+            slow_until: Mutex::new(None),
+        }
+    }
+
+    /// Makes a call whose answer is JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self, call: &Call, timeout: Option<Duration>) -> Result<T> {
+        self.call(call, timeout, |progress, answer| {
+            let Some(payload) = answer.payload() else {
+                let cause = Cause::new(CauseKind::Json, "the body is empty");
+                return Err(Error::Decode(self.call_error(progress, cause, Some(&answer))));
+            };
+            serde_json::from_slice(payload)
+                .map_err(|e| Error::Decode(self.call_error(progress, self.not_json(&e), Some(&answer))))
+        })
+    }
+
+    /// Makes a call whose answer is JSON or empty.
+    pub(crate) fn json_or_default<T: DeserializeOwned + Default>(
+        &self,
+        call: &Call,
+        timeout: Option<Duration>,
+    ) -> Result<T> {
+        self.call(call, timeout, |progress, answer| match answer.payload() {
+            None | Some(b"null") => Ok(T::default()),
+            Some(payload) => serde_json::from_slice(payload)
+                .map_err(|e| Error::Decode(self.call_error(progress, self.not_json(&e), Some(&answer)))),
+        })
+    }
+
+    /// Makes a call whose answer does not matter once it is a success.
+    pub(crate) fn nothing(&self, call: &Call, timeout: Option<Duration>) -> Result<()> {
+        self.call(call, timeout, |_, _| Ok(()))
+    }
+
+    /// Makes an edit. What cannot be read of a 2xx may be an edit that was made.
+    pub(crate) fn edit(&self, call: &Call, timeout: Option<Duration>) -> Result<Enhancement> {
+        self.call(call, timeout, |progress, answer| {
+            let unknown = |cause| Error::OutcomeUnknown(self.call_error(progress, cause, Some(&answer)));
+            let Some(payload) = answer.payload() else {
+                return Err(unknown(Cause::new(CauseKind::Json, "the body is empty")));
+            };
+            let edit: EnhancementAnswer = serde_json::from_slice(payload).map_err(|e| unknown(self.not_json(&e)))?;
+            edit.into_success().map_err(|failed| {
+                Error::EnhancementFailed(Box::new(EnhancementFailed {
+                    method: call.method.as_str(),
+                    path: call.path.as_str().to_owned(),
+                    http_status: answer.status,
+                    status: failed.status,
+                    version_id: failed.version_id,
+                    message: self.settings.key.scrub(answer.stated_message()),
+                    request_id: answer.request_id.clone(),
+                    body: self.settings.key.scrub(answer.excerpt()),
+                }))
+            })
+        })
+    }
+
+    fn call<T>(
+        &self,
+        call: &Call,
+        timeout: Option<Duration>,
+        read: impl FnOnce(&Progress<'_>, Answer) -> Result<T>,
+    ) -> Result<T> {
+        let mut progress = Progress {
+            call,
+            began: Instant::now(),
+            attempts: 0,
+        };
+        let answer = self.tries(&mut progress, timeout.unwrap_or(self.settings.timeout));
+        let (status, id) = match &answer {
+            Ok(answer) => (Some(answer.status), answer.request_id.as_deref()),
+            Err(e) => (e.status(), e.request_id()),
+        };
+        debug!(
+            target: LOG,
+            "{} {}: status {}, attempt {}, {:.3} s, request {}",
+            call.method.as_str(),
+            call.path.as_str(),
+            status.map_or("none".to_owned(), |status| status.to_string()),
+            progress.attempts,
+            progress.began.elapsed().as_secs_f64(),
+            id.unwrap_or("none"),
+        );
+        let result = answer.and_then(|answer| read(&progress, answer));
+        if let Err(e @ Error::OutcomeUnknown(_)) = &result {
+            warn!(target: LOG, "{e}");
+        }
+        result
+    }
+
+    fn tries(&self, progress: &mut Progress<'_>, timeout: Duration) -> Result<Answer> {
+        let retry = &self.settings.retry;
+        let mut wait = Duration::ZERO;
+        loop {
+            self.wait_before_sending(wait);
+            progress.attempts += 1;
+            let last = progress.attempts >= retry.max_attempts;
+            wait = retry.backoff(progress.attempts);
+
+            let error = match self.attempt(progress.call, timeout) {
+                Attempt::Answered(answer) if answer.is_success() => match answer.broken.clone() {
+                    None => return Ok(answer),
+                    Some(cause) => {
+                        let too_large = cause.kind == CauseKind::TooLarge;
+                        let error = self.call_error(progress, cause, Some(&answer));
+                        match progress.call.repeat {
+                            Repeat::IfUntouched => return Err(Error::OutcomeUnknown(error)),
+                            Repeat::Freely if too_large => return Err(Error::Decode(error)),
+                            Repeat::Freely => Error::Transport(error),
+                        }
+                    }
+                },
+                Attempt::Answered(answer) => {
+                    let repeat = progress.call.repeat;
+                    match judge_status(repeat, answer.status, answer.retry_after.is_some()) {
+                        Verdict::Unknown => {
+                            let cause =
+                                Cause::new(CauseKind::Status, format!("{} {}", answer.status, self.words(&answer)));
+                            return Err(Error::OutcomeUnknown(self.call_error(progress, cause, Some(&answer))));
+                        }
+                        Verdict::Final => return Err(self.api_error(progress, &answer)),
+                        Verdict::Again { slow_down } => {
+                            let error = self.api_error(progress, &answer);
+                            if answer.retry_after.is_some_and(|asked| asked > retry.max_retry_after) {
+                                return Err(error);
+                            }
+                            wait = answer.retry_after.unwrap_or(wait);
+                            if slow_down {
+                                self.slow_down(wait);
+                            }
+                            error
+                        }
+                    }
+                }
+                Attempt::NotSent(cause) => Error::NotSent(self.call_error(progress, cause, None)),
+                Attempt::Lost(cause) => {
+                    let error = self.call_error(progress, cause, None);
+                    match progress.call.repeat {
+                        Repeat::IfUntouched => return Err(Error::OutcomeUnknown(error)),
+                        Repeat::Freely => Error::Transport(error),
+                    }
+                }
+            };
+            if last {
+                return Err(error);
+            }
+            warn!(target: LOG, "{error}; trying again in {:.1} s", wait.as_secs_f64());
+        }
+    }
+
+    fn attempt(&self, call: &Call, timeout: Duration) -> Attempt {
+        let mut witness = Witness::new(call.body.as_deref().unwrap_or_default());
+        let response = self.send(call, timeout, &mut witness);
+        match response {
+            Ok(response) => {
+                let mut answer = Answer::read(response, self.settings.max_answer_size);
+                answer.request_id = answer.request_id.map(|id| self.settings.key.scrub(id));
+                answer.redirect_host = answer.redirect_host.map(|host| self.settings.key.scrub(host));
+                Attempt::Answered(answer)
+            }
+            Err(e) => {
+                let mut cause = cause_of(&e);
+                cause.message = self.settings.key.scrub(cause.message);
+                let untouched = match call.body {
+                    Some(_) => !witness.asked,
+                    None => before_sending(&e),
+                };
+                if untouched {
+                    Attempt::NotSent(cause)
+                } else {
+                    Attempt::Lost(cause)
+                }
+            }
+        }
+    }
+
+    fn send(&self, call: &Call, timeout: Duration, witness: &mut Witness<'_>) -> Result<Response<Body>, ureq::Error> {
+        let base = self.settings.base_url.as_str();
+        let path = call.path.as_str();
+        let url = [base, path, call.query].concat();
+        let mut request = Request::builder().method(call.method.http()).uri(url);
+        if let Some(headers) = request.headers_mut() {
+            if let Some(key) = &self.key_header {
+                headers.insert(HeaderName::from_static(key::HEADER), key.clone());
+            }
+            headers.insert(USER_AGENT, self.settings.user_agent.clone());
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            if let Some(body) = &call.body {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+            }
+        }
+        match call.body {
+            Some(_) => self.run(request.body(SendBody::from_reader(witness))?, timeout),
+            None => self.run(request.body(SendBody::none())?, timeout),
+        }
+    }
+
+    fn run(&self, request: Request<SendBody<'_>>, timeout: Duration) -> Result<Response<Body>, ureq::Error> {
+        if self.foreign || timeout != self.settings.timeout {
+            self.agent.run(self.configured(request, timeout))
+        } else {
+            self.agent.run(request)
+        }
+    }
+
+    /// Sets what this client relies on, so that no agent can undo it.
+    fn configured<'b>(&self, request: Request<SendBody<'b>>, timeout: Duration) -> Request<SendBody<'b>> {
+        let config = self
+            .agent
+            .configure_request(request)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .https_only(self.settings.base_url.is_https())
+            .allow_non_standard_methods(true)
+            .max_idle_age(MAX_IDLE)
+            .timeout_global(Some(timeout.min(LONGEST)))
+            .timeout_connect(Some(self.settings.connect_timeout.min(LONGEST)));
+        config.build()
+    }
+
+    /// Waits until `wait` is over, and until the service's wish to be left alone is; never longer than the retry
+    /// policy's longest wait.
+    fn wait_before_sending(&self, wait: Duration) {
+        let now = Instant::now();
+        let longest = now + self.settings.retry.longest_wait().min(LONGEST);
+        let own = now + wait.min(LONGEST);
+        loop {
+            let slow = *self.slow_until.lock().unwrap_or_else(PoisonError::into_inner);
+            let until = slow.map_or(own, |slow| slow.max(own)).min(longest);
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            sleep(left);
+        }
+    }
+
+    /// Makes every call of this client wait.
+    fn slow_down(&self, wait: Duration) {
+        let until = Instant::now() + wait.min(LONGEST);
+        let mut slow = self.slow_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if slow.is_none_or(|slow| slow < until) {
+            *slow = Some(until);
+        }
+    }
+
+    fn not_json(&self, error: &serde_json::Error) -> Cause {
+        let message = format!("the answer is not the JSON that the API promises: {error}");
+        Cause::new(CauseKind::Json, self.settings.key.scrub(printable(&message, 200)))
+    }
+
+    fn words(&self, answer: &Answer) -> String {
+        if let Some(host) = &answer.redirect_host {
+            return format!("redirects to {host}, and redirects are not followed");
+        }
+        if (300..400).contains(&answer.status) {
+            return "a redirect, and redirects are not followed".to_owned();
+        }
+        self.settings.key.scrub(answer.message())
+    }
+
+    fn api_error(&self, progress: &Progress<'_>, answer: &Answer) -> Error {
+        let message = self.words(answer);
+        Error::Api(Box::new(ApiError {
+            method: progress.call.method.as_str(),
+            path: progress.call.path.as_str().to_owned(),
+            status: answer.status,
+            kind: ApiErrorKind::of(answer.status, &message),
+            message,
+            request_id: answer.request_id.clone(),
+            retry_after: answer.retry_after,
+            body: self.settings.key.scrub(answer.excerpt()),
+            attempts: progress.attempts,
+        }))
+    }
+
+    fn call_error(&self, progress: &Progress<'_>, cause: Cause, answer: Option<&Answer>) -> Box<CallError> {
+        Box::new(CallError {
+            method: progress.call.method.as_str(),
+            path: progress.call.path.as_str().to_owned(),
+            cause,
+            status: answer.map(|answer| answer.status),
+            request_id: answer.and_then(|answer| answer.request_id.clone()),
+            attempts: progress.attempts,
+            elapsed: progress.began.elapsed(),
+            body: answer
+                .map(|answer| self.settings.key.scrub(answer.excerpt()))
+                .unwrap_or_default(),
+        })
+    }
+}
+
+/// The agent of a client that was given none.
+fn own_agent(settings: &Settings) -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .https_only(settings.base_url.is_https())
+        .allow_non_standard_methods(true)
+        .max_idle_age(MAX_IDLE)
+        .timeout_global(Some(settings.timeout.min(LONGEST)))
+        .timeout_connect(Some(settings.connect_timeout.min(LONGEST)))
+        .input_buffer_size(INPUT_BUFFER)
+        .output_buffer_size(OUTPUT_BUFFER);
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    let config = config.tls_config(tls_config());
+    // A proxy of the environment is for what is elsewhere: asked for this machine's own loopback it would connect to
+    // itself, and see the key in the clear.
+    let config = if is_loopback(settings.base_url.uri()) {
+        config.proxy(None)
+    } else {
+        config
+    };
+    let connector = DefaultConnector::new().chain(KeyConnector {
+        host: settings.base_url.uri().clone(),
+        key: settings.key.clone(),
+    });
+    Agent::with_parts(config.build(), connector, CallingThreadResolver::default())
+}
+
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+fn tls_config() -> ureq::tls::TlsConfig {
+    use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+    let (provider, roots) = if cfg!(feature = "platform-verifier") {
+        (TlsProvider::Rustls, RootCerts::PlatformVerifier)
+    } else if cfg!(feature = "rustls") {
+        (TlsProvider::Rustls, RootCerts::WebPki)
+    } else {
+        // Who chooses the system's TLS means the system's certificates too.
+        (TlsProvider::NativeTls, RootCerts::PlatformVerifier)
+    };
+    TlsConfig::builder().provider(provider).root_certs(roots).build()
+}

@@ -1,0 +1,405 @@
+//! What came back: reading it within a limit, and making sense of it.
+
+use std::io::Read;
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use ureq::Body;
+use ureq::http::{HeaderMap, Response, Uri};
+
+use super::retry::parse_retry_after;
+use crate::error::{Cause, CauseKind};
+
+/// The start of a body that an error keeps, in characters.
+const EXCERPT: usize = 300;
+/// The longest message taken from a body, in characters.
+const MESSAGE: usize = 500;
+/// The longest request id kept, in characters.
+const REQUEST_ID: usize = 128;
+/// How much of the body of an error is read, in bytes: more than any message needs.
+const ERROR_BODY: u64 = 64 * 1024;
+
+/// Where services and gateways put the id of a request.
+const REQUEST_ID_HEADERS: [&str; 5] = [
+    "x-request-id",
+    "x-amzn-requestid",
+    "x-amz-request-id",
+    "x-amz-apigw-id",
+    "cf-ray",
+];
+
+/// An answer whose head arrived. What of its body did is `body`; if that is not all of it, `broken` says why.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) request_id: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+    /// The host that a redirect points to.
+    pub(crate) redirect_host: Option<String>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) broken: Option<Cause>,
+}
+
+impl Answer {
+    /// Reads an answer: `limit` bytes of a success, and of anything else as much as an error needs.
+    pub(crate) fn read(response: Response<Body>, limit: u64) -> Self {
+        let (parts, body) = response.into_parts();
+        let status = parts.status.as_u16();
+        let mut answer = Self {
+            status,
+            request_id: request_id(&parts.headers),
+            retry_after: header(&parts.headers, "retry-after")
+                .and_then(|value| parse_retry_after(value, SystemTime::now())),
+            redirect_host: if parts.status.is_redirection() {
+                redirect_host(&parts.headers)
+            } else {
+                None
+            },
+            body: Vec::new(),
+            broken: None,
+        };
+        if parts.status.is_success() {
+            answer.read_body(body, limit);
+            if answer.body.len() as u64 > limit {
+                answer.body.truncate(EXCERPT * 4);
+                let message = format!("the answer is larger than the limit of {limit} bytes (max_answer_size)");
+                answer.broken = Some(Cause::new(CauseKind::TooLarge, message));
+            }
+        } else {
+            answer.read_body(body, limit.min(ERROR_BODY));
+        }
+        answer
+    }
+
+    fn read_body(&mut self, body: Body, limit: u64) {
+        if let Some(length) = body.content_length().filter(|length| *length <= limit) {
+            self.body.reserve_exact(length as usize);
+        }
+        // One byte more than allowed tells "too large" from "just so large".
+        let mut reader = body.into_reader().take(limit.saturating_add(1));
+        if let Err(e) = reader.read_to_end(&mut self.body) {
+            self.broken = Some(cause_of(&ureq::Error::from(e)));
+        }
+    }
+
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The payload: the body, out of its `data` envelope if it has one. `None` when there is no body.
+    pub(crate) fn payload(&self) -> Option<&[u8]> {
+        let body = self.body.trim_ascii();
+        if body.is_empty() {
+            return None;
+        }
+        Some(unwrap_envelope(body).unwrap_or(body))
+    }
+
+    /// The service's own words for what went wrong; empty when it has none.
+    pub(crate) fn stated_message(&self) -> String {
+        let json = serde_json::from_slice::<Value>(&self.body).unwrap_or_default();
+        message_in(&json)
+            .or_else(|| message_in(json.get("data")?))
+            .map(|message| printable(&message, MESSAGE))
+            .unwrap_or_default()
+    }
+
+    /// The service's own words, or the start of what it sent instead.
+    pub(crate) fn message(&self) -> String {
+        let stated = self.stated_message();
+        if stated.is_empty() { self.excerpt() } else { stated }
+    }
+
+    /// The start of the body as one printable line.
+    pub(crate) fn excerpt(&self) -> String {
+        // A character is at most four bytes, and white space is folded: this is more than enough to cut from.
+        let start = self.body.get(..EXCERPT * 8).unwrap_or(&self.body);
+        printable(&String::from_utf8_lossy(start), EXCERPT)
+    }
+}
+
+/// An object whose only key is `data` is an envelope.
+fn unwrap_envelope(body: &[u8]) -> Option<&[u8]> {
+    // Any other object is the payload as it stands, and large ones should not be read twice to find that out.
+    let after_brace = body.strip_prefix(b"{")?.trim_ascii_start();
+    if !after_brace.starts_with(b"\"data\"") {
+        return None;
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Envelope<'a> {
+        #[serde(borrow)]
+        data: &'a RawValue,
+    }
+    let envelope: Envelope<'_> = serde_json::from_slice(body).ok()?;
+    Some(envelope.data.get().as_bytes())
+}
+
+/// In this order: `error.message`; `error` as a string; `detail` as a string; `detail` as a list of `{loc, msg}`;
+/// `message`.
+fn message_in(json: &Value) -> Option<String> {
+    let text = |value: &Value| value.as_str().filter(|s| !s.trim().is_empty()).map(str::to_owned);
+    let error = json.get("error");
+    let detail = json.get("detail");
+    error
+        .and_then(|error| error.get("message"))
+        .and_then(text)
+        .or_else(|| error.and_then(text))
+        .or_else(|| detail.and_then(text))
+        .or_else(|| {
+            detail
+                .and_then(Value::as_array)
+                .and_then(|list| validation_errors(list))
+        })
+        .or_else(|| json.get("message").and_then(text))
+}
+
+/// `[{"loc":["body","instruction"],"msg":"too long"}]` becomes `body.instruction: too long`.
+fn validation_errors(list: &[Value]) -> Option<String> {
+    let lines: Vec<String> = list
+        .iter()
+        .filter_map(|item| {
+            let message = item.get("msg")?.as_str()?;
+            let place: Vec<String> = match item.get("loc") {
+                Some(Value::Array(steps)) => steps
+                    .iter()
+                    .map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned))
+                    .collect(),
+                Some(Value::String(step)) => vec![step.clone()],
+                _ => Vec::new(),
+            };
+            Some(if place.is_empty() {
+                message.to_owned()
+            } else {
+                format!("{}: {message}", place.join("."))
+            })
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
+}
+
+/// Takes the queries out of the URLs in a text, since that of a presigned one is the right to read a file.
+fn without_queries(text: &str) -> String {
+    const QUERY: [&str; 2] = ["?", "\\u003f"];
+    let ends_url = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`' | '|' | '{' | '}');
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    // JSON may spell "://" with escaped slashes.
+    while let Some(start) = ["://", ":\\/\\/"].iter().filter_map(|mark| rest.find(mark)).min() {
+        let (before, url) = rest.split_at(start + 1);
+        clean.push_str(before);
+        let (url, after) = url.split_at(url.find(ends_url).unwrap_or(url.len()));
+        match QUERY.iter().filter_map(|mark| url.find(mark)).min() {
+            Some(query) => {
+                clean.push_str(url.get(..query).unwrap_or_default());
+                clean.push_str("?[redacted]");
+            }
+            None => clean.push_str(url),
+        }
+        rest = after;
+    }
+    clean.push_str(rest);
+    clean
+}
+
+/// One line that is safe to print: no queries of URLs, no control or direction characters, white space folded, cut to
+/// `most` characters.
+pub(crate) fn printable(text: &str, most: usize) -> String {
+    let text = without_queries(text);
+    let mut line = String::new();
+    let mut length = 0;
+    let mut space = false;
+    for c in text.chars() {
+        if c.is_whitespace() {
+            space = !line.is_empty();
+            continue;
+        }
+        let hidden = c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if length + usize::from(space) >= most {
+            line.push('…');
+            break;
+        }
+        if space {
+            line.push(' ');
+            length += 1;
+            space = false;
+        }
+        line.push(if hidden { char::REPLACEMENT_CHARACTER } else { c });
+        length += 1;
+    }
+    line
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The id that a service or gateway gave the request.
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
+    REQUEST_ID_HEADERS
+        .iter()
+        .filter_map(|name| header(headers, name))
+        .map(|id| printable(id, REQUEST_ID))
+        .find(|id| !id.is_empty())
+}
+
+fn redirect_host(headers: &HeaderMap) -> Option<String> {
+    let target: Uri = header(headers, "location")?.parse().ok()?;
+    Some(printable(target.host()?, REQUEST_ID))
+}
+
+/// Says what went wrong, without quoting anything that the error of `ureq` may hold of a URL or of somebody else.
+pub(crate) fn cause_of(error: &ureq::Error) -> Cause {
+    use std::io::ErrorKind as Io;
+    let (kind, message) = match error {
+        ureq::Error::Io(e) => match e.kind() {
+            Io::ConnectionRefused
+            | Io::HostUnreachable
+            | Io::NetworkUnreachable
+            | Io::AddrNotAvailable
+            | Io::NotConnected => (CauseKind::Connect, e.to_string()),
+            Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof => {
+                (CauseKind::Closed, format!("the connection broke: {e}"))
+            }
+            Io::TimedOut | Io::WouldBlock => (CauseKind::Timeout, "timed out".to_owned()),
+            Io::InvalidData if e.get_ref().is_some() => (CauseKind::Tls, format!("TLS: {e}")),
+            _ => (CauseKind::Other, e.to_string()),
+        },
+        ureq::Error::Timeout(ureq::Timeout::Connect) => (
+            CauseKind::Timeout,
+            "connecting took longer than the connect timeout".to_owned(),
+        ),
+        ureq::Error::Timeout(which) => (CauseKind::Timeout, format!("timed out ({which} limit)")),
+        ureq::Error::HostNotFound => (CauseKind::Connect, "the host's name could not be found".to_owned()),
+        ureq::Error::ConnectionFailed => (CauseKind::Connect, "no connection could be made".to_owned()),
+        ureq::Error::ConnectProxyFailed(why) => (CauseKind::Proxy, format!("the proxy refused: {why}")),
+        ureq::Error::InvalidProxyUrl => (CauseKind::Proxy, "the proxy's URL is not valid".to_owned()),
+        ureq::Error::TlsRequired => (
+            CauseKind::Tls,
+            "https needs TLS, and this build has none: enable the feature rustls or native-tls".to_owned(),
+        ),
+        ureq::Error::Tls(why) => (CauseKind::Tls, format!("TLS: {why}")),
+        #[cfg(feature = "rustls")]
+        ureq::Error::Rustls(e) => (CauseKind::Tls, format!("TLS: {e}")),
+        #[cfg(feature = "native-tls")]
+        ureq::Error::NativeTls(e) => (CauseKind::Tls, format!("TLS: {e}")),
+        ureq::Error::Protocol(e) => (CauseKind::Protocol, format!("not HTTP/1.1: {e}")),
+        ureq::Error::Http(e) => (CauseKind::Protocol, format!("not HTTP/1.1: {e}")),
+        ureq::Error::LargeResponseHeader(size, limit) => (
+            CauseKind::TooLarge,
+            format!("the answer's header is too large: {size} bytes, and {limit} are allowed"),
+        ),
+        ureq::Error::BodyStalled => (CauseKind::Protocol, "the answer's body made no progress".to_owned()),
+        #[cfg(feature = "gzip")]
+        ureq::Error::Decompress(..) => (CauseKind::Protocol, "the answer is not valid gzip".to_owned()),
+        ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => {
+            (CauseKind::Other, "the HTTP client refused the URL".to_owned())
+        }
+        other => (CauseKind::Other, other.to_string()),
+    };
+    Cause::new(kind, printable(&message, MESSAGE))
+}
+
+/// Whether nothing can have been sent, for a request without a body to tell by.
+pub(crate) fn before_sending(error: &ureq::Error) -> bool {
+    matches!(
+        error,
+        ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect)
+    ) || matches!(
+        cause_of(error).kind,
+        CauseKind::Connect | CauseKind::Tls | CauseKind::Proxy
+    ) || matches!(error, ureq::Error::Io(e) if e.to_string().contains("lookup address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(body: &str) -> Answer {
+        Answer {
+            status: 400,
+            request_id: None,
+            retry_after: None,
+            redirect_host: None,
+            body: body.as_bytes().to_vec(),
+            broken: None,
+        }
+    }
+
+    #[test]
+    fn the_message_is_found_in_the_contracts_order() {
+        for (body, message) in [
+            (r#"{"error":{"message":"a"},"detail":"b","message":"c"}"#, "a"),
+            (r#"{"error":"a","detail":"b","message":"c"}"#, "a"),
+            (r#"{"error":{"code":7},"detail":"b","message":"c"}"#, "b"),
+            (
+                r#"{"detail":[{"loc":["body","instruction"],"msg":"too long"},{"loc":["query",0],"msg":"no"}]}"#,
+                "body.instruction: too long; query.0: no",
+            ),
+            (r#"{"detail":[],"message":"c"}"#, "c"),
+            (r#"{"message":"Forbidden"}"#, "Forbidden"),
+            (r#"{"error":"","other":1}"#, r#"{"error":"","other":1}"#),
+            ("<html>\n  <b>502</b>\n</html>", "<html> <b>502</b> </html>"),
+            ("", ""),
+        ] {
+            assert_eq!(answer(body).message(), message);
+        }
+    }
+
+    #[test]
+    fn only_an_object_with_data_alone_is_an_envelope() {
+        for (body, payload) in [
+            (r#"{"data":{"a":1}}"#, r#"{"a":1}"#),
+            (" { \"data\" : [1, 2] } ", "[1, 2]"),
+            (r#"{"data":{"a":1},"b":2}"#, r#"{"data":{"a":1},"b":2}"#),
+            (r#"{"b":2,"data":{"a":1}}"#, r#"{"b":2,"data":{"a":1}}"#),
+            (r#"{"data":{"data":1}}"#, r#"{"data":1}"#),
+            (r#"{"datas":1}"#, r#"{"datas":1}"#),
+            (r#"{"data":"#, r#"{"data":"#),
+        ] {
+            assert_eq!(answer(body).payload(), Some(payload.as_bytes()), "{body}");
+        }
+        assert_eq!(answer(" \n").payload(), None);
+    }
+
+    #[test]
+    fn no_query_of_a_url_is_printed() {
+        for (text, clean) in [
+            (
+                "see https://s3/x.jpg?sig=SECRET now",
+                "see https://s3/x.jpg?[redacted] now",
+            ),
+            (
+                r#"{"a":"https:\/\/s3\/x?sig=SECRET","b":"c?d"}"#,
+                r#"{"a":"https:\/\/s3\/x?[redacted]","b":"c?d"}"#,
+            ),
+            (r#""https://s3/x\u003fsig=SECRET""#, r#""https://s3/x?[redacted]""#),
+            (
+                "https://a/?x=SECRET https://b/?y=SECRET",
+                "https://a/?[redacted] https://b/?[redacted]",
+            ),
+            ("https://s3/x?sig=SECR", "https://s3/x?[redacted]"),
+            ("what? a://b", "what? a://b"),
+        ] {
+            assert_eq!(printable(text, 200), clean);
+        }
+    }
+
+    #[test]
+    fn an_excerpt_is_one_bounded_printable_line() {
+        assert_eq!(
+            printable("a\u{1b}[31m\u{202e}b\0c \r\n\t d ", 50),
+            "a\u{fffd}[31m\u{fffd}b\u{fffd}c d"
+        );
+        assert_eq!(printable("abc def", 4), "abc…");
+        assert_eq!(printable("abc def", 5), "abc d…");
+        assert_eq!(printable("abc", 3), "abc");
+        let bytes: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
+        let mut huge = answer("");
+        huge.body = bytes;
+        assert!(huge.excerpt().chars().count() <= EXCERPT + 1);
+    }
+}
