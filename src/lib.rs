@@ -10,6 +10,7 @@ mod image;
 mod project;
 mod transport;
 mod types;
+mod wait;
 
 pub use crate::client::{Client, ClientBuilder};
 pub use crate::error::{
@@ -23,6 +24,7 @@ pub use crate::types::{
     AiTool, AiTools, CopilotRequest, DownloadLink, EnhanceRequest, Enhancement, EnhancementStatus, Finalized,
     ProjectInfo, ProjectSource, ProjectStatus, VersionId,
 };
+pub use crate::wait::Wait;
 
 /// The HTTP client below this one, for [`ClientBuilder::agent`].
 pub use ureq;
