@@ -6,6 +6,7 @@
 
 mod client;
 mod error;
+mod history;
 mod image;
 mod project;
 mod transport;
@@ -17,6 +18,7 @@ pub use crate::error::{
     ApiError, ApiErrorKind, CallError, Cause, CauseKind, DownloadError, DownloadReason, EnhancementFailed, Error,
     Result,
 };
+pub use crate::history::{History, HistoryProblem, ImageHistory, Version};
 pub use crate::image::Image;
 pub use crate::project::Project;
 pub use crate::transport::RetryPolicy;
