@@ -1,1 +1,3 @@
 //! The servers that stand in for the real one.
+
+pub mod canned;
