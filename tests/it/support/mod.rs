@@ -1,3 +1,4 @@
 //! The servers that stand in for the real one.
 
 pub mod canned;
+pub mod faulty;
