@@ -4,5 +4,6 @@
 
 mod calls;
 mod client;
+mod faulty;
 mod simulator;
 mod support;
