@@ -413,7 +413,13 @@ impl<'de> Deserialize<'de> for EnhancementAnswer<'de> {
                 };
                 while let Some(key) = map.next_key::<Cow<'de, str>>()? {
                     match &*key {
-                        "status" => answer.status = map.next_value()?,
+                        "status" => {
+                            let raw: &RawValue = map.next_value()?;
+                            answer.status = match raw.get() {
+                                "\"SUCCESS\"" => EnhancementStatus::Success,
+                                other => serde_json::from_str(other).map_err(A::Error::custom)?,
+                            };
+                        }
                         "version_id" => answer.version_id = Some(map.next_value()?),
                         "enhanced_image_url" => answer.enhanced_image_url = map.next_value()?,
                         _ => {
