@@ -77,7 +77,7 @@ impl Project {
 
     /// Asks for the presets that can be applied, and whatever else the answer brings: `GET /projects/{uuid}/ai-tools`.
     ///
-    /// [Vendor's page](https://docs.imagen-ai.com/), "Check version history". For the versions themselves there is
+    /// Vendor's page, Copilot API, "Check version history". For the versions themselves there is
     /// [`Project::history`].
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl Project {
     /// Locks the edits of all photos in and has the edited ones upscaled: `POST /projects/{uuid}/finalize`. It can
     /// take as long as an edit, and is sent again after a failure, since a second one changes nothing.
     ///
-    /// [Vendor's page](https://docs.imagen-ai.com/), "Finalize".
+    /// Vendor's page, Copilot API, "Finalize".
     ///
     /// # Errors
     /// As [`Project::ai_tools`].

@@ -3,6 +3,7 @@
 //! Every call of the API goes through [`Transport::call`], which owns headers, time limits, retries, the envelope, the
 //! mapping of errors, and logging.
 
+mod clean;
 mod key;
 mod request;
 mod response;
@@ -12,16 +13,17 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use log::{debug, warn};
+use log::{Level, debug, log_enabled, warn};
 use serde::de::DeserializeOwned;
 use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use ureq::http::{Request, Response};
 use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, SendBody};
 
+use self::clean::Cleaner;
 use self::key::{CallingThreadResolver, KeyConnector};
 use self::request::Witness;
-use self::response::{Answer, before_sending, cause_of, printable};
+use self::response::{Answer, before_sending, cause_of};
 use self::retry::{Verdict, judge_status};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, EnhancementFailed, Error, Result};
 use crate::types::{Enhancement, EnhancementAnswer};
@@ -42,9 +44,13 @@ const MAX_IDLE: Duration = Duration::from_secs(4);
 /// `ureq` adds limits to the clock; a limit past this would overflow it, and means "none" all the same.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// The answers of this API are small, except histories, which are streamed through the buffer all the same.
+/// `ureq` keeps a buffer for each direction of each connection, 128 KiB by default. The input buffer is one TLS record:
+/// half of that is slower on large histories, and more is hardly faster. The output buffer holds one request head.
 const INPUT_BUFFER: usize = 16 * 1024;
 const OUTPUT_BUFFER: usize = 8 * 1024;
+
+/// The longest description of a cause, in characters.
+const CAUSE: usize = 300;
 
 /// The target of this crate's log records.
 const LOG: &str = "imagen_ai";
@@ -80,6 +86,19 @@ enum Attempt {
     Lost(Cause),
 }
 
+/// What to do after an attempt.
+enum Step {
+    Done(Answer),
+    Failed(Error),
+    Again {
+        error: Error,
+        /// The wait that the service asked for.
+        asked: Option<Duration>,
+        /// Whether it asked all of this client to wait.
+        slow_down: bool,
+    },
+}
+
 /// A call in progress, for its errors and its log record.
 struct Progress<'a> {
     call: &'a Call,
@@ -96,7 +115,7 @@ impl Transport {
             settings.key.stand_in()
         };
         let agent = agent.unwrap_or_else(|| own_agent(&settings));
-        if foreign && log::log_enabled!(target: "ureq_proto::util", log::Level::Trace) {
+        if foreign && log_enabled!(target: "ureq_proto::util", Level::Trace) {
             warn!(
                 target: LOG,
                 "the logger takes trace records of ureq_proto, which hold every byte that is sent; with an agent of \
@@ -120,7 +139,7 @@ impl Transport {
                 return Err(Error::Decode(self.call_error(progress, cause, Some(&answer))));
             };
             serde_json::from_slice(payload)
-                .map_err(|e| Error::Decode(self.call_error(progress, self.not_json(&e), Some(&answer))))
+                .map_err(|e| Error::Decode(self.call_error(progress, not_json(&e), Some(&answer))))
         })
     }
 
@@ -133,7 +152,7 @@ impl Transport {
         self.call(call, timeout, |progress, answer| match answer.payload() {
             None | Some(b"null") => Ok(T::default()),
             Some(payload) => serde_json::from_slice(payload)
-                .map_err(|e| Error::Decode(self.call_error(progress, self.not_json(&e), Some(&answer)))),
+                .map_err(|e| Error::Decode(self.call_error(progress, not_json(&e), Some(&answer)))),
         })
     }
 
@@ -149,17 +168,18 @@ impl Transport {
             let Some(payload) = answer.payload() else {
                 return Err(unknown(Cause::new(CauseKind::Json, "the body is empty")));
             };
-            let edit: EnhancementAnswer = serde_json::from_slice(payload).map_err(|e| unknown(self.not_json(&e)))?;
+            let edit: EnhancementAnswer<'_> = serde_json::from_slice(payload).map_err(|e| unknown(not_json(&e)))?;
             edit.into_success().map_err(|failed| {
+                let clean = self.cleaner(call);
                 Error::EnhancementFailed(Box::new(EnhancementFailed {
                     method: call.method.as_str(),
                     path: call.path.as_str().to_owned(),
                     http_status: answer.status,
                     status: failed.status,
                     version_id: failed.version_id,
-                    message: self.settings.key.scrub(answer.stated_message()),
-                    request_id: answer.request_id.clone(),
-                    body: self.settings.key.scrub(answer.excerpt()),
+                    message: answer.stated_message(&clean),
+                    request_id: answer.request_id(&clean),
+                    body: answer.excerpt(&clean),
                 }))
             })
         })
@@ -177,20 +197,22 @@ impl Transport {
             attempts: 0,
         };
         let answer = self.tries(&mut progress, timeout.unwrap_or(self.settings.timeout));
-        let (status, id) = match &answer {
-            Ok(answer) => (Some(answer.status), answer.request_id.as_deref()),
-            Err(e) => (e.status(), e.request_id()),
-        };
-        debug!(
-            target: LOG,
-            "{} {}: status {}, attempt {}, {:.3} s, request {}",
-            call.method.as_str(),
-            call.path.as_str(),
-            status.map_or("none".to_owned(), |status| status.to_string()),
-            progress.attempts,
-            progress.began.elapsed().as_secs_f64(),
-            id.unwrap_or("none"),
-        );
+        if log_enabled!(target: LOG, Level::Debug) {
+            let (status, id) = match &answer {
+                Ok(answer) => (Some(answer.status), answer.request_id(&self.cleaner(call))),
+                Err(e) => (e.status(), e.request_id().map(str::to_owned)),
+            };
+            debug!(
+                target: LOG,
+                "{} {}: status {}, attempt {}, {:.3} s, request {}",
+                call.method.as_str(),
+                call.path.as_str(),
+                status.map_or("none".to_owned(), |status| status.to_string()),
+                progress.attempts,
+                progress.began.elapsed().as_secs_f64(),
+                id.as_deref().unwrap_or("none"),
+            );
+        }
         let result = answer.and_then(|answer| read(&progress, answer));
         if let Err(e @ Error::OutcomeUnknown(_)) = &result {
             warn!(target: LOG, "{e}");
@@ -204,57 +226,73 @@ impl Transport {
         loop {
             self.wait_before_sending(wait);
             progress.attempts += 1;
-            let last = progress.attempts >= retry.max_attempts;
-            wait = retry.backoff(progress.attempts);
-
-            let error = match self.attempt(progress.call, timeout) {
-                Attempt::Answered(answer) if answer.is_success() => match answer.broken.clone() {
-                    None => return Ok(answer),
-                    Some(cause) => {
-                        let too_large = cause.kind == CauseKind::TooLarge;
-                        let error = self.call_error(progress, cause, Some(&answer));
-                        match progress.call.repeat {
-                            Repeat::IfUntouched => return Err(Error::OutcomeUnknown(error)),
-                            Repeat::Freely if too_large => return Err(Error::Decode(error)),
-                            Repeat::Freely => Error::Transport(error),
-                        }
-                    }
-                },
-                Attempt::Answered(answer) => {
-                    let repeat = progress.call.repeat;
-                    match judge_status(repeat, answer.status, answer.retry_after.is_some()) {
-                        Verdict::Unknown => {
-                            let cause =
-                                Cause::new(CauseKind::Status, format!("{} {}", answer.status, self.words(&answer)));
-                            return Err(Error::OutcomeUnknown(self.call_error(progress, cause, Some(&answer))));
-                        }
-                        Verdict::Final => return Err(self.api_error(progress, &answer)),
-                        Verdict::Again { slow_down } => {
-                            let error = self.api_error(progress, &answer);
-                            if answer.retry_after.is_some_and(|asked| asked > retry.max_retry_after) {
-                                return Err(error);
-                            }
-                            wait = answer.retry_after.unwrap_or(wait);
-                            if slow_down {
-                                self.slow_down(wait);
-                            }
-                            error
-                        }
-                    }
-                }
-                Attempt::NotSent(cause) => Error::NotSent(self.call_error(progress, cause, None)),
-                Attempt::Lost(cause) => {
-                    let error = self.call_error(progress, cause, None);
-                    match progress.call.repeat {
-                        Repeat::IfUntouched => return Err(Error::OutcomeUnknown(error)),
-                        Repeat::Freely => Error::Transport(error),
-                    }
-                }
+            let attempt = self.attempt(progress.call, timeout);
+            let (error, asked, slow_down) = match self.judge(progress, attempt) {
+                Step::Done(answer) => return Ok(answer),
+                Step::Failed(error) => return Err(error),
+                Step::Again {
+                    error,
+                    asked,
+                    slow_down,
+                } => (error, asked, slow_down),
             };
-            if last {
+            wait = asked.unwrap_or_else(|| retry.backoff(progress.attempts));
+            let too_long = asked.is_some_and(|asked| asked > retry.max_retry_after);
+            if slow_down && !too_long {
+                self.slow_down(wait);
+            }
+            if too_long || progress.attempts >= retry.max_attempts {
                 return Err(error);
             }
             warn!(target: LOG, "{error}; trying again in {:.1} s", wait.as_secs_f64());
+        }
+    }
+
+    /// Decides what an attempt means for its call.
+    fn judge(&self, progress: &Progress<'_>, attempt: Attempt) -> Step {
+        let repeat = progress.call.repeat;
+        let again = |error| Step::Again {
+            error,
+            asked: None,
+            slow_down: false,
+        };
+        match attempt {
+            Attempt::NotSent(cause) => again(Error::NotSent(self.call_error(progress, cause, None))),
+            Attempt::Lost(cause) => {
+                let error = self.call_error(progress, cause, None);
+                match repeat {
+                    Repeat::IfUntouched => Step::Failed(Error::OutcomeUnknown(error)),
+                    Repeat::Freely => again(Error::Transport(error)),
+                }
+            }
+            Attempt::Answered(answer) if answer.is_success() => {
+                let Some(cause) = answer.broken.clone() else {
+                    return Step::Done(answer);
+                };
+                let too_large = cause.kind == CauseKind::TooLarge;
+                let error = self.call_error(progress, cause, Some(&answer));
+                match repeat {
+                    Repeat::IfUntouched => Step::Failed(Error::OutcomeUnknown(error)),
+                    Repeat::Freely if too_large => Step::Failed(Error::Decode(error)),
+                    Repeat::Freely => again(Error::Transport(error)),
+                }
+            }
+            Attempt::Answered(answer) => {
+                let asked = answer.retry_after();
+                match judge_status(repeat, answer.status, asked.is_some()) {
+                    Verdict::Again { slow_down } => Step::Again {
+                        error: self.api_error(progress, &answer),
+                        asked,
+                        slow_down,
+                    },
+                    Verdict::Final => Step::Failed(self.api_error(progress, &answer)),
+                    Verdict::Unknown => {
+                        let words = answer.message(&self.cleaner(progress.call));
+                        let cause = Cause::new(CauseKind::Status, format!("{} {words}", answer.status));
+                        Step::Failed(Error::OutcomeUnknown(self.call_error(progress, cause, Some(&answer))))
+                    }
+                }
+            }
         }
     }
 
@@ -262,15 +300,9 @@ impl Transport {
         let mut witness = Witness::new(call.body.as_deref().unwrap_or_default());
         let response = self.send(call, timeout, &mut witness);
         match response {
-            Ok(response) => {
-                let mut answer = Answer::read(response, self.settings.max_answer_size);
-                answer.request_id = answer.request_id.map(|id| self.settings.key.scrub(id));
-                answer.redirect_host = answer.redirect_host.map(|host| self.settings.key.scrub(host));
-                Attempt::Answered(answer)
-            }
+            Ok(response) => Attempt::Answered(Answer::read(response, self.settings.max_answer_size)),
             Err(e) => {
-                let mut cause = cause_of(&e);
-                cause.message = self.settings.key.scrub(cause.message);
+                let cause = cause_of(&e);
                 let untouched = match call.body {
                     Some(_) => !witness.asked,
                     None => before_sending(&e),
@@ -333,18 +365,24 @@ impl Transport {
     /// Waits until `wait` is over, and until the service's wish to be left alone is; never longer than the retry
     /// policy's longest wait.
     fn wait_before_sending(&self, wait: Duration) {
+        if wait.is_zero() && self.slow_until().is_none() {
+            return;
+        }
         let now = Instant::now();
         let longest = now + self.settings.retry.longest_wait().min(LONGEST);
         let own = now + wait.min(LONGEST);
         loop {
-            let slow = *self.slow_until.lock().unwrap_or_else(PoisonError::into_inner);
-            let until = slow.map_or(own, |slow| slow.max(own)).min(longest);
+            let until = self.slow_until().map_or(own, |slow| slow.max(own)).min(longest);
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
             sleep(left);
         }
+    }
+
+    fn slow_until(&self) -> Option<Instant> {
+        *self.slow_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes every call of this client wait.
@@ -356,50 +394,44 @@ impl Transport {
         }
     }
 
-    fn not_json(&self, error: &serde_json::Error) -> Cause {
-        let message = format!("the answer is not the JSON that the API promises: {error}");
-        Cause::new(CauseKind::Json, self.settings.key.scrub(printable(&message, 200)))
-    }
-
-    fn words(&self, answer: &Answer) -> String {
-        if let Some(host) = &answer.redirect_host {
-            return format!("redirects to {host}, and redirects are not followed");
-        }
-        if (300..400).contains(&answer.status) {
-            return "a redirect, and redirects are not followed".to_owned();
-        }
-        self.settings.key.scrub(answer.message())
+    fn cleaner(&self, call: &Call) -> Cleaner {
+        Cleaner::new(&self.settings.key, call)
     }
 
     fn api_error(&self, progress: &Progress<'_>, answer: &Answer) -> Error {
-        let message = self.words(answer);
+        let clean = self.cleaner(progress.call);
+        let message = answer.message(&clean);
         Error::Api(Box::new(ApiError {
             method: progress.call.method.as_str(),
             path: progress.call.path.as_str().to_owned(),
             status: answer.status,
             kind: ApiErrorKind::of(answer.status, &message),
             message,
-            request_id: answer.request_id.clone(),
-            retry_after: answer.retry_after,
-            body: self.settings.key.scrub(answer.excerpt()),
+            request_id: answer.request_id(&clean),
+            retry_after: answer.retry_after(),
+            body: answer.excerpt(&clean),
             attempts: progress.attempts,
         }))
     }
 
     fn call_error(&self, progress: &Progress<'_>, cause: Cause, answer: Option<&Answer>) -> Box<CallError> {
+        let clean = self.cleaner(progress.call);
         Box::new(CallError {
             method: progress.call.method.as_str(),
             path: progress.call.path.as_str().to_owned(),
-            cause,
+            cause: Cause::new(cause.kind, clean.text(&cause.message, CAUSE)),
             status: answer.map(|answer| answer.status),
-            request_id: answer.and_then(|answer| answer.request_id.clone()),
+            request_id: answer.and_then(|answer| answer.request_id(&clean)),
             attempts: progress.attempts,
             elapsed: progress.began.elapsed(),
-            body: answer
-                .map(|answer| self.settings.key.scrub(answer.excerpt()))
-                .unwrap_or_default(),
+            body: answer.map(|answer| answer.excerpt(&clean)).unwrap_or_default(),
         })
     }
+}
+
+fn not_json(error: &serde_json::Error) -> Cause {
+    let message = format!("the answer is not the JSON that the API promises: {error}");
+    Cause::new(CauseKind::Json, message)
 }
 
 /// The agent of a client that was given none.

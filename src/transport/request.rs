@@ -25,7 +25,10 @@ pub(crate) struct Path(String);
 impl Path {
     /// A path of fixed words, such as `/projects`.
     pub(crate) fn new(fixed: &str) -> Self {
-        Self(fixed.to_owned())
+        // Long enough for most, so that it is allocated once.
+        let mut path = String::with_capacity(128);
+        path.push_str(fixed);
+        Self(path)
     }
 
     /// Adds more fixed words.
@@ -37,6 +40,7 @@ impl Path {
     /// Adds a name as the one segment that it is, whatever characters it holds.
     pub(crate) fn segment(mut self, field: &'static str, name: &str) -> Result<Self> {
         let refuse = |why: &str| Err(Error::invalid(field, format!("{name:?} {why}")));
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
         if name.is_empty() {
             return Err(Error::invalid(field, "the name is empty"));
         }
@@ -49,11 +53,14 @@ impl Path {
         if name == "." || name == ".." {
             return refuse("is a step in a path, not a name");
         }
-        if name.chars().any(char::is_control) {
-            return refuse("holds a control character");
-        }
         self.0.push('/');
-        self.0.extend(utf8_percent_encode(name, SEGMENT));
+        if name.bytes().all(plain) {
+            self.0.push_str(name);
+        } else if name.chars().any(char::is_control) {
+            return refuse("holds a control character");
+        } else {
+            self.0.extend(utf8_percent_encode(name, SEGMENT));
+        }
         Ok(self)
     }
 
