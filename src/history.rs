@@ -7,9 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::iter::successors;
 
-use serde::de::{Deserializer, Error as _};
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::value::RawValue;
+use serde::de::Error as _;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
@@ -26,7 +24,12 @@ impl Project {
     /// # Errors
     /// As [`Project::ai_tools`]; [`Error::Decode`] also for an answer that is nested deeper than 127 levels.
     pub fn history(&self) -> Result<History> {
-        self.client().json(&self.ai_tools_call()?)
+        self.client().json_with(&self.ai_tools_call()?, |payload| {
+            let json = std::str::from_utf8(payload).map_err(serde_json::Error::custom)?;
+            let mut history = History::read(json)?;
+            history.raw = json.to_owned();
+            Ok(history)
+        })
     }
 }
 
@@ -79,8 +82,8 @@ impl Image {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// `Display` prints a line for each photo. To keep a history, keep [`History::raw`], or serialize it, which writes the
-/// same; it is read again from JSON alone, not from other serde formats.
+/// `Display` prints a line for each photo. To keep a history, keep [`History::raw`] and read it with
+/// [`History::from_json`].
 #[derive(Clone)]
 pub struct History {
     images: Vec<ImageHistory>,
@@ -90,7 +93,7 @@ pub struct History {
     unread: usize,
     /// Whether the answer is a history at all, be it an empty one, as far as can be told.
     is_history: bool,
-    raw: Box<str>,
+    raw: String,
 }
 
 impl History {
@@ -100,11 +103,15 @@ impl History {
     /// [`Error::InvalidInput`] for a text that is not JSON, or is nested deeper than 127 levels. JSON of any shape is
     /// read: one with no version in it has none.
     pub fn from_json(json: impl Into<String>) -> Result<Self> {
-        Self::read(json.into().into()).map_err(|e| Error::invalid("json", e.to_string()))
+        let json = json.into();
+        let mut history = Self::read(&json).map_err(|e| Error::invalid("json", e.to_string()))?;
+        history.raw = json;
+        Ok(history)
     }
 
-    fn read(raw: Box<str>) -> Result<Self, serde_json::Error> {
-        let reading = read::read(&raw)?;
+    /// Reads all but the untouched text, which the caller has.
+    fn read(json: &str) -> serde_json::Result<Self> {
+        let reading = read::read(json)?;
         let images: Vec<_> = reading.images.into_iter().map(ImageHistory::new).collect();
         let name = |(index, image): (usize, &ImageHistory)| (image.file_name.clone(), index);
         let alike = |(index, image): (usize, &ImageHistory)| (image.file_name.to_lowercase(), index);
@@ -114,7 +121,7 @@ impl History {
             images,
             unread: reading.unread,
             is_history: reading.is_history,
-            raw,
+            raw: String::new(),
         })
     }
 
@@ -185,19 +192,6 @@ impl History {
     /// Whether the answer is a history, be it an empty one, as far as can be told.
     pub(crate) fn is_history(&self) -> bool {
         self.is_history
-    }
-}
-
-impl<'de> Deserialize<'de> for History {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::read(Box::<RawValue>::deserialize(deserializer)?.into()).map_err(D::Error::custom)
-    }
-}
-
-impl Serialize for History {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw: &RawValue = serde_json::from_str(&self.raw).map_err(serde::ser::Error::custom)?;
-        raw.serialize(serializer)
     }
 }
 
@@ -463,6 +457,8 @@ impl ImageHistory {
 
     /// Takes the versions in, each once.
     fn enter(&mut self, found: Vec<Version>) {
+        self.versions.reserve_exact(found.len());
+        self.by_id.reserve(found.len());
         for version in found {
             let next = self.versions.len() as u32;
             let place = *self.by_id.entry(version.id.clone()).or_insert(next);

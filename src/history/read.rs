@@ -247,13 +247,13 @@ struct Marks<'t, 'a> {
     has_children: bool,
 }
 
-type Fields<'a> = [(Cow<'a, str>, Node<'a>)];
+type Fields<'a> = [(Name<'a>, Node<'a>)];
 
 impl<'t, 'a> Marks<'t, 'a> {
     fn of(fields: &'t Fields<'a>) -> Self {
         let mut marks = Self::default();
         for (name, node) in fields {
-            match Field::of(name) {
+            match name.field {
                 Field::Version if !node.is_null() => marks.version = Some(node),
                 Field::Id => marks.id = Some(node),
                 Field::Parent(rank) if marks.parent.is_none_or(|(best, _)| rank < best) => {
@@ -339,7 +339,7 @@ impl Reading {
         let image = self.image(image);
         let index = self.enter(image, version);
         for (name, node) in fields.iter().filter(|(_, node)| node.is_container()) {
-            let hangs = Field::of(name) == Field::Children;
+            let hangs = name.field == Field::Children;
             let place = Place {
                 parent: hangs.then_some(&own_id),
                 ..place
@@ -347,7 +347,7 @@ impl Reading {
             if !self.field(name, node, place) && !node.is_empty() {
                 let image = self.images.get_mut(image);
                 if let Some(version) = image.and_then(|image| image.versions.get_mut(index)) {
-                    version.extra.insert(name.to_string(), node.to_value());
+                    version.extra.insert(name.text.to_string(), node.to_value());
                 }
             }
         }
@@ -376,15 +376,15 @@ impl Reading {
             .fold(false, |found, (name, node)| self.field(name, node, place) | found)
     }
 
-    fn field(&mut self, name: &str, node: &Node<'_>, place: Place<'_>) -> bool {
-        let place = place.under(name);
+    fn field(&mut self, name: &Name<'_>, node: &Node<'_>, place: Place<'_>) -> bool {
+        let place = place.under(&name.text);
         if node.is_null() || node.is_empty() {
             self.nothing(place);
             return false;
         }
         let found = self.walk(node, place);
-        if !found && node.is_container() && is_file_name(name) && !place.presets {
-            self.image(name);
+        if !found && node.is_container() && is_file_name(&name.text) && !place.presets {
+            self.image(&name.text);
         }
         found
     }
@@ -460,7 +460,7 @@ fn version<'s>(
         extra: Map::new(),
     };
     for (name, node) in fields.iter().filter(|(_, node)| !node.is_container()) {
-        let field = Field::of(name);
+        let field = name.field;
         let used = std::ptr::eq(node, id) || marks.parent.is_some_and(|(_, parent)| std::ptr::eq(node, parent));
         let named = field == Field::File || (field == Field::Image && node.text() == place.named);
         if used || named || node.is_null() {
@@ -486,7 +486,7 @@ fn version<'s>(
                 *slot = Some(text).filter(|text| !text.is_empty());
             }
             _ => {
-                version.extra.insert(name.to_string(), node.to_value());
+                version.extra.insert(name.text.to_string(), node.to_value());
             }
         }
     }
@@ -504,7 +504,12 @@ enum Node<'a> {
     /// What stands where an id is expected, as it is spelt: a number may be larger than any type.
     Id(&'a str),
     List(Vec<Node<'a>>),
-    Object(Vec<(Cow<'a, str>, Node<'a>)>),
+    Object(Vec<(Name<'a>, Node<'a>)>),
+}
+
+struct Name<'a> {
+    text: Cow<'a, str>,
+    field: Field,
 }
 
 impl Node<'_> {
@@ -538,7 +543,7 @@ impl Node<'_> {
             Self::Text(text) => Some(text.as_ref()).filter(|text| !text.contains("://")),
             Self::Object(fields) => fields
                 .iter()
-                .find(|(name, _)| Field::of(name) == Field::File || name == "name")
+                .find(|(name, _)| name.field == Field::File || name.text == "name")
                 .and_then(|(_, node)| node.text()),
             _ => None,
         }
@@ -568,7 +573,7 @@ impl Node<'_> {
             Self::Object(fields) => Value::Object(
                 fields
                     .iter()
-                    .map(|(name, node)| (name.to_string(), node.to_value()))
+                    .map(|(name, node)| (name.text.to_string(), node.to_value()))
                     .collect(),
             ),
         }
@@ -653,12 +658,17 @@ impl<'de> Visitor<'de> for Seed {
                     .map(Node::Number)
                     .map_err(A::Error::custom);
             }
-            let node = if Field::of(&name).is_id() {
+            let field = Field::of(&name);
+            let node = if field.is_id() {
                 Node::Id(map.next_value::<&RawValue>()?.get())
             } else {
                 map.next_value_seed(inner)?
             };
-            fields.push((name, node));
+            if fields.is_empty() {
+                // As many as a version is likely to have.
+                fields.reserve(8);
+            }
+            fields.push((Name { text: name, field }, node));
         }
         Ok(Node::Object(fields))
     }
