@@ -150,9 +150,13 @@ impl History {
         self.images.get(*self.by_name.get(file_name)?)
     }
 
+    /// A photo whose name differs at most in upper and lower case.
+    pub(crate) fn alike(&self, file_name: &str) -> Option<&ImageHistory> {
+        self.images.get(*self.alike.get(&file_name.to_lowercase())?)
+    }
+
     pub(crate) fn no_such_image(&self, file_name: &str) -> Error {
-        let alike = self.alike.get(&file_name.to_lowercase());
-        let message = match alike.and_then(|index| self.images.get(*index)) {
+        let message = match self.alike(file_name) {
             Some(alike) => format!(
                 "{file_name:?} is not in the history, but {:?} is: upper and lower case differ",
                 alike.file_name
@@ -182,16 +186,13 @@ impl History {
             && match self.find(file_name) {
                 Some(image) => image.listed,
                 // Photos without versions may be left out, if it is the photos with versions that are listed.
-                None => {
-                    !self.alike.contains_key(&file_name.to_lowercase())
-                        && self.images.iter().any(|image| !image.versions.is_empty())
-                }
+                None => self.alike(file_name).is_none() && self.images.iter().any(|image| !image.versions.is_empty()),
             }
     }
 
-    /// Whether the answer is a history, be it an empty one, as far as can be told.
-    pub(crate) fn is_history(&self) -> bool {
-        self.is_history
+    /// Whether the answer is a history with no photo in it, as far as can be told.
+    pub(crate) fn tells_of_nothing(&self) -> bool {
+        self.is_history && self.images.is_empty() && self.unread == 0
     }
 }
 
@@ -426,11 +427,6 @@ impl ImageHistory {
     /// What is wrong with this history; empty if nothing is.
     pub fn problems(&self) -> &[HistoryProblem] {
         &self.problems
-    }
-
-    /// Whether its versions were told, even if there are none.
-    pub(crate) fn is_listed(&self) -> bool {
-        self.listed
     }
 
     fn index(&self, id: &VersionId) -> Option<u32> {

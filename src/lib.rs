@@ -4,6 +4,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod chain;
 mod client;
 mod error;
 mod history;
@@ -13,6 +14,7 @@ mod transport;
 mod types;
 mod wait;
 
+pub use crate::chain::{Chain, ChainState, Edit, Pending, Recovery, Step};
 pub use crate::client::{Client, ClientBuilder};
 pub use crate::error::{
     ApiError, ApiErrorKind, CallError, Cause, CauseKind, DownloadError, DownloadReason, EnhancementFailed, Error,
