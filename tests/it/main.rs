@@ -3,7 +3,9 @@
 #![allow(unreachable_pub)]
 
 mod calls;
+mod chain;
 mod client;
 mod faulty;
+mod history;
 mod simulator;
 mod support;
