@@ -211,6 +211,8 @@ pub(crate) fn cause_of(error: &ureq::Error) -> Cause {
             Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof => {
                 (CauseKind::Closed, format!("the connection broke: {e}"))
             }
+            // The standard library has no kind for it, and its own words differ between systems only after these.
+            _ if e.to_string().contains("lookup address") => (CauseKind::Connect, e.to_string()),
             Io::TimedOut | Io::WouldBlock => (CauseKind::Timeout, "timed out".to_owned()),
             Io::InvalidData if e.get_ref().is_some() => (CauseKind::Tls, format!("TLS: {e}")),
             _ => (CauseKind::Other, e.to_string()),
@@ -258,7 +260,7 @@ pub(crate) fn before_sending(error: &ureq::Error) -> bool {
     ) || matches!(
         cause_of(error).kind,
         CauseKind::Connect | CauseKind::Tls | CauseKind::Proxy
-    ) || matches!(error, ureq::Error::Io(e) if e.to_string().contains("lookup address"))
+    )
 }
 
 #[cfg(test)]
