@@ -117,7 +117,7 @@ impl Answer {
 
     /// The service's own words, or the start of what it sent instead.
     pub(crate) fn message(&self, clean: &Cleaner) -> String {
-        if (300..400).contains(&self.status) {
+        if self.is_redirect() {
             let host = self
                 .redirect_host(clean)
                 .map(|host| format!(" to {host}"))
@@ -128,8 +128,16 @@ impl Answer {
         if stated.is_empty() { self.excerpt(clean) } else { stated }
     }
 
+    fn is_redirect(&self) -> bool {
+        (300..400).contains(&self.status)
+    }
+
     /// The start of the body as one printable line.
     pub(crate) fn excerpt(&self, clean: &Cleaner) -> String {
+        if self.is_redirect() {
+            // It repeats the target, of which nothing but the host is shown.
+            return String::new();
+        }
         clean.start(&self.body, EXCERPT)
     }
 }
