@@ -4,6 +4,7 @@
 
 mod calls;
 mod client;
+mod faults;
 mod faulty;
 mod simulator;
 mod support;
