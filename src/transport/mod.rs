@@ -26,7 +26,7 @@ use self::request::Witness;
 use self::response::{Answer, before_sending, cause_of};
 use self::retry::{Verdict, judge_status};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, EnhancementFailed, Error, Result};
-use crate::types::{Enhancement, EnhancementAnswer};
+use crate::types::{Enhancement, EnhancementAnswer, EnhancementStatus};
 
 pub(crate) use self::key::ApiKey;
 pub(crate) use self::request::{BaseUrl, Call, Path, is_loopback};
@@ -51,6 +51,9 @@ const OUTPUT_BUFFER: usize = 8 * 1024;
 
 /// The longest description of a cause, in characters.
 const CAUSE: usize = 300;
+
+/// The longest unknown status of an edit, in characters.
+const WORD: usize = 128;
 
 /// The target of this crate's log records.
 const LOG: &str = "imagen_ai";
@@ -171,11 +174,15 @@ impl Transport {
             let edit: EnhancementAnswer<'_> = serde_json::from_slice(payload).map_err(|e| unknown(not_json(&e)))?;
             edit.into_success().map_err(|failed| {
                 let clean = self.cleaner(call);
+                let status = match failed.status {
+                    EnhancementStatus::Other(word) => EnhancementStatus::Other(clean.text(&word, WORD)),
+                    known => known,
+                };
                 Error::EnhancementFailed(Box::new(EnhancementFailed {
                     method: call.method.as_str(),
                     path: call.path.as_str().to_owned(),
                     http_status: answer.status,
-                    status: failed.status,
+                    status,
                     version_id: failed.version_id,
                     message: answer.stated_message(&clean),
                     request_id: answer.request_id(&clean),
