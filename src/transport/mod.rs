@@ -222,7 +222,7 @@ impl Transport {
         }
         let result = answer.and_then(|answer| read(&progress, answer));
         if let Err(e @ Error::OutcomeUnknown(_)) = &result {
-            warn!(target: LOG, "{e}");
+            warn!(target: LOG, "{}; outcome unknown", in_short(call, e));
         }
         result
     }
@@ -251,7 +251,12 @@ impl Transport {
             if too_long || progress.attempts >= retry.max_attempts {
                 return Err(error);
             }
-            warn!(target: LOG, "{error}; trying again in {:.1} s", wait.as_secs_f64());
+            warn!(
+                target: LOG,
+                "{}; trying again in {:.1} s",
+                in_short(progress.call, &error),
+                wait.as_secs_f64()
+            );
         }
     }
 
@@ -439,6 +444,25 @@ impl Transport {
 fn not_json(error: &serde_json::Error) -> Cause {
     let message = format!("the answer is not the JSON that the API promises: {error}");
     Cause::new(CauseKind::Json, message)
+}
+
+/// What the log says of an error: nothing that the body of an answer may have said.
+fn in_short(call: &Call, error: &Error) -> String {
+    let mut text = format!("{} {}", call.method.as_str(), call.path.as_str());
+    if let Some(status) = error.status() {
+        text.push_str(&format!(": status {status}"));
+    }
+    if let Error::NotSent(e) | Error::OutcomeUnknown(e) | Error::Transport(e) = error {
+        match e.cause.kind {
+            CauseKind::Status => {}
+            CauseKind::Json => text.push_str(": not the JSON that the API promises"),
+            _ => text.push_str(&format!(": {}", e.cause)),
+        }
+    }
+    if let Some(id) = error.request_id() {
+        text.push_str(&format!(" (request {id})"));
+    }
+    text
 }
 
 /// The agent of a client that was given none.
