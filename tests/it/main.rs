@@ -8,3 +8,4 @@ mod faults;
 mod faulty;
 mod simulator;
 mod support;
+mod waits;
