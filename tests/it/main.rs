@@ -6,6 +6,7 @@ mod calls;
 mod client;
 mod faults;
 mod faulty;
+mod properties;
 mod secrets;
 mod simulator;
 mod support;

@@ -2,7 +2,6 @@
 //! a presigned URL in a log record or an error.
 
 use std::error::Error as _;
-use std::fmt::Debug;
 use std::sync::Mutex;
 use std::time::Duration;
 
