@@ -35,8 +35,13 @@ fn main() -> ExitCode {
 fn on_the_simulator() -> Result<(), Error> {
     let simulator = simulator::Simulator::start();
     println!("IMAGEN_API_KEY is not set: this runs against a simulator inside the program,");
-    println!("at {}. No credits are used, and the pictures are tiny.\n", simulator.base_url());
-    let client = Client::builder(simulator.key()).base_url(simulator.base_url()).build()?;
+    println!(
+        "at {}. No credits are used, and the pictures are tiny.\n",
+        simulator.base_url()
+    );
+    let client = Client::builder(simulator.key())
+        .base_url(simulator.base_url())
+        .build()?;
     story(&client, simulator::READY, "DSC_0001.JPEG")
 }
 
@@ -61,7 +66,11 @@ fn story(client: &Client, project: &str, file: &str) -> Result<(), Error> {
     println!("4. A preset instead of words");
     let tools = project.ai_tools()?;
     for tool in &tools.prompts {
-        println!("   offered: {} ({})", tool.enhancement_type, tool.label.as_deref().unwrap_or("no label"));
+        println!(
+            "   offered: {} ({})",
+            tool.enhancement_type,
+            tool.label.as_deref().unwrap_or("no label")
+        );
     }
     if let Some(tool) = tools.prompts.first() {
         tell(&photo.enhance(EnhanceRequest::from(tool).parent(warm.version()?))?)?;
@@ -77,13 +86,21 @@ fn story(client: &Client, project: &str, file: &str) -> Result<(), Error> {
     println!("7. One edit to keep, and finalize: the edits are locked in, and the files can be fetched");
     tell(&photo.copilot("make the sky more blue")?)?;
     for file in project.finalize()?.files {
-        println!("   {}: {}", file.file_name.as_deref().unwrap_or("?"), without_query(&file.download_link));
+        println!(
+            "   {}: {}",
+            file.file_name.as_deref().unwrap_or("?"),
+            without_query(&file.download_link)
+        );
     }
     Ok(())
 }
 
 fn tell(edit: &Enhancement) -> Result<(), Error> {
-    println!("   version {}: {}\n", edit.version()?, without_query(&edit.enhanced_image_url));
+    println!(
+        "   version {}: {}\n",
+        edit.version()?,
+        without_query(&edit.enhanced_image_url)
+    );
     Ok(())
 }
 

@@ -26,7 +26,7 @@ use self::request::Witness;
 use self::response::{Answer, before_sending, cause_of};
 use self::retry::{Verdict, judge_status};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, EnhancementFailed, Error, Result};
-use crate::types::{Enhancement, EnhancementAnswer};
+use crate::types::{Enhancement, EnhancementAnswer, EnhancementStatus};
 
 pub(crate) use self::key::ApiKey;
 pub(crate) use self::request::{BaseUrl, Call, Path, is_loopback};
@@ -51,6 +51,9 @@ const OUTPUT_BUFFER: usize = 8 * 1024;
 
 /// The longest description of a cause, in characters.
 const CAUSE: usize = 300;
+
+/// The longest unknown status of an edit, in characters.
+const WORD: usize = 128;
 
 /// The target of this crate's log records.
 const LOG: &str = "imagen_ai";
@@ -171,11 +174,15 @@ impl Transport {
             let edit: EnhancementAnswer<'_> = serde_json::from_slice(payload).map_err(|e| unknown(not_json(&e)))?;
             edit.into_success().map_err(|failed| {
                 let clean = self.cleaner(call);
+                let status = match failed.status {
+                    EnhancementStatus::Other(word) => EnhancementStatus::Other(clean.text(&word, WORD)),
+                    known => known,
+                };
                 Error::EnhancementFailed(Box::new(EnhancementFailed {
                     method: call.method.as_str(),
                     path: call.path.as_str().to_owned(),
                     http_status: answer.status,
-                    status: failed.status,
+                    status,
                     version_id: failed.version_id,
                     message: answer.stated_message(&clean),
                     request_id: answer.request_id(&clean),
@@ -215,7 +222,7 @@ impl Transport {
         }
         let result = answer.and_then(|answer| read(&progress, answer));
         if let Err(e @ Error::OutcomeUnknown(_)) = &result {
-            warn!(target: LOG, "{e}");
+            warn!(target: LOG, "{}; outcome unknown", in_short(call, e));
         }
         result
     }
@@ -244,7 +251,12 @@ impl Transport {
             if too_long || progress.attempts >= retry.max_attempts {
                 return Err(error);
             }
-            warn!(target: LOG, "{error}; trying again in {:.1} s", wait.as_secs_f64());
+            warn!(
+                target: LOG,
+                "{}; trying again in {:.1} s",
+                in_short(progress.call, &error),
+                wait.as_secs_f64()
+            );
         }
     }
 
@@ -432,6 +444,25 @@ impl Transport {
 fn not_json(error: &serde_json::Error) -> Cause {
     let message = format!("the answer is not the JSON that the API promises: {error}");
     Cause::new(CauseKind::Json, message)
+}
+
+/// What the log says of an error: nothing that the body of an answer may have said.
+fn in_short(call: &Call, error: &Error) -> String {
+    let mut text = format!("{} {}", call.method.as_str(), call.path.as_str());
+    if let Some(status) = error.status() {
+        text.push_str(&format!(": status {status}"));
+    }
+    if let Error::NotSent(e) | Error::OutcomeUnknown(e) | Error::Transport(e) = error {
+        match e.cause.kind {
+            CauseKind::Status => {}
+            CauseKind::Json => text.push_str(": not the JSON that the API promises"),
+            _ => text.push_str(&format!(": {}", e.cause)),
+        }
+    }
+    if let Some(id) = error.request_id() {
+        text.push_str(&format!(" (request {id})"));
+    }
+    text
 }
 
 /// The agent of a client that was given none.

@@ -4,6 +4,10 @@
 
 mod calls;
 mod client;
+mod faults;
 mod faulty;
+mod properties;
+mod secrets;
 mod simulator;
 mod support;
+mod waits;
