@@ -7,8 +7,9 @@ mod key;
 mod request;
 mod response;
 mod retry;
+mod storage;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -22,14 +23,15 @@ use ureq::{Agent, Body, SendBody};
 use self::key::{CallingThreadResolver, KeyConnector};
 use self::request::Witness;
 use self::response::{Answer, before_sending, cause_of, printable};
-use self::retry::{Verdict, judge_status};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, EnhancementFailed, Error, Result};
 use crate::types::{Enhancement, EnhancementAnswer};
 
 pub(crate) use self::key::ApiKey;
 pub(crate) use self::request::{BaseUrl, Call, Path, is_loopback};
-pub(crate) use self::retry::Repeat;
+pub(crate) use self::response::{message_in, request_id};
+pub(crate) use self::retry::{Repeat, Verdict, judge_status, parse_retry_after};
 pub use self::retry::RetryPolicy;
+pub(crate) use self::storage::{Fetch, FetchError, error_body, is_https, may_fetch, without_query};
 
 /// How long a connection may lie idle and still be used again.
 ///
@@ -47,7 +49,7 @@ const INPUT_BUFFER: usize = 16 * 1024;
 const OUTPUT_BUFFER: usize = 8 * 1024;
 
 /// The target of this crate's log records.
-const LOG: &str = "imagen_ai";
+pub(crate) const LOG: &str = "imagen_ai";
 
 /// What a client is made of.
 #[derive(Debug)]
@@ -64,6 +66,9 @@ pub(crate) struct Settings {
 pub(crate) struct Transport {
     pub(crate) settings: Settings,
     agent: Agent,
+    /// The agent for object storage, which never sees the key; made when it is first needed. A caller's own agent serves
+    /// for both.
+    storage: OnceLock<Agent>,
     /// Whether the agent is the caller's, so that what this client relies on must be set on every request.
     foreign: bool,
     key_header: Option<HeaderValue>,
@@ -106,6 +111,7 @@ impl Transport {
         Self {
             settings,
             agent,
+            storage: OnceLock::new(),
             foreign,
             key_header,
             slow_until: Mutex::new(None),

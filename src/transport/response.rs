@@ -139,7 +139,7 @@ fn unwrap_envelope(body: &[u8]) -> Option<&[u8]> {
 
 /// In this order: `error.message`; `error` as a string; `detail` as a string; `detail` as a list of `{loc, msg}`;
 /// `message`.
-fn message_in(json: &Value) -> Option<String> {
+pub(crate) fn message_in(json: &Value) -> Option<String> {
     let text = |value: &Value| value.as_str().filter(|s| !s.trim().is_empty()).map(str::to_owned);
     let error = json.get("error");
     let detail = json.get("detail");
