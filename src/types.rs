@@ -3,9 +3,10 @@
 //! Field names are the service's own. Structs that the service may extend are `#[non_exhaustive]` and keep the
 //! fields they do not know in `extra`.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, Error as _};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -385,20 +386,46 @@ impl fmt::Debug for Enhancement {
 }
 
 /// The answer to an edit as it comes, before it is known to be a success.
-#[derive(Deserialize)]
-pub(crate) struct EnhancementAnswer {
-    #[serde(default = "no_status")]
+pub(crate) struct EnhancementAnswer<'a> {
     status: EnhancementStatus,
-    #[serde(default)]
-    version_id: Option<Box<RawValue>>,
-    #[serde(default)]
+    version_id: Option<&'a RawValue>,
     enhanced_image_url: Value,
-    #[serde(flatten)]
     extra: Map<String, Value>,
 }
 
-fn no_status() -> EnhancementStatus {
-    EnhancementStatus::Other(String::new())
+/// By hand, since a derived one with a flattened map would read every answer twice.
+impl<'de> Deserialize<'de> for EnhancementAnswer<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = EnhancementAnswer<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut answer = EnhancementAnswer {
+                    status: EnhancementStatus::Other(String::new()),
+                    version_id: None,
+                    enhanced_image_url: Value::Null,
+                    extra: Map::new(),
+                };
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    match &*key {
+                        "status" => answer.status = map.next_value()?,
+                        "version_id" => answer.version_id = Some(map.next_value()?),
+                        "enhanced_image_url" => answer.enhanced_image_url = map.next_value()?,
+                        _ => {
+                            answer.extra.insert(key.into_owned(), map.next_value()?);
+                        }
+                    }
+                }
+                Ok(answer)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
 }
 
 /// An answer that says that the edit failed, or brings no picture.
@@ -407,9 +434,9 @@ pub(crate) struct FailedAnswer {
     pub(crate) version_id: Option<VersionId>,
 }
 
-impl EnhancementAnswer {
+impl EnhancementAnswer<'_> {
     pub(crate) fn into_success(mut self) -> Result<Enhancement, FailedAnswer> {
-        let version_id = self.version_id.as_ref().and_then(|raw| VersionId::from_json(raw.get()));
+        let version_id = self.version_id.and_then(|raw| VersionId::from_json(raw.get()));
         let url = match self.enhanced_image_url {
             Value::String(url) if !url.trim().is_empty() && self.status != EnhancementStatus::Failed => url,
             _ => {
@@ -419,7 +446,7 @@ impl EnhancementAnswer {
                 });
             }
         };
-        if let (None, Some(raw)) = (&version_id, &self.version_id) {
+        if let (None, Some(raw)) = (&version_id, self.version_id) {
             // Neither a number nor a string: no version, but nothing that came is thrown away.
             let value = serde_json::from_str(raw.get()).unwrap_or_default();
             self.extra.insert("version_id".to_owned(), value);
@@ -749,7 +776,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_presigned_query_however_deep() {
-        let answer: EnhancementAnswer = serde_json::from_str(
+        let answer: EnhancementAnswer<'_> = serde_json::from_str(
             r#"{"status":"SUCCESS","version_id":1,"enhanced_image_url":"https://s3/x.jpg?X-Amz-Signature=SECRET",
                 "more":{"thumbs":["https://s3/t.jpg?sig=SECRET"]}}"#,
         )

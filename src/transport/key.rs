@@ -171,6 +171,10 @@ impl<T: Transport> fmt::Debug for KeyTransport<T> {
 /// no JSON text can hold, so nothing but that header is ever touched.
 fn put_key(sent: &mut [u8], key: &[u8]) -> Option<Range<usize>> {
     const NAME: &[u8] = b"x-api-key: ";
+    if sent.first() == Some(&b'{') {
+        // The body, which is written apart from the head.
+        return None;
+    }
     let mut line = 0;
     loop {
         line += sent.get(line..)?.iter().position(|b| *b == b'\n')? + 1;

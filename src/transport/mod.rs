@@ -13,7 +13,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use log::{debug, warn};
+use log::{Level, debug, log_enabled, warn};
 use serde::de::DeserializeOwned;
 use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use ureq::http::{Request, Response};
@@ -101,7 +101,7 @@ impl Transport {
             settings.key.stand_in()
         };
         let agent = agent.unwrap_or_else(|| own_agent(&settings));
-        if foreign && log::log_enabled!(target: "ureq_proto::util", log::Level::Trace) {
+        if foreign && log_enabled!(target: "ureq_proto::util", Level::Trace) {
             warn!(
                 target: LOG,
                 "the logger takes trace records of ureq_proto, which hold every byte that is sent; with an agent of \
@@ -155,7 +155,8 @@ impl Transport {
             let Some(payload) = answer.payload() else {
                 return Err(unknown(Cause::new(CauseKind::Json, "the body is empty")));
             };
-            let edit: EnhancementAnswer = serde_json::from_slice(payload).map_err(|e| unknown(self.not_json(&e)))?;
+            let edit: EnhancementAnswer<'_> =
+                serde_json::from_slice(payload).map_err(|e| unknown(self.not_json(&e)))?;
             edit.into_success().map_err(|failed| {
                 Error::EnhancementFailed(Box::new(EnhancementFailed {
                     method: call.method.as_str(),
@@ -164,7 +165,7 @@ impl Transport {
                     status: failed.status,
                     version_id: failed.version_id,
                     message: self.settings.key.scrub(answer.stated_message()),
-                    request_id: answer.request_id.clone(),
+                    request_id: self.request_id(&answer),
                     body: self.settings.key.scrub(answer.excerpt()),
                 }))
             })
@@ -183,20 +184,22 @@ impl Transport {
             attempts: 0,
         };
         let answer = self.tries(&mut progress, timeout.unwrap_or(self.settings.timeout));
-        let (status, id) = match &answer {
-            Ok(answer) => (Some(answer.status), answer.request_id.as_deref()),
-            Err(e) => (e.status(), e.request_id()),
-        };
-        debug!(
-            target: LOG,
-            "{} {}: status {}, attempt {}, {:.3} s, request {}",
-            call.method.as_str(),
-            call.path.as_str(),
-            status.map_or("none".to_owned(), |status| status.to_string()),
-            progress.attempts,
-            progress.began.elapsed().as_secs_f64(),
-            id.unwrap_or("none"),
-        );
+        if log_enabled!(target: LOG, Level::Debug) {
+            let (status, id) = match &answer {
+                Ok(answer) => (Some(answer.status), self.request_id(answer)),
+                Err(e) => (e.status(), e.request_id().map(str::to_owned)),
+            };
+            debug!(
+                target: LOG,
+                "{} {}: status {}, attempt {}, {:.3} s, request {}",
+                call.method.as_str(),
+                call.path.as_str(),
+                status.map_or("none".to_owned(), |status| status.to_string()),
+                progress.attempts,
+                progress.began.elapsed().as_secs_f64(),
+                id.as_deref().unwrap_or("none"),
+            );
+        }
         let result = answer.and_then(|answer| read(&progress, answer));
         if let Err(e @ Error::OutcomeUnknown(_)) = &result {
             warn!(target: LOG, "{e}");
@@ -210,9 +213,7 @@ impl Transport {
         loop {
             self.wait_before_sending(wait);
             progress.attempts += 1;
-            let last = progress.attempts >= retry.max_attempts;
-            wait = retry.backoff(progress.attempts);
-
+            let (mut asked, mut all) = (None, false);
             let error = match self.attempt(progress.call, timeout) {
                 Attempt::Answered(answer) if answer.is_success() => match answer.broken.clone() {
                     None => return Ok(answer),
@@ -228,7 +229,7 @@ impl Transport {
                 },
                 Attempt::Answered(answer) => {
                     let repeat = progress.call.repeat;
-                    match judge_status(repeat, answer.status, answer.retry_after.is_some()) {
+                    match judge_status(repeat, answer.status, answer.retry_after().is_some()) {
                         Verdict::Unknown => {
                             let cause =
                                 Cause::new(CauseKind::Status, format!("{} {}", answer.status, self.words(&answer)));
@@ -236,15 +237,9 @@ impl Transport {
                         }
                         Verdict::Final => return Err(self.api_error(progress, &answer)),
                         Verdict::Again { slow_down } => {
-                            let error = self.api_error(progress, &answer);
-                            if answer.retry_after.is_some_and(|asked| asked > retry.max_retry_after) {
-                                return Err(error);
-                            }
-                            wait = answer.retry_after.unwrap_or(wait);
-                            if slow_down {
-                                self.slow_down(wait);
-                            }
-                            error
+                            asked = answer.retry_after();
+                            all = slow_down;
+                            self.api_error(progress, &answer)
                         }
                     }
                 }
@@ -257,7 +252,12 @@ impl Transport {
                     }
                 }
             };
-            if last {
+            wait = asked.unwrap_or_else(|| retry.backoff(progress.attempts));
+            let too_long = asked.is_some_and(|asked| asked > retry.max_retry_after);
+            if all && !too_long {
+                self.slow_down(wait);
+            }
+            if too_long || progress.attempts >= retry.max_attempts {
                 return Err(error);
             }
             warn!(target: LOG, "{error}; trying again in {:.1} s", wait.as_secs_f64());
@@ -268,12 +268,7 @@ impl Transport {
         let mut witness = Witness::new(call.body.as_deref().unwrap_or_default());
         let response = self.send(call, timeout, &mut witness);
         match response {
-            Ok(response) => {
-                let mut answer = Answer::read(response, self.settings.max_answer_size);
-                answer.request_id = answer.request_id.map(|id| self.settings.key.scrub(id));
-                answer.redirect_host = answer.redirect_host.map(|host| self.settings.key.scrub(host));
-                Attempt::Answered(answer)
-            }
+            Ok(response) => Attempt::Answered(Answer::read(response, self.settings.max_answer_size)),
             Err(e) => {
                 let mut cause = cause_of(&e);
                 cause.message = self.settings.key.scrub(cause.message);
@@ -339,18 +334,24 @@ impl Transport {
     /// Waits until `wait` is over, and until the service's wish to be left alone is; never longer than the retry
     /// policy's longest wait.
     fn wait_before_sending(&self, wait: Duration) {
+        if wait.is_zero() && self.slow_until().is_none() {
+            return;
+        }
         let now = Instant::now();
         let longest = now + self.settings.retry.longest_wait().min(LONGEST);
         let own = now + wait.min(LONGEST);
         loop {
-            let slow = *self.slow_until.lock().unwrap_or_else(PoisonError::into_inner);
-            let until = slow.map_or(own, |slow| slow.max(own)).min(longest);
+            let until = self.slow_until().map_or(own, |slow| slow.max(own)).min(longest);
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
             sleep(left);
         }
+    }
+
+    fn slow_until(&self) -> Option<Instant> {
+        *self.slow_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes every call of this client wait.
@@ -368,13 +369,20 @@ impl Transport {
     }
 
     fn words(&self, answer: &Answer) -> String {
-        if let Some(host) = &answer.redirect_host {
-            return format!("redirects to {host}, and redirects are not followed");
-        }
-        if (300..400).contains(&answer.status) {
-            return "a redirect, and redirects are not followed".to_owned();
-        }
-        self.settings.key.scrub(answer.message())
+        let words = if (300..400).contains(&answer.status) {
+            let host = answer
+                .redirect_host()
+                .map(|host| format!(" to {host}"))
+                .unwrap_or_default();
+            format!("a redirect{host}, and redirects are not followed")
+        } else {
+            answer.message()
+        };
+        self.settings.key.scrub(words)
+    }
+
+    fn request_id(&self, answer: &Answer) -> Option<String> {
+        answer.request_id().map(|id| self.settings.key.scrub(id))
     }
 
     fn api_error(&self, progress: &Progress<'_>, answer: &Answer) -> Error {
@@ -385,8 +393,8 @@ impl Transport {
             status: answer.status,
             kind: ApiErrorKind::of(answer.status, &message),
             message,
-            request_id: answer.request_id.clone(),
-            retry_after: answer.retry_after,
+            request_id: self.request_id(answer),
+            retry_after: answer.retry_after(),
             body: self.settings.key.scrub(answer.excerpt()),
             attempts: progress.attempts,
         }))
@@ -398,7 +406,7 @@ impl Transport {
             path: progress.call.path.as_str().to_owned(),
             cause,
             status: answer.map(|answer| answer.status),
-            request_id: answer.and_then(|answer| answer.request_id.clone()),
+            request_id: answer.and_then(|answer| self.request_id(answer)),
             attempts: progress.attempts,
             elapsed: progress.began.elapsed(),
             body: answer

@@ -25,7 +25,10 @@ pub(crate) struct Path(String);
 impl Path {
     /// A path of fixed words, such as `/projects`.
     pub(crate) fn new(fixed: &str) -> Self {
-        Self(fixed.to_owned())
+        // Long enough for most, so that it is allocated once.
+        let mut path = String::with_capacity(128);
+        path.push_str(fixed);
+        Self(path)
     }
 
     /// Adds more fixed words.

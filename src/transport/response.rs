@@ -34,10 +34,7 @@ const REQUEST_ID_HEADERS: [&str; 5] = [
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) request_id: Option<String>,
-    pub(crate) retry_after: Option<Duration>,
-    /// The host that a redirect points to.
-    pub(crate) redirect_host: Option<String>,
+    headers: HeaderMap,
     pub(crate) body: Vec<u8>,
     pub(crate) broken: Option<Cause>,
 }
@@ -49,14 +46,7 @@ impl Answer {
         let status = parts.status.as_u16();
         let mut answer = Self {
             status,
-            request_id: request_id(&parts.headers),
-            retry_after: header(&parts.headers, "retry-after")
-                .and_then(|value| parse_retry_after(value, SystemTime::now())),
-            redirect_host: if parts.status.is_redirection() {
-                redirect_host(&parts.headers)
-            } else {
-                None
-            },
+            headers: parts.headers,
             body: Vec::new(),
             broken: None,
         };
@@ -82,6 +72,20 @@ impl Answer {
         if let Err(e) = reader.read_to_end(&mut self.body) {
             self.broken = Some(cause_of(&ureq::Error::from(e)));
         }
+    }
+
+    pub(crate) fn request_id(&self) -> Option<String> {
+        request_id(&self.headers)
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        parse_retry_after(header(&self.headers, "retry-after")?, SystemTime::now())
+    }
+
+    /// The host that a redirect points to.
+    pub(crate) fn redirect_host(&self) -> Option<String> {
+        let target: Uri = header(&self.headers, "location")?.parse().ok()?;
+        Some(printable(target.host()?, REQUEST_ID))
     }
 
     pub(crate) fn is_success(&self) -> bool {
@@ -246,11 +250,6 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
         .find(|id| !id.is_empty())
 }
 
-fn redirect_host(headers: &HeaderMap) -> Option<String> {
-    let target: Uri = header(headers, "location")?.parse().ok()?;
-    Some(printable(target.host()?, REQUEST_ID))
-}
-
 /// Says what went wrong, without quoting anything that the error of `ureq` may hold of a URL or of somebody else.
 pub(crate) fn cause_of(error: &ureq::Error) -> Cause {
     use std::io::ErrorKind as Io;
@@ -321,9 +320,7 @@ mod tests {
     fn answer(body: &str) -> Answer {
         Answer {
             status: 400,
-            request_id: None,
-            retry_after: None,
-            redirect_host: None,
+            headers: HeaderMap::new(),
             body: body.as_bytes().to_vec(),
             broken: None,
         }

@@ -1,1 +1,5 @@
 //! The servers that stand in for the real one.
+
+pub mod canned;
+pub mod faulty;
+pub mod simulator;

@@ -1,0 +1,43 @@
+//! `bare URL CALLS [THREADS]`: the same calls by hand, as `ureq`'s and `serde_json`'s front pages would have them.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize)]
+struct Request<'a> {
+    instruction: &'a str,
+    parent_version_id: Option<u64>,
+    project_source: &'a str,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Answer {
+    status: String,
+    version_id: u64,
+    enhanced_image_url: String,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (url, calls, threads) = imagen_ai_peers::arguments();
+    let url = format!("{url}/projects/65f3a1c2d4e5f6a7b8c9d0e1/images/DSC_0001.JPEG/copilot");
+    let agent = ureq::Agent::new_with_defaults();
+    imagen_ai_peers::on_threads(threads, || {
+        for _ in 0..calls {
+            let body = serde_json::to_vec(&Request {
+                instruction: "make the sky more blue",
+                parent_version_id: None,
+                project_source: "REGULAR",
+            })
+            .unwrap();
+            let mut response = agent
+                .post(&url)
+                .header("x-api-key", imagen_ai_peers::KEY)
+                .header("content-type", "application/json")
+                .send(&body[..])
+                .unwrap();
+            let answer: Answer = serde_json::from_slice(&response.body_mut().read_to_vec().unwrap()).unwrap();
+            assert!(answer.version_id > 0);
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! The client, its builder and the environment.
+
+use std::process::Command;
+use std::time::Duration;
+
+use imagen_ai::{Client, Error, Result};
+
+use crate::support::canned::{Canned, KEY};
+
+const OK: &str = r#"{"status":"SUCCESS","version_id":1,"enhanced_image_url":"https://s3/a"}"#;
+
+fn refused(result: Result<Client>) -> (&'static str, String) {
+    match result {
+        Err(Error::InvalidInput { field, message }) => (field, message),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_base_url_may_end_in_a_slash_and_have_a_path_of_its_own() {
+    for (suffix, path) in [
+        ("/v1", "/v1"),
+        ("/v1/", "/v1"),
+        ("", ""),
+        ("/", ""),
+        ("/gateway/imagen/v1//", "/gateway/imagen/v1"),
+    ] {
+        let server = Canned::new(200, OK);
+        let root = server.base_url().replace("/v1", "");
+        let client = server.builder().base_url(format!("{root}{suffix}")).build().unwrap();
+        client.project("p").image("a.jpg").copilot("x").unwrap();
+        assert_eq!(server.only().path, format!("{path}/projects/p/images/a.jpg/copilot"));
+    }
+}
+
+#[test]
+fn the_user_agent_takes_a_suffix() {
+    let server = Canned::new(200, OK);
+    let client = server.builder().user_agent_suffix(" darkroom/2.1 ").build().unwrap();
+    client.project("p").image("a.jpg").copilot("x").unwrap();
+    assert_eq!(
+        server.only().header("user-agent"),
+        Some(concat!("imagen-ai/", env!("CARGO_PKG_VERSION"), " darkroom/2.1"))
+    );
+    let (field, _) = refused(server.builder().user_agent_suffix("a\r\nx-evil: 1").build());
+    assert_eq!(field, "user_agent_suffix");
+}
+
+#[test]
+fn the_key_is_trimmed_and_a_bad_one_is_refused_without_being_shown() {
+    let server = Canned::new(200, OK);
+    let client = Client::builder(" sk-1234567890\n")
+        .base_url(server.base_url())
+        .build()
+        .unwrap();
+    client.project("p").image("a.jpg").copilot("x").unwrap();
+    assert_eq!(server.only().header("x-api-key"), Some("sk-1234567890"));
+
+    for bad in ["", "   ", "sec ret", "sec\nret", "sec\u{e9}ret", "sec\u{0}ret"] {
+        let (field, message) = refused(Client::new(bad));
+        assert_eq!(field, "api_key");
+        assert!(!message.contains("ret "), "{message}");
+        let error = Client::new(bad).unwrap_err();
+        assert!(!format!("{error}{error:?}{error:#?}").contains("sec"), "{error:?}");
+    }
+}
+
+#[test]
+fn settings_that_let_no_call_succeed_are_refused() {
+    let (field, _) = refused(Client::builder("key").timeout(Duration::ZERO).build());
+    assert_eq!(field, "timeout");
+    let (field, _) = refused(Client::builder("key").connect_timeout(Duration::ZERO).build());
+    assert_eq!(field, "connect_timeout");
+    let (field, _) = refused(Client::builder("key").max_answer_size(0).build());
+    assert_eq!(field, "max_answer_size");
+    for url in [
+        "http://api.imagen-ai.com/v1",
+        "https://user:secret@api.imagen-ai.com",
+        "nonsense",
+        "",
+    ] {
+        let (field, message) = refused(Client::builder("key").base_url(url).build());
+        assert_eq!(field, "base_url");
+        assert!(!message.contains("secret"), "{message}");
+    }
+    assert!(
+        Client::builder("key")
+            .base_url("http://192.168.0.9/v1")
+            .allow_http(true)
+            .build()
+            .is_ok()
+    );
+}
+
+#[test]
+fn limits_without_end_are_no_reason_to_panic() {
+    let server = Canned::new(200, OK);
+    let client = server
+        .builder()
+        .timeout(Duration::MAX)
+        .connect_timeout(Duration::MAX)
+        .max_answer_size(u64::MAX)
+        .build()
+        .unwrap();
+    client.project("p").image("a.jpg").copilot("x").unwrap();
+    client
+        .with_timeout(Duration::MAX)
+        .project("p")
+        .image("a.jpg")
+        .copilot("x")
+        .unwrap();
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[test]
+fn debug_of_the_handles_shows_no_key() {
+    let client = Client::new(KEY).unwrap();
+    let project = client.project("p");
+    let image = project.image("a.jpg");
+    let text = format!(
+        "{client:?} {client:#?} {project:?} {image:?} {:?}",
+        Client::builder(KEY)
+    );
+    assert!(
+        text.contains("[redacted]") && text.contains("https://api.imagen-ai.com/v1"),
+        "{text}"
+    );
+    assert!(!text.contains(KEY), "{text}");
+}
+
+#[test]
+fn handles_can_be_stored_and_sent_anywhere() {
+    fn everywhere<T: Send + Sync + Clone + 'static>() {}
+    everywhere::<Client>();
+    everywhere::<imagen_ai::Project>();
+    everywhere::<imagen_ai::Image>();
+    fn error<T: std::error::Error + Send + Sync + 'static>() {}
+    error::<Error>();
+}
+
+/// Also run by the test below as a process of its own, since a test must not change its own environment.
+#[test]
+fn from_env_follows_the_environment() {
+    let key = std::env::var("IMAGEN_API_KEY");
+    match Client::from_env() {
+        Ok(client) => {
+            assert!(key.is_ok_and(|key| !key.trim().is_empty()));
+            println!("made {client:?}");
+        }
+        Err(e) => {
+            assert!(e.to_string().starts_with("IMAGEN_"), "{e}");
+            println!("refused {e}");
+        }
+    }
+}
+
+#[test]
+fn the_environment_gives_the_key_and_the_base_url() {
+    let run = |variables: &[(&str, &str)]| {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "client::from_env_follows_the_environment", "--nocapture"])
+            .env_remove("IMAGEN_API_KEY")
+            .env_remove("IMAGEN_BASE_URL")
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = run(&[]);
+    assert!(
+        text.contains("refused IMAGEN_API_KEY: the environment variable is not set"),
+        "{text}"
+    );
+    let text = run(&[("IMAGEN_API_KEY", " ")]);
+    assert!(
+        text.contains("refused IMAGEN_API_KEY: ") && text.contains("empty"),
+        "{text}"
+    );
+    let text = run(&[("IMAGEN_API_KEY", "sec ret")]);
+    assert!(
+        text.contains("refused IMAGEN_API_KEY: ") && !text.contains("sec ret"),
+        "{text}"
+    );
+    let text = run(&[("IMAGEN_API_KEY", KEY)]);
+    assert!(
+        text.contains(r#"made Client { base_url: "https://api.imagen-ai.com/v1""#),
+        "{text}"
+    );
+    let text = run(&[("IMAGEN_API_KEY", KEY), ("IMAGEN_BASE_URL", "")]);
+    assert!(text.contains(r#""https://api.imagen-ai.com/v1""#), "{text}");
+    let text = run(&[("IMAGEN_API_KEY", KEY), ("IMAGEN_BASE_URL", "http://127.0.0.1:9/x/")]);
+    assert!(text.contains(r#"base_url: "http://127.0.0.1:9/x""#), "{text}");
+    let text = run(&[("IMAGEN_API_KEY", KEY), ("IMAGEN_BASE_URL", "http://example.com")]);
+    assert!(text.contains("refused IMAGEN_BASE_URL: "), "{text}");
+}

@@ -1,0 +1,97 @@
+//! Addresses where nobody answers, each for a reason of its own.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+/// An address that refuses connections.
+///
+/// It is the client's end of a connection that is held open: a port that was merely free a moment ago could be given to
+/// another test's server.
+pub struct Refused {
+    taken: TcpStream,
+    _other_end: TcpStream,
+}
+
+impl Refused {
+    pub fn new() -> Self {
+        let listener = listener();
+        let taken = TcpStream::connect(address(&listener)).expect("a connection to ourselves");
+        let (other_end, _) = listener.accept().expect("our own connection");
+        Self {
+            taken,
+            _other_end: other_end,
+        }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.taken.local_addr().expect("a connected socket's address")
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr())
+    }
+}
+
+/// An address where connections succeed, because the kernel takes them, and nobody ever serves them.
+pub struct Unserved {
+    listener: TcpListener,
+}
+
+impl Unserved {
+    pub fn new() -> Self {
+        Self { listener: listener() }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        address(&self.listener)
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr())
+    }
+}
+
+/// An address where connecting neither succeeds nor fails, because the kernel's queue is full and it drops what more
+/// comes.
+pub struct BacklogFull {
+    unserved: Unserved,
+    _queue: Vec<TcpStream>,
+}
+
+impl BacklogFull {
+    /// `None` where the system has no such limit, or one too high to reach.
+    pub fn new() -> Option<Self> {
+        let unserved = Unserved::new();
+        let mut queue = Vec::new();
+        while queue.len() < 1_000 {
+            match TcpStream::connect_timeout(&unserved.addr(), Duration::from_millis(100)) {
+                Ok(stream) => queue.push(stream),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Some(Self {
+                        unserved,
+                        _queue: queue,
+                    });
+                }
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.unserved.addr()
+    }
+
+    pub fn url(&self) -> String {
+        self.unserved.url()
+    }
+}
+
+fn listener() -> TcpListener {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")
+}
+
+fn address(listener: &TcpListener) -> SocketAddr {
+    listener.local_addr().expect("a bound socket's address")
+}
