@@ -22,15 +22,15 @@ use ureq::{Agent, Body, SendBody};
 
 use self::key::{CallingThreadResolver, KeyConnector};
 use self::request::Witness;
-use self::response::{Answer, before_sending, cause_of, printable};
+use self::response::{Answer, before_sending, printable};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, EnhancementFailed, Error, Result};
 use crate::types::{Enhancement, EnhancementAnswer};
 
 pub(crate) use self::key::ApiKey;
 pub(crate) use self::request::{BaseUrl, Call, Path, is_loopback};
-pub(crate) use self::response::{message_in, request_id};
-pub(crate) use self::retry::{Repeat, Verdict, judge_status, parse_retry_after};
+pub(crate) use self::response::{cause_of, message_in, request_id};
 pub use self::retry::RetryPolicy;
+pub(crate) use self::retry::{Repeat, Verdict, judge_status, parse_retry_after};
 pub(crate) use self::storage::{Fetch, FetchError, error_body, is_https, may_fetch, without_query};
 
 /// How long a connection may lie idle and still be used again.

@@ -11,8 +11,8 @@ use ureq::{Agent, Body};
 
 use super::key::CallingThreadResolver;
 use super::response::{cause_of, printable};
-use super::{LOG, LONGEST, MAX_IDLE, Settings, Transport, is_loopback};
-use crate::error::{Cause, Error, Result};
+use super::{LOG, LONGEST, MAX_IDLE, Transport, is_loopback};
+use crate::error::Cause;
 
 /// Half of `ureq`'s own: larger ones were no faster in `benches/download.rs`, and every thread has one.
 const INPUT_BUFFER: usize = 64 * 1024;
@@ -143,10 +143,6 @@ impl Transport {
     pub(crate) fn printable(&self, text: &str) -> String {
         self.settings.key.scrub(printable(text, 500))
     }
-
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
-    }
 }
 
 /// An agent that has never seen the key.
@@ -157,7 +153,11 @@ fn storage_agent() -> Agent {
         .max_idle_connections_per_host(IDLE_CONNECTIONS);
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = config.tls_config(super::tls_config());
-    Agent::with_parts(config.build(), DefaultConnector::new(), CallingThreadResolver::default())
+    Agent::with_parts(
+        config.build(),
+        DefaultConnector::new(),
+        CallingThreadResolver::default(),
+    )
 }
 
 /// The start of the body of an answer that is no success, for as long as `limit`.
@@ -247,7 +247,11 @@ mod tests {
             ("http://127.0.0.1/", "http://b/", false),
             ("http://127.0.0.1/", "ftp://127.0.0.1/", false),
         ] {
-            assert_eq!(may_follow(&from.parse().unwrap(), &to.parse().unwrap()), follow, "{from} {to}");
+            assert_eq!(
+                may_follow(&from.parse().unwrap(), &to.parse().unwrap()),
+                follow,
+                "{from} {to}"
+            );
         }
     }
 
