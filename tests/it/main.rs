@@ -4,6 +4,8 @@
 
 mod calls;
 mod client;
+mod download;
 mod faulty;
 mod simulator;
 mod support;
+mod wait;
