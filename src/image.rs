@@ -64,7 +64,7 @@ impl Image {
     /// the branch that is not kept. Every call costs credits, so it is sent a second time only when the first surely
     /// had no effect.
     ///
-    /// [Vendor's page](https://docs.imagen-ai.com/), "Send a prompt" and "Chain edits".
+    /// Vendor's page, Copilot API, "Send a prompt" and "Chain edits".
     ///
     /// # Errors
     /// - [`Error::InvalidInput`]: an instruction of no or more than 255 code points or only white space, an id or file
@@ -103,7 +103,7 @@ impl Image {
     /// [`Image::copilot`], with the [`enhancement_type`](crate::AiTool::enhancement_type) of a preset for the
     /// instruction; [`Project::ai_tools`] lists them.
     ///
-    /// [Vendor's page](https://docs.imagen-ai.com/), "Preset enhancement".
+    /// Vendor's page, Copilot API, "Preset enhancement".
     ///
     /// # Errors
     /// As [`Image::copilot`]; [`Error::InvalidInput`] for an empty `tool_id`.
@@ -127,7 +127,7 @@ impl Image {
     /// Discards all Copilot edits of the photo: `DELETE /projects/{uuid}/images/{filename}/copilot`. It is sent again
     /// after a failure, since a second one changes nothing.
     ///
-    /// [Vendor's page](https://docs.imagen-ai.com/), "Reset an image".
+    /// Vendor's page, Copilot API, "Reset an image".
     ///
     /// # Errors
     /// As [`Project::info`], and [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady).

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -105,13 +105,10 @@ impl Project {
     /// and `Failed` count as exported, and a wrong guess shows as
     /// [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady) in the next call.
     ///
-    /// It takes at most [`Wait::total`] and the time of one call.
-    ///
     /// # Errors
     /// - [`Error::NotReady`]: the project or its export failed (at once, with the service's answer), it has not been
     ///   exported, or the time is over.
-    /// - [`Error::InvalidInput`]: a wait that would ask without a pause.
-    /// - Those of [`Project::info`] that do not pass; and the last one, if the time is over.
+    /// - Those of [`Project::info`] that do not pass; and the last one that does, if the time is over.
     pub fn wait_until_completed(&self, wait: &Wait) -> Result<ProjectInfo> {
         self.wait_until_completed_with(wait, |_| ControlFlow::Continue(()))
     }
@@ -141,44 +138,38 @@ impl Project {
         wait: &Wait,
         mut poll: impl FnMut(&Result<ProjectInfo>) -> ControlFlow<()>,
     ) -> Result<ProjectInfo> {
-        if wait.first.is_zero() || wait.longest.is_zero() || wait.factor.is_nan() || wait.factor < 1.0 {
-            return Err(Error::invalid(
-                "wait",
-                "first and longest must be more than zero, and factor at least 1",
-            ));
-        }
-        let began = Instant::now();
-        let mut pause = wait.first.min(wait.longest);
+        let mut waited = Duration::ZERO;
+        let mut delays = wait.delays();
         let mut last = None;
         loop {
             let answer = self.info();
             let go_on = poll(&answer);
-            let mut at_least = Duration::ZERO;
-            let error = match answer {
+            let (error, asked) = match answer {
                 Ok(info) => match self.judge(&info) {
                     Judgement::Ready => return Ok(info),
                     Judgement::Never(reason) => return Err(self.not_ready(reason, Some(info))),
                     Judgement::NotYet => {
                         last = Some(info);
-                        None
+                        (None, None)
                     }
                 },
                 Err(e) if e.is_safe_to_retry() => {
-                    at_least = e.retry_after().unwrap_or_default();
-                    Some(e)
+                    let asked = e.retry_after();
+                    (Some(e), asked)
                 }
                 Err(e) => return Err(e),
             };
             if go_on.is_break() {
                 return Err(self.not_ready(NotReadyReason::Stopped, last));
             }
-            let left = wait.total.saturating_sub(began.elapsed());
-            if left.is_zero() {
+            let left = wait.total.saturating_sub(waited);
+            let Some(delay) = delays.next().filter(|_| !left.is_zero()) else {
                 return Err(error.unwrap_or_else(|| self.not_ready(NotReadyReason::TimedOut, last)));
-            }
-            sleep(pause.max(at_least).min(left));
-            let longer = Duration::try_from_secs_f64(pause.as_secs_f64() * wait.factor);
-            pause = longer.unwrap_or(wait.longest).min(wait.longest);
+            };
+            // A service that asks for more time gets it, unless that is more than there is.
+            let pause = delay.max(asked.unwrap_or_default()).min(left);
+            sleep(pause);
+            waited += pause;
         }
     }
 
@@ -203,14 +194,14 @@ impl Project {
         Error::NotReady(Box::new(NotReady {
             project_uuid: self.uuid.clone(),
             reason,
-            message: self.client.transport.printable(&message),
+            message: self.client.transport.clean(&message),
             info,
         }))
     }
 
     /// Asks for the presets that can be applied, and whatever else the answer brings: `GET /projects/{uuid}/ai-tools`.
     ///
-    /// [Vendor's page](https://docs.imagen-ai.com/), "Check version history". For the versions themselves there is
+    /// Vendor's page, Copilot API, "Check version history". For the versions themselves there is
     /// [`Project::history`].
     ///
     /// # Errors
@@ -231,7 +222,7 @@ impl Project {
     /// The links are those of the answer. The vendor's page promises none, so when it brings none they are asked for
     /// with [`Project::download_links`].
     ///
-    /// [Vendor's page](https://docs.imagen-ai.com/), "Finalize".
+    /// Vendor's page, Copilot API, "Finalize".
     ///
     /// # Errors
     /// As [`Project::ai_tools`]. When asking for the links fails, the edits are locked in all the same.

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 
 /// How a project was edited, which the service wants to know in every call (`project_source`).
 ///
-/// [Vendor's page](https://docs.imagen-ai.com/), "Send a prompt": `"project_source": "REGULAR"`.
+/// Vendor's page, Copilot API, "Send a prompt": `"project_source": "REGULAR"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ProjectSource {
     /// Edited with a profile: `REGULAR`. Made by [`Client::project`](crate::Client::project).
@@ -341,7 +341,7 @@ impl<'de> Deserialize<'de> for EnhancementStatus {
 
 /// A new version of a photo: the answer to `copilot` and `enhance`.
 ///
-/// [Vendor's page](https://docs.imagen-ai.com/), "Send a prompt": `status`, `version_id`, `enhanced_image_url`.
+/// Vendor's page, Copilot API, "Send a prompt": `status`, `version_id`, `enhanced_image_url`.
 #[derive(Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Enhancement {
@@ -413,7 +413,13 @@ impl<'de> Deserialize<'de> for EnhancementAnswer<'de> {
                 };
                 while let Some(key) = map.next_key::<Cow<'de, str>>()? {
                     match &*key {
-                        "status" => answer.status = map.next_value()?,
+                        "status" => {
+                            let raw: &RawValue = map.next_value()?;
+                            answer.status = match raw.get() {
+                                "\"SUCCESS\"" => EnhancementStatus::Success,
+                                other => serde_json::from_str(other).map_err(A::Error::custom)?,
+                            };
+                        }
                         "version_id" => answer.version_id = Some(map.next_value()?),
                         "enhanced_image_url" => answer.enhanced_image_url = map.next_value()?,
                         _ => {

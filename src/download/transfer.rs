@@ -13,7 +13,7 @@ use ureq::http::header::{
 };
 use ureq::http::response::Parts;
 
-use crate::error::{DownloadError, DownloadReason, Error, Result};
+use crate::error::{Cause, DownloadError, DownloadReason, Error, Result};
 use crate::transport::{
     Fetch, FetchError, LOG, Repeat, Transport, Verdict, cause_of, error_body, judge_status, parse_retry_after,
     request_id, without_query,
@@ -31,6 +31,9 @@ const GOOD_ATTEMPT: u64 = 1024 * 1024;
 /// How often progress is told, at most; and how soon a callback can end a transfer from which nothing comes.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 const LONGEST_READ: Duration = Duration::from_millis(500);
+
+/// The longest message of an error, in characters.
+const MESSAGE: usize = 500;
 
 /// Told of the bytes so far and of all of them, if that is known.
 pub(super) type Watch<'a> = dyn FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a;
@@ -176,7 +179,7 @@ impl<'t> Transfer<'t> {
                 return Err(Failure::Final(self.error(DownloadReason::Refused, why).into()));
             }
             Err(FetchError::Silent) => return Err(self.stalled()),
-            Err(FetchError::Network(cause)) => return Err(self.broken(cause.message)),
+            Err(FetchError::Network(cause)) => return Err(self.lost(&cause)),
         };
         let (parts, body) = response.into_parts();
         let mut skip = 0;
@@ -263,8 +266,7 @@ impl<'t> Transfer<'t> {
                         self.tell()?;
                     }
                     e => {
-                        let why = self.transport.printable(&cause_of(&e).message);
-                        return Err(self.broken(why));
+                        return Err(self.lost(&cause_of(&e)));
                     }
                 },
             }
@@ -334,6 +336,10 @@ impl<'t> Transfer<'t> {
         Failure::Passing(self.error(DownloadReason::Broken, why), None)
     }
 
+    fn lost(&self, cause: &Cause) -> Failure {
+        self.broken(self.transport.cleaner_of(self.uri).text(&cause.message, MESSAGE))
+    }
+
     fn at_once(&self, why: &str) -> Failure {
         Failure::Passing(self.error(DownloadReason::Broken, why), Some(Duration::ZERO))
     }
@@ -372,9 +378,10 @@ impl<'t> Transfer<'t> {
             _ if again => DownloadReason::Broken,
             _ => DownloadReason::Refused,
         };
-        let mut error = self.error(reason, self.transport.printable(&format!("{status} {words}")));
+        let clean = self.transport.cleaner_of(self.uri);
+        let mut error = self.error(reason, clean.text(&format!("{status} {words}"), MESSAGE));
         error.status = Some(status);
-        error.request_id = request_id(&parts.headers);
+        error.request_id = request_id(&parts.headers, &clean);
         error.retry_after = retry_after;
         if again {
             Failure::Passing(error, retry_after)

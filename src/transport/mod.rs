@@ -3,6 +3,7 @@
 //! Every call of the API goes through [`Transport::call`], which owns headers, time limits, retries, the envelope, the
 //! mapping of errors, and logging.
 
+mod clean;
 mod key;
 mod request;
 mod response;
@@ -20,9 +21,10 @@ use ureq::http::{Request, Response};
 use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, SendBody};
 
+use self::clean::Cleaner;
 use self::key::{CallingThreadResolver, KeyConnector};
 use self::request::Witness;
-use self::response::{Answer, before_sending, printable};
+use self::response::{Answer, before_sending};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, EnhancementFailed, Error, Result};
 use crate::types::{Enhancement, EnhancementAnswer};
 
@@ -44,9 +46,13 @@ const MAX_IDLE: Duration = Duration::from_secs(4);
 /// `ureq` adds limits to the clock; a limit past this would overflow it, and means "none" all the same.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// The answers of this API are small, except histories, which are streamed through the buffer all the same.
+/// `ureq` keeps a buffer for each direction of each connection, 128 KiB by default. The input buffer is one TLS record:
+/// half of that is slower on large histories, and more is hardly faster. The output buffer holds one request head.
 const INPUT_BUFFER: usize = 16 * 1024;
 const OUTPUT_BUFFER: usize = 8 * 1024;
+
+/// The longest description of a cause, in characters.
+const CAUSE: usize = 300;
 
 /// The target of this crate's log records.
 pub(crate) const LOG: &str = "imagen_ai";
@@ -83,6 +89,19 @@ enum Attempt {
     NotSent(Cause),
     /// It may have been.
     Lost(Cause),
+}
+
+/// What to do after an attempt.
+enum Step {
+    Done(Answer),
+    Failed(Error),
+    Again {
+        error: Error,
+        /// The wait that the service asked for.
+        asked: Option<Duration>,
+        /// Whether it asked all of this client to wait.
+        slow_down: bool,
+    },
 }
 
 /// A call in progress, for its errors and its log record.
@@ -126,7 +145,7 @@ impl Transport {
                 return Err(Error::Decode(self.call_error(progress, cause, Some(&answer))));
             };
             serde_json::from_slice(payload)
-                .map_err(|e| Error::Decode(self.call_error(progress, self.not_json(&e), Some(&answer))))
+                .map_err(|e| Error::Decode(self.call_error(progress, not_json(&e), Some(&answer))))
         })
     }
 
@@ -139,7 +158,7 @@ impl Transport {
         self.call(call, timeout, |progress, answer| match answer.payload() {
             None | Some(b"null") => Ok(T::default()),
             Some(payload) => serde_json::from_slice(payload)
-                .map_err(|e| Error::Decode(self.call_error(progress, self.not_json(&e), Some(&answer)))),
+                .map_err(|e| Error::Decode(self.call_error(progress, not_json(&e), Some(&answer)))),
         })
     }
 
@@ -155,18 +174,18 @@ impl Transport {
             let Some(payload) = answer.payload() else {
                 return Err(unknown(Cause::new(CauseKind::Json, "the body is empty")));
             };
-            let edit: EnhancementAnswer<'_> =
-                serde_json::from_slice(payload).map_err(|e| unknown(self.not_json(&e)))?;
+            let edit: EnhancementAnswer<'_> = serde_json::from_slice(payload).map_err(|e| unknown(not_json(&e)))?;
             edit.into_success().map_err(|failed| {
+                let clean = self.cleaner(call);
                 Error::EnhancementFailed(Box::new(EnhancementFailed {
                     method: call.method.as_str(),
                     path: call.path.as_str().to_owned(),
                     http_status: answer.status,
                     status: failed.status,
                     version_id: failed.version_id,
-                    message: self.settings.key.scrub(answer.stated_message()),
-                    request_id: self.request_id(&answer),
-                    body: self.settings.key.scrub(answer.excerpt()),
+                    message: answer.stated_message(&clean),
+                    request_id: answer.request_id(&clean),
+                    body: answer.excerpt(&clean),
                 }))
             })
         })
@@ -186,7 +205,7 @@ impl Transport {
         let answer = self.tries(&mut progress, timeout.unwrap_or(self.settings.timeout));
         if log_enabled!(target: LOG, Level::Debug) {
             let (status, id) = match &answer {
-                Ok(answer) => (Some(answer.status), self.request_id(answer)),
+                Ok(answer) => (Some(answer.status), answer.request_id(&self.cleaner(call))),
                 Err(e) => (e.status(), e.request_id().map(str::to_owned)),
             };
             debug!(
@@ -213,48 +232,19 @@ impl Transport {
         loop {
             self.wait_before_sending(wait);
             progress.attempts += 1;
-            let (mut asked, mut all) = (None, false);
-            let error = match self.attempt(progress.call, timeout) {
-                Attempt::Answered(answer) if answer.is_success() => match answer.broken.clone() {
-                    None => return Ok(answer),
-                    Some(cause) => {
-                        let too_large = cause.kind == CauseKind::TooLarge;
-                        let error = self.call_error(progress, cause, Some(&answer));
-                        match progress.call.repeat {
-                            Repeat::IfUntouched => return Err(Error::OutcomeUnknown(error)),
-                            Repeat::Freely if too_large => return Err(Error::Decode(error)),
-                            Repeat::Freely => Error::Transport(error),
-                        }
-                    }
-                },
-                Attempt::Answered(answer) => {
-                    let repeat = progress.call.repeat;
-                    match judge_status(repeat, answer.status, answer.retry_after().is_some()) {
-                        Verdict::Unknown => {
-                            let cause =
-                                Cause::new(CauseKind::Status, format!("{} {}", answer.status, self.words(&answer)));
-                            return Err(Error::OutcomeUnknown(self.call_error(progress, cause, Some(&answer))));
-                        }
-                        Verdict::Final => return Err(self.api_error(progress, &answer)),
-                        Verdict::Again { slow_down } => {
-                            asked = answer.retry_after();
-                            all = slow_down;
-                            self.api_error(progress, &answer)
-                        }
-                    }
-                }
-                Attempt::NotSent(cause) => Error::NotSent(self.call_error(progress, cause, None)),
-                Attempt::Lost(cause) => {
-                    let error = self.call_error(progress, cause, None);
-                    match progress.call.repeat {
-                        Repeat::IfUntouched => return Err(Error::OutcomeUnknown(error)),
-                        Repeat::Freely => Error::Transport(error),
-                    }
-                }
+            let attempt = self.attempt(progress.call, timeout);
+            let (error, asked, slow_down) = match self.judge(progress, attempt) {
+                Step::Done(answer) => return Ok(answer),
+                Step::Failed(error) => return Err(error),
+                Step::Again {
+                    error,
+                    asked,
+                    slow_down,
+                } => (error, asked, slow_down),
             };
             wait = asked.unwrap_or_else(|| retry.backoff(progress.attempts));
             let too_long = asked.is_some_and(|asked| asked > retry.max_retry_after);
-            if all && !too_long {
+            if slow_down && !too_long {
                 self.slow_down(wait);
             }
             if too_long || progress.attempts >= retry.max_attempts {
@@ -264,14 +254,61 @@ impl Transport {
         }
     }
 
+    /// Decides what an attempt means for its call.
+    fn judge(&self, progress: &Progress<'_>, attempt: Attempt) -> Step {
+        let repeat = progress.call.repeat;
+        let again = |error| Step::Again {
+            error,
+            asked: None,
+            slow_down: false,
+        };
+        match attempt {
+            Attempt::NotSent(cause) => again(Error::NotSent(self.call_error(progress, cause, None))),
+            Attempt::Lost(cause) => {
+                let error = self.call_error(progress, cause, None);
+                match repeat {
+                    Repeat::IfUntouched => Step::Failed(Error::OutcomeUnknown(error)),
+                    Repeat::Freely => again(Error::Transport(error)),
+                }
+            }
+            Attempt::Answered(answer) if answer.is_success() => {
+                let Some(cause) = answer.broken.clone() else {
+                    return Step::Done(answer);
+                };
+                let too_large = cause.kind == CauseKind::TooLarge;
+                let error = self.call_error(progress, cause, Some(&answer));
+                match repeat {
+                    Repeat::IfUntouched => Step::Failed(Error::OutcomeUnknown(error)),
+                    Repeat::Freely if too_large => Step::Failed(Error::Decode(error)),
+                    Repeat::Freely => again(Error::Transport(error)),
+                }
+            }
+            Attempt::Answered(answer) => {
+                let asked = answer.retry_after();
+                match judge_status(repeat, answer.status, asked.is_some()) {
+                    Verdict::Again { slow_down } => Step::Again {
+                        error: self.api_error(progress, &answer),
+                        asked,
+                        slow_down,
+                    },
+                    Verdict::Final => Step::Failed(self.api_error(progress, &answer)),
+                    Verdict::Unknown => {
+                        let words = answer.message(&self.cleaner(progress.call));
+                        let cause = Cause::new(CauseKind::Status, format!("{} {words}", answer.status));
+                        Step::Failed(Error::OutcomeUnknown(self.call_error(progress, cause, Some(&answer))))
+                    }
+                }
+            }
+        }
+    }
+
     fn attempt(&self, call: &Call, timeout: Duration) -> Attempt {
         let mut witness = Witness::new(call.body.as_deref().unwrap_or_default());
         let response = self.send(call, timeout, &mut witness);
         match response {
             Ok(response) => Attempt::Answered(Answer::read(response, self.settings.max_answer_size)),
             Err(e) => {
-                let mut cause = cause_of(&e);
-                cause.message = self.settings.key.scrub(cause.message);
+                let cause = cause_of(&e);
                 let untouched = match call.body {
                     Some(_) => !witness.asked,
                     None => before_sending(&e),
@@ -363,57 +400,44 @@ impl Transport {
         }
     }
 
-    fn not_json(&self, error: &serde_json::Error) -> Cause {
-        let message = format!("the answer is not the JSON that the API promises: {error}");
-        Cause::new(CauseKind::Json, self.settings.key.scrub(printable(&message, 200)))
-    }
-
-    fn words(&self, answer: &Answer) -> String {
-        let words = if (300..400).contains(&answer.status) {
-            let host = answer
-                .redirect_host()
-                .map(|host| format!(" to {host}"))
-                .unwrap_or_default();
-            format!("a redirect{host}, and redirects are not followed")
-        } else {
-            answer.message()
-        };
-        self.settings.key.scrub(words)
-    }
-
-    fn request_id(&self, answer: &Answer) -> Option<String> {
-        answer.request_id().map(|id| self.settings.key.scrub(id))
+    fn cleaner(&self, call: &Call) -> Cleaner {
+        Cleaner::new(&self.settings.key, call)
     }
 
     fn api_error(&self, progress: &Progress<'_>, answer: &Answer) -> Error {
-        let message = self.words(answer);
+        let clean = self.cleaner(progress.call);
+        let message = answer.message(&clean);
         Error::Api(Box::new(ApiError {
             method: progress.call.method.as_str(),
             path: progress.call.path.as_str().to_owned(),
             status: answer.status,
             kind: ApiErrorKind::of(answer.status, &message),
             message,
-            request_id: self.request_id(answer),
+            request_id: answer.request_id(&clean),
             retry_after: answer.retry_after(),
-            body: self.settings.key.scrub(answer.excerpt()),
+            body: answer.excerpt(&clean),
             attempts: progress.attempts,
         }))
     }
 
     fn call_error(&self, progress: &Progress<'_>, cause: Cause, answer: Option<&Answer>) -> Box<CallError> {
+        let clean = self.cleaner(progress.call);
         Box::new(CallError {
             method: progress.call.method.as_str(),
             path: progress.call.path.as_str().to_owned(),
-            cause,
+            cause: Cause::new(cause.kind, clean.text(&cause.message, CAUSE)),
             status: answer.map(|answer| answer.status),
-            request_id: answer.and_then(|answer| self.request_id(answer)),
+            request_id: answer.and_then(|answer| answer.request_id(&clean)),
             attempts: progress.attempts,
             elapsed: progress.began.elapsed(),
-            body: answer
-                .map(|answer| self.settings.key.scrub(answer.excerpt()))
-                .unwrap_or_default(),
+            body: answer.map(|answer| answer.excerpt(&clean)).unwrap_or_default(),
         })
     }
+}
+
+fn not_json(error: &serde_json::Error) -> Cause {
+    let message = format!("the answer is not the JSON that the API promises: {error}");
+    Cause::new(CauseKind::Json, message)
 }
 
 /// The agent of a client that was given none.

@@ -40,6 +40,7 @@ impl Path {
     /// Adds a name as the one segment that it is, whatever characters it holds.
     pub(crate) fn segment(mut self, field: &'static str, name: &str) -> Result<Self> {
         let refuse = |why: &str| Err(Error::invalid(field, format!("{name:?} {why}")));
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
         if name.is_empty() {
             return Err(Error::invalid(field, "the name is empty"));
         }
@@ -52,11 +53,14 @@ impl Path {
         if name == "." || name == ".." {
             return refuse("is a step in a path, not a name");
         }
-        if name.chars().any(char::is_control) {
-            return refuse("holds a control character");
-        }
         self.0.push('/');
-        self.0.extend(utf8_percent_encode(name, SEGMENT));
+        if name.bytes().all(plain) {
+            self.0.push_str(name);
+        } else if name.chars().any(char::is_control) {
+            return refuse("holds a control character");
+        } else {
+            self.0.extend(utf8_percent_encode(name, SEGMENT));
+        }
         Ok(self)
     }
 

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response, Uri};
 
+use super::clean::Cleaner;
 use super::retry::parse_retry_after;
 use crate::error::{Cause, CauseKind};
 
@@ -16,8 +17,8 @@ use crate::error::{Cause, CauseKind};
 const EXCERPT: usize = 300;
 /// The longest message taken from a body, in characters.
 const MESSAGE: usize = 500;
-/// The longest request id kept, in characters.
-const REQUEST_ID: usize = 128;
+/// The longest request id or host name kept, in characters.
+const SHORT: usize = 128;
 /// How much of the body of an error is read, in bytes: more than any message needs.
 const ERROR_BODY: u64 = 64 * 1024;
 
@@ -53,7 +54,7 @@ impl Answer {
         if parts.status.is_success() {
             answer.read_body(body, limit);
             if answer.body.len() as u64 > limit {
-                answer.body.truncate(EXCERPT * 4);
+                answer.body.truncate(ERROR_BODY as usize);
                 let message = format!("the answer is larger than the limit of {limit} bytes (max_answer_size)");
                 answer.broken = Some(Cause::new(CauseKind::TooLarge, message));
             }
@@ -74,18 +75,18 @@ impl Answer {
         }
     }
 
-    pub(crate) fn request_id(&self) -> Option<String> {
-        request_id(&self.headers)
+    /// The id that the service or gateway gave the request.
+    pub(crate) fn request_id(&self, clean: &Cleaner) -> Option<String> {
+        request_id(&self.headers, clean)
     }
 
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         parse_retry_after(header(&self.headers, "retry-after")?, SystemTime::now())
     }
 
-    /// The host that a redirect points to.
-    pub(crate) fn redirect_host(&self) -> Option<String> {
+    fn redirect_host(&self, clean: &Cleaner) -> Option<String> {
         let target: Uri = header(&self.headers, "location")?.parse().ok()?;
-        Some(printable(target.host()?, REQUEST_ID))
+        Some(clean.text(target.host()?, SHORT))
     }
 
     pub(crate) fn is_success(&self) -> bool {
@@ -102,25 +103,30 @@ impl Answer {
     }
 
     /// The service's own words for what went wrong; empty when it has none.
-    pub(crate) fn stated_message(&self) -> String {
+    pub(crate) fn stated_message(&self, clean: &Cleaner) -> String {
         let json = serde_json::from_slice::<Value>(&self.body).unwrap_or_default();
         message_in(&json)
             .or_else(|| message_in(json.get("data")?))
-            .map(|message| printable(&message, MESSAGE))
+            .map(|message| clean.text(&message, MESSAGE))
             .unwrap_or_default()
     }
 
     /// The service's own words, or the start of what it sent instead.
-    pub(crate) fn message(&self) -> String {
-        let stated = self.stated_message();
-        if stated.is_empty() { self.excerpt() } else { stated }
+    pub(crate) fn message(&self, clean: &Cleaner) -> String {
+        if (300..400).contains(&self.status) {
+            let host = self
+                .redirect_host(clean)
+                .map(|host| format!(" to {host}"))
+                .unwrap_or_default();
+            return format!("a redirect{host}, and redirects are not followed");
+        }
+        let stated = self.stated_message(clean);
+        if stated.is_empty() { self.excerpt(clean) } else { stated }
     }
 
     /// The start of the body as one printable line.
-    pub(crate) fn excerpt(&self) -> String {
-        // A character is at most four bytes, and white space is folded: this is more than enough to cut from.
-        let start = self.body.get(..EXCERPT * 8).unwrap_or(&self.body);
-        printable(&String::from_utf8_lossy(start), EXCERPT)
+    pub(crate) fn excerpt(&self, clean: &Cleaner) -> String {
+        clean.start(&self.body, EXCERPT)
     }
 }
 
@@ -184,70 +190,16 @@ fn validation_errors(list: &[Value]) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("; "))
 }
 
-/// Takes the queries out of the URLs in a text, since that of a presigned one is the right to read a file.
-fn without_queries(text: &str) -> String {
-    const QUERY: [&str; 2] = ["?", "\\u003f"];
-    let ends_url = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`' | '|' | '{' | '}');
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    // JSON may spell "://" with escaped slashes.
-    while let Some(start) = ["://", ":\\/\\/"].iter().filter_map(|mark| rest.find(mark)).min() {
-        let (before, url) = rest.split_at(start + 1);
-        clean.push_str(before);
-        let (url, after) = url.split_at(url.find(ends_url).unwrap_or(url.len()));
-        match QUERY.iter().filter_map(|mark| url.find(mark)).min() {
-            Some(query) => {
-                clean.push_str(url.get(..query).unwrap_or_default());
-                clean.push_str("?[redacted]");
-            }
-            None => clean.push_str(url),
-        }
-        rest = after;
-    }
-    clean.push_str(rest);
-    clean
-}
-
-/// One line that is safe to print: no queries of URLs, no control or direction characters, white space folded, cut to
-/// `most` characters.
-pub(crate) fn printable(text: &str, most: usize) -> String {
-    let text = without_queries(text);
-    let mut line = String::new();
-    let mut length = 0;
-    let mut space = false;
-    for c in text.chars() {
-        if c.is_whitespace() {
-            space = !line.is_empty();
-            continue;
-        }
-        let hidden = c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        if length + usize::from(space) >= most {
-            line.push('…');
-            break;
-        }
-        if space {
-            line.push(' ');
-            length += 1;
-            space = false;
-        }
-        line.push(if hidden { char::REPLACEMENT_CHARACTER } else { c });
-        length += 1;
-    }
-    line
+pub(crate) fn request_id(headers: &HeaderMap, clean: &Cleaner) -> Option<String> {
+    REQUEST_ID_HEADERS
+        .iter()
+        .filter_map(|name| header(headers, name))
+        .map(|id| clean.text(id, SHORT))
+        .find(|id| !id.is_empty())
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
-}
-
-/// The id that a service or gateway gave the request.
-pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
-    REQUEST_ID_HEADERS
-        .iter()
-        .filter_map(|name| header(headers, name))
-        .map(|id| printable(id, REQUEST_ID))
-        .find(|id| !id.is_empty())
 }
 
 /// Says what went wrong, without quoting anything that the error of `ureq` may hold of a URL or of somebody else.
@@ -299,7 +251,7 @@ pub(crate) fn cause_of(error: &ureq::Error) -> Cause {
         }
         other => (CauseKind::Other, other.to_string()),
     };
-    Cause::new(kind, printable(&message, MESSAGE))
+    Cause::new(kind, message)
 }
 
 /// Whether nothing can have been sent, for a request without a body to tell by.
@@ -315,7 +267,14 @@ pub(crate) fn before_sending(error: &ureq::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::key::ApiKey;
+    use super::super::request::{Call, Path};
     use super::*;
+
+    fn clean() -> Cleaner {
+        let key = ApiKey::new("sk-SECRETSECRET", "api_key").unwrap();
+        Cleaner::new(&key, &Call::get(Path::default()))
+    }
 
     fn answer(body: &str) -> Answer {
         Answer {
@@ -342,7 +301,7 @@ mod tests {
             ("<html>\n  <b>502</b>\n</html>", "<html> <b>502</b> </html>"),
             ("", ""),
         ] {
-            assert_eq!(answer(body).message(), message);
+            assert_eq!(answer(body).message(&clean()), message);
         }
     }
 
@@ -360,43 +319,5 @@ mod tests {
             assert_eq!(answer(body).payload(), Some(payload.as_bytes()), "{body}");
         }
         assert_eq!(answer(" \n").payload(), None);
-    }
-
-    #[test]
-    fn no_query_of_a_url_is_printed() {
-        for (text, clean) in [
-            (
-                "see https://s3/x.jpg?sig=SECRET now",
-                "see https://s3/x.jpg?[redacted] now",
-            ),
-            (
-                r#"{"a":"https:\/\/s3\/x?sig=SECRET","b":"c?d"}"#,
-                r#"{"a":"https:\/\/s3\/x?[redacted]","b":"c?d"}"#,
-            ),
-            (r#""https://s3/x\u003fsig=SECRET""#, r#""https://s3/x?[redacted]""#),
-            (
-                "https://a/?x=SECRET https://b/?y=SECRET",
-                "https://a/?[redacted] https://b/?[redacted]",
-            ),
-            ("https://s3/x?sig=SECR", "https://s3/x?[redacted]"),
-            ("what? a://b", "what? a://b"),
-        ] {
-            assert_eq!(printable(text, 200), clean);
-        }
-    }
-
-    #[test]
-    fn an_excerpt_is_one_bounded_printable_line() {
-        assert_eq!(
-            printable("a\u{1b}[31m\u{202e}b\0c \r\n\t d ", 50),
-            "a\u{fffd}[31m\u{fffd}b\u{fffd}c d"
-        );
-        assert_eq!(printable("abc def", 4), "abc…");
-        assert_eq!(printable("abc def", 5), "abc d…");
-        assert_eq!(printable("abc", 3), "abc");
-        let bytes: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
-        let mut huge = answer("");
-        huge.body = bytes;
-        assert!(huge.excerpt().chars().count() <= EXCERPT + 1);
     }
 }

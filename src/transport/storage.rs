@@ -9,8 +9,9 @@ use ureq::http::{Request, Response, Uri};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body};
 
+use super::clean::Cleaner;
 use super::key::CallingThreadResolver;
-use super::response::{cause_of, printable};
+use super::response::cause_of;
 use super::{LOG, LONGEST, MAX_IDLE, Transport, is_loopback};
 use crate::error::Cause;
 
@@ -42,7 +43,12 @@ pub(crate) enum FetchError {
     Redirect(String),
     /// The storage was silent.
     Silent,
+    /// Anything else; not yet fit to be shown.
     Network(Cause),
+}
+
+fn network(error: &ureq::Error) -> FetchError {
+    FetchError::Network(cause_of(error))
 }
 
 impl Transport {
@@ -61,9 +67,9 @@ impl Transport {
                 began.elapsed().as_secs_f64(),
             );
             let response = result.map_err(|e| match e {
-                ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => self.network(&e),
+                ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => network(&e),
                 ureq::Error::Timeout(_) => FetchError::Silent,
-                _ => self.network(&e),
+                _ => network(&e),
             })?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
@@ -73,7 +79,7 @@ impl Transport {
                 return Err(FetchError::Redirect("redirects to nowhere".to_owned()));
             };
             if !may_follow(&uri, &target) {
-                let host = printable(target.host().unwrap_or_default(), 128);
+                let host = self.cleaner_of(&uri).text(target.host().unwrap_or_default(), 128);
                 return Err(FetchError::Redirect(format!(
                     "redirects to {host} without TLS, which is not followed"
                 )));
@@ -83,12 +89,6 @@ impl Transport {
         Err(FetchError::Redirect(format!(
             "redirects more than {MAX_REDIRECTS} times"
         )))
-    }
-
-    fn network(&self, error: &ureq::Error) -> FetchError {
-        let mut cause = cause_of(error);
-        cause.message = self.settings.key.scrub(cause.message);
-        FetchError::Network(cause)
     }
 
     fn get(&self, uri: &Uri, fetch: &Fetch<'_>) -> Result<Response<Body>, ureq::Error> {
@@ -139,9 +139,14 @@ impl Transport {
         self.foreign.then_some(&self.agent)
     }
 
-    /// A text of the storage's as it may be printed.
-    pub(crate) fn printable(&self, text: &str) -> String {
-        self.settings.key.scrub(printable(text, 500))
+    /// Cleans what the storage says about a presigned URL.
+    pub(crate) fn cleaner_of(&self, uri: &Uri) -> Cleaner {
+        Cleaner::of_url(&self.settings.key, uri)
+    }
+
+    /// A text of the service's as it may be shown.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        Cleaner::of_url(&self.settings.key, &Uri::default()).text(text, 500)
     }
 }
 

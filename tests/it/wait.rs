@@ -261,33 +261,15 @@ fn a_service_that_names_a_time_is_not_asked_before() {
 }
 
 #[test]
-fn a_wait_without_a_pause_is_refused() {
-    let simulator = Simulator::start();
-    let project = simulated(&simulator).project(IN_PROGRESS);
-    for wait in [
-        Wait {
-            first: Duration::ZERO,
-            ..QUICK
-        },
-        Wait {
-            longest: Duration::ZERO,
-            ..QUICK
-        },
-        Wait { factor: 0.9, ..QUICK },
-        Wait {
-            factor: f64::NAN,
-            ..QUICK
-        },
-    ] {
-        let error = project.wait_until_completed(&wait).unwrap_err();
-        assert!(matches!(error, Error::InvalidInput { field: "wait", .. }));
-    }
-    assert_eq!(simulator.requests().len(), 0);
-    let endless = Wait {
-        factor: f64::INFINITY,
-        longest: Duration::MAX,
-        total: Duration::from_millis(50),
+fn a_service_that_names_too_long_a_time_does_not_outlast_the_wait() {
+    let server = Faulty::start([Reply::status(429).header("Retry-After", "3600")]);
+    let project = client("key", server.url()).project("p");
+    let wait = Wait {
+        total: Duration::from_millis(100),
         ..QUICK
     };
-    assert_eq!(reason(project.wait_until_completed(&endless)), NotReadyReason::TimedOut);
+    let began = Instant::now();
+    assert_eq!(project.wait_until_completed(&wait).unwrap_err().status(), Some(429));
+    assert!(began.elapsed() < Duration::from_secs(2));
+    assert_eq!(server.requests(), 2);
 }

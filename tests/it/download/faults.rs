@@ -377,10 +377,10 @@ fn an_expired_link_is_told_from_a_bad_network() {
             Reply::s3_error(
                 403,
                 "SignatureDoesNotMatch",
-                "a &lt;b&gt; &amp;amp; https://s3/?sig=SECRET",
+                "a &lt;b&gt; &amp;amp; https://s3/?sig=1 X-Amz-Signature=SECRET SECRET",
             ),
             DownloadReason::LinkExpired,
-            "403 SignatureDoesNotMatch: a <b> &amp; https://s3/?[redacted]",
+            "403 SignatureDoesNotMatch: a <b> &amp; https://s3/?[redacted] [redacted] [redacted]",
             1,
         ),
         (

@@ -1,0 +1,201 @@
+//! Makes what came from elsewhere safe to show: in an error, in a log record, on a terminal.
+
+use serde_json::Value;
+use ureq::http::Uri;
+
+use super::key::ApiKey;
+use super::request::Call;
+
+/// Shorter secrets are not looked for: they would be found in innocent words.
+const MIN_SECRET: usize = 6;
+
+/// How much of a body is looked at for its start, in bytes.
+const START: usize = 16 * 1024;
+
+/// Cleans texts of one call.
+pub(crate) struct Cleaner {
+    /// What must not be shown, and what is shown instead.
+    secrets: Vec<(String, &'static str)>,
+}
+
+impl Cleaner {
+    /// Servers quote the requests that they refuse: the key is looked for, and so is the instruction.
+    pub(crate) fn new(key: &ApiKey, call: &Call) -> Self {
+        let mut secrets = vec![(key.expose().to_owned(), "[redacted]")];
+        let body = call.body.as_deref().unwrap_or_default();
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        if let Some(Value::String(instruction)) = body.get("instruction") {
+            let quoted = Value::from(instruction.as_str()).to_string();
+            secrets.push((quoted.trim_matches('"').to_owned(), "[instruction]"));
+            secrets.push((instruction.clone(), "[instruction]"));
+        }
+        Self::of(secrets)
+    }
+
+    /// For what object storage says about a presigned URL: whatever of its query is quoted is as good as the URL.
+    pub(crate) fn of_url(key: &ApiKey, url: &Uri) -> Self {
+        let query = url.query().unwrap_or_default();
+        let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
+        let parts = std::iter::once(key.expose()).chain([query]).chain(values);
+        Self::of(parts.map(|part| (part.to_owned(), "[redacted]")).collect())
+    }
+
+    fn of(mut secrets: Vec<(String, &'static str)>) -> Self {
+        secrets.retain(|(secret, _)| secret.len() >= MIN_SECRET);
+        Self { secrets }
+    }
+
+    /// One printable line of at most `most` characters.
+    pub(crate) fn text(&self, text: &str, most: usize) -> String {
+        printable(&self.without_secrets(text), most)
+    }
+
+    /// The start of a body, as one printable line of at most `most` characters.
+    pub(crate) fn start(&self, body: &[u8], most: usize) -> String {
+        let Some(start) = body.get(..START) else {
+            return self.text(&String::from_utf8_lossy(body), most);
+        };
+        let mut text = self.without_secrets(&String::from_utf8_lossy(start));
+        // The cut may have gone through a secret, of which the first part is left.
+        let longest = self.secrets.iter().map(|(secret, _)| secret.len()).max().unwrap_or(0);
+        let keep = text.len().saturating_sub(longest);
+        let keep = (0..=keep).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(keep);
+        printable(&text, most)
+    }
+
+    fn without_secrets(&self, text: &str) -> String {
+        self.secrets
+            .iter()
+            .fold(text.to_owned(), |text, (secret, instead)| text.replace(secret, instead))
+    }
+}
+
+/// Takes the queries out of the URLs in a text, since that of a presigned one is the right to read a file.
+fn without_queries(text: &str) -> String {
+    const QUERY: [&str; 2] = ["?", "\\u003f"];
+    let ends_url = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`' | '|' | '{' | '}');
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    // JSON may spell "://" with escaped slashes.
+    while let Some(start) = ["://", ":\\/\\/"].iter().filter_map(|mark| rest.find(mark)).min() {
+        let (before, url) = rest.split_at(start + 1);
+        clean.push_str(before);
+        let (url, after) = url.split_at(url.find(ends_url).unwrap_or(url.len()));
+        match QUERY.iter().filter_map(|mark| url.find(mark)).min() {
+            Some(query) => {
+                clean.push_str(url.get(..query).unwrap_or_default());
+                clean.push_str("?[redacted]");
+            }
+            None => clean.push_str(url),
+        }
+        rest = after;
+    }
+    clean.push_str(rest);
+    clean
+}
+
+/// One line that is safe to print: no queries of URLs, no control or direction characters, white space folded, cut to
+/// `most` characters.
+pub(crate) fn printable(text: &str, most: usize) -> String {
+    let text = without_queries(text);
+    let mut line = String::new();
+    let mut length = 0;
+    let mut space = false;
+    for c in text.chars() {
+        if c.is_whitespace() {
+            space = !line.is_empty();
+            continue;
+        }
+        let hidden = c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if length + usize::from(space) >= most {
+            line.push('…');
+            break;
+        }
+        if space {
+            line.push(' ');
+            length += 1;
+            space = false;
+        }
+        line.push(if hidden { char::REPLACEMENT_CHARACTER } else { c });
+        length += 1;
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::Path;
+    use super::*;
+
+    #[test]
+    fn no_query_of_a_url_is_printed() {
+        for (text, clean) in [
+            (
+                "see https://s3/x.jpg?sig=SECRET now",
+                "see https://s3/x.jpg?[redacted] now",
+            ),
+            (
+                r#"{"a":"https:\/\/s3\/x?sig=SECRET","b":"c?d"}"#,
+                r#"{"a":"https:\/\/s3\/x?[redacted]","b":"c?d"}"#,
+            ),
+            (r#""https://s3/x\u003fsig=SECRET""#, r#""https://s3/x?[redacted]""#),
+            (
+                "https://a/?x=SECRET https://b/?y=SECRET",
+                "https://a/?[redacted] https://b/?[redacted]",
+            ),
+            ("https://s3/x?sig=SECR", "https://s3/x?[redacted]"),
+            ("what? a://b", "what? a://b"),
+        ] {
+            assert_eq!(printable(text, 200), clean);
+        }
+    }
+
+    #[test]
+    fn an_excerpt_is_one_bounded_printable_line() {
+        assert_eq!(
+            printable("a\u{1b}[31m\u{202e}b\0c \r\n\t d ", 50),
+            "a\u{fffd}[31m\u{fffd}b\u{fffd}c d"
+        );
+        assert_eq!(printable("abc def", 4), "abc…");
+        assert_eq!(printable("abc def", 5), "abc d…");
+        assert_eq!(printable("abc", 3), "abc");
+    }
+
+    fn cleaner(instruction: &str) -> Cleaner {
+        let key = ApiKey::new("sk-SECRETSECRET", "api_key").unwrap();
+        let body = serde_json::json!({ "instruction": instruction });
+        Cleaner::new(&key, &Call::post(Path::default(), &body).unwrap())
+    }
+
+    #[test]
+    fn what_servers_quote_of_the_request_is_not_shown() {
+        let clean = cleaner("say \"cheese\" now");
+        assert_eq!(
+            clean.text(r#"{"key":"sk-SECRETSECRET","input":"say \"cheese\" now"}"#, 200),
+            r#"{"key":"[redacted]","input":"[instruction]"}"#
+        );
+        assert_eq!(clean.text("no 'say \"cheese\" now'", 200), "no '[instruction]'");
+        assert_eq!(cleaner("e").text("every preset", 200), "every preset");
+    }
+
+    #[test]
+    fn no_cut_leaves_the_first_part_of_a_secret() {
+        let clean = cleaner("x");
+        assert!(!clean.text("the key is sk-SECRETSECRET", 20).contains("SECRET"));
+        for shift in 0..40 {
+            // White space is folded, so that what is near the end of the start is shown.
+            let body = format!("a{}sk-SECRETSECRET", " ".repeat(START - 30 + shift));
+            let shown = clean.start(body.as_bytes(), 300);
+            assert!(!shown.contains("sk-S"), "{shift}: {shown}");
+        }
+    }
+
+    #[test]
+    fn an_excerpt_of_any_bytes_is_bounded_and_printable() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
+        let shown = cleaner("x").start(&bytes, 300);
+        assert!(shown.chars().count() <= 301 && !shown.chars().any(char::is_control));
+    }
+}
