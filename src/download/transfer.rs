@@ -20,7 +20,7 @@ use crate::transport::{
 };
 
 /// How much is read at a time.
-const BUFFER: usize = 64 * 1024;
+const BUFFER: usize = 128 * 1024;
 
 /// How many new bytes make an attempt a good one, after which the attempts are counted from the start.
 ///

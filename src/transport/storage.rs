@@ -15,9 +15,6 @@ use super::response::cause_of;
 use super::{LOG, LONGEST, MAX_IDLE, Transport, is_loopback};
 use crate::error::Cause;
 
-/// Half of `ureq`'s own: larger ones were no faster in `benches/download.rs`, and every thread has one.
-const INPUT_BUFFER: usize = 64 * 1024;
-
 /// Enough for all threads of one `download_all`, so that many small files need few connections.
 const IDLE_CONNECTIONS: usize = 16;
 
@@ -153,7 +150,6 @@ impl Transport {
 /// An agent that has never seen the key.
 fn storage_agent() -> Agent {
     let config = Agent::config_builder()
-        .input_buffer_size(INPUT_BUFFER)
         .max_idle_connections(IDLE_CONNECTIONS)
         .max_idle_connections_per_host(IDLE_CONNECTIONS);
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
