@@ -291,7 +291,7 @@ impl ClientBuilder {
             ));
         }
         if let Some(agent) = &self.agent {
-            check_agent(agent, &base_url)?;
+            check_agent(agent, base_url.is_https())?;
         }
         let suffix = self.user_agent_suffix.trim();
         let user_agent = if suffix.is_empty() {
@@ -321,7 +321,7 @@ impl ClientBuilder {
 }
 
 /// Refuses an agent that `ureq` would panic with.
-fn check_agent(agent: &Agent, base_url: &BaseUrl) -> Result<()> {
+pub(crate) fn check_agent(agent: &Agent, https: bool) -> Result<()> {
     let config = agent.config();
     if let Some(proxy) = config.proxy() {
         let http = matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https);
@@ -333,7 +333,7 @@ fn check_agent(agent: &Agent, base_url: &BaseUrl) -> Result<()> {
         }
     }
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    if base_url.is_https() {
+    if https {
         use ureq::tls::{RootCerts, TlsProvider};
         let tls = config.tls_config();
         let feature = match tls.provider() {
@@ -353,7 +353,7 @@ fn check_agent(agent: &Agent, base_url: &BaseUrl) -> Result<()> {
             ));
         }
     }
-    let _ = base_url;
+    let _ = https;
     Ok(())
 }
 

@@ -677,7 +677,7 @@ impl fmt::Debug for DownloadLink {
 #[non_exhaustive]
 pub struct Finalized {
     /// The files, in the service's order.
-    #[serde(rename = "files_list", default)]
+    #[serde(rename = "files_list", default, deserialize_with = "null_is_empty")]
     pub files: Vec<DownloadLink>,
     /// Fields that this crate does not know.
     #[serde(flatten)]
@@ -700,6 +700,15 @@ where
     T: serde::de::DeserializeOwned,
 {
     Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
+}
+
+/// A list that is `null` has nothing in it.
+fn null_is_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Prints a URL without its query, which in a presigned one is the right to read the file.

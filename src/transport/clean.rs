@@ -2,6 +2,7 @@
 
 use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
+use ureq::http::Uri;
 
 use super::key::ApiKey;
 use super::request::{Call, SEGMENT};
@@ -30,6 +31,18 @@ impl Cleaner {
         if let Some(Value::String(instruction)) = body.get("instruction") {
             secrets.extend(spellings(instruction).map(|s| (s, "[instruction]")));
         }
+        Self::of(secrets)
+    }
+
+    /// For what object storage says about a presigned URL: whatever of its query is quoted is as good as the URL.
+    pub(crate) fn of_url(key: &ApiKey, url: &Uri) -> Self {
+        let query = url.query().unwrap_or_default();
+        let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
+        let parts = std::iter::once(key.expose()).chain([query]).chain(values);
+        Self::of(parts.map(|part| (part.to_owned(), "[redacted]")).collect())
+    }
+
+    fn of(mut secrets: Vec<(String, &'static str)>) -> Self {
         secrets.retain(|(secret, _)| secret.len() >= MIN_SECRET);
         Self { secrets }
     }

@@ -8,8 +8,9 @@ mod key;
 mod request;
 mod response;
 mod retry;
+mod storage;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -23,15 +24,16 @@ use ureq::{Agent, Body, SendBody};
 use self::clean::Cleaner;
 use self::key::{CallingThreadResolver, KeyConnector};
 use self::request::Witness;
-use self::response::{Answer, before_sending, cause_of};
-use self::retry::{Verdict, judge_status};
+use self::response::{Answer, before_sending};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, EnhancementFailed, Error, Result};
 use crate::types::{Enhancement, EnhancementAnswer, EnhancementStatus};
 
 pub(crate) use self::key::ApiKey;
 pub(crate) use self::request::{BaseUrl, Call, Path, is_loopback};
-pub(crate) use self::retry::Repeat;
+pub(crate) use self::response::{cause_of, message_in, request_id};
 pub use self::retry::RetryPolicy;
+pub(crate) use self::retry::{Repeat, Verdict, judge_status, parse_retry_after};
+pub(crate) use self::storage::{Fetch, FetchError, error_body, is_https, may_fetch, without_query};
 
 /// How long a connection may lie idle and still be used again.
 ///
@@ -56,7 +58,7 @@ const CAUSE: usize = 300;
 const WORD: usize = 128;
 
 /// The target of this crate's log records.
-const LOG: &str = "imagen_ai";
+pub(crate) const LOG: &str = "imagen_ai";
 
 /// What a client is made of.
 #[derive(Debug)]
@@ -73,6 +75,9 @@ pub(crate) struct Settings {
 pub(crate) struct Transport {
     pub(crate) settings: Settings,
     agent: Agent,
+    /// The agent for object storage, which never sees the key; made when it is first needed. A caller's own agent serves
+    /// for both.
+    storage: OnceLock<Agent>,
     /// Whether the agent is the caller's, so that what this client relies on must be set on every request.
     foreign: bool,
     key_header: Option<HeaderValue>,
@@ -128,6 +133,7 @@ impl Transport {
         Self {
             settings,
             agent,
+            storage: OnceLock::new(),
             foreign,
             key_header,
             slow_until: Mutex::new(None),

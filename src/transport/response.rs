@@ -77,11 +77,7 @@ impl Answer {
 
     /// The id that the service or gateway gave the request.
     pub(crate) fn request_id(&self, clean: &Cleaner) -> Option<String> {
-        REQUEST_ID_HEADERS
-            .iter()
-            .filter_map(|name| header(&self.headers, name))
-            .map(|id| clean.text(id, SHORT))
-            .find(|id| !id.is_empty())
+        request_id(&self.headers, clean)
     }
 
     pub(crate) fn retry_after(&self) -> Option<Duration> {
@@ -161,7 +157,7 @@ fn unwrap_envelope(body: &[u8]) -> Option<&[u8]> {
 
 /// In this order: `error.message`; `error` as a string; `detail` as a string; `detail` as a list of `{loc, msg}`;
 /// `message`.
-fn message_in(json: &Value) -> Option<String> {
+pub(crate) fn message_in(json: &Value) -> Option<String> {
     let text = |value: &Value| value.as_str().filter(|s| !s.trim().is_empty()).map(str::to_owned);
     let error = json.get("error");
     let detail = json.get("detail");
@@ -200,6 +196,14 @@ fn validation_errors(list: &[Value]) -> Option<String> {
         })
         .collect();
     (!lines.is_empty()).then(|| lines.join("; "))
+}
+
+pub(crate) fn request_id(headers: &HeaderMap, clean: &Cleaner) -> Option<String> {
+    REQUEST_ID_HEADERS
+        .iter()
+        .filter_map(|name| header(headers, name))
+        .map(|id| clean.text(id, SHORT))
+        .find(|id| !id.is_empty())
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

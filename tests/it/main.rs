@@ -5,9 +5,11 @@
 mod calls;
 mod client;
 mod faults;
+mod download;
 mod faulty;
 mod properties;
 mod secrets;
 mod simulator;
 mod support;
 mod waits;
+mod wait;
