@@ -142,13 +142,22 @@ impl Transport {
 
     /// Makes a call whose answer is JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self, call: &Call, timeout: Option<Duration>) -> Result<T> {
+        self.json_with(call, timeout, |payload| serde_json::from_slice(payload))
+    }
+
+    /// The same, read in the caller's own way.
+    pub(crate) fn json_with<T>(
+        &self,
+        call: &Call,
+        timeout: Option<Duration>,
+        read: impl FnOnce(&[u8]) -> serde_json::Result<T>,
+    ) -> Result<T> {
         self.call(call, timeout, |progress, answer| {
             let Some(payload) = answer.payload() else {
                 let cause = Cause::new(CauseKind::Json, "the body is empty");
                 return Err(Error::Decode(self.call_error(progress, cause, Some(&answer))));
             };
-            serde_json::from_slice(payload)
-                .map_err(|e| Error::Decode(self.call_error(progress, not_json(&e), Some(&answer))))
+            read(payload).map_err(|e| Error::Decode(self.call_error(progress, not_json(&e), Some(&answer))))
         })
     }
 

@@ -3,13 +3,15 @@
 #![allow(unreachable_pub)]
 
 mod calls;
+mod chain;
 mod client;
-mod faults;
 mod download;
+mod faults;
 mod faulty;
+mod history;
 mod properties;
 mod secrets;
 mod simulator;
 mod support;
-mod waits;
 mod wait;
+mod waits;
