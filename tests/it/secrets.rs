@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use imagen_ai::ureq::http::{Request, Response};
 use imagen_ai::ureq::middleware::MiddlewareNext;
-use imagen_ai::ureq::{Agent, Body, Proxy, SendBody};
+use imagen_ai::ureq::{self, Agent, Body, Proxy, SendBody};
 use imagen_ai::{CauseKind, Client, ClientBuilder, Error, Result, RetryPolicy};
 use log::Level;
 
@@ -20,8 +20,6 @@ use crate::support::logs::{DUMP, Line, dumped, logged};
 const KEY: &str = "sk-Zq8vN3xR7tLm2WcYb5Kd9Hf4Pg6Js";
 /// So much of the key is a leak.
 const PART: usize = 6;
-
-const OK: &str = r#"{"status":"SUCCESS","version_id":7,"enhanced_image_url":"https://s3.example/a.jpg?sig=presigned"}"#;
 
 /// Fails if any part of the key is there.
 #[track_caller]
@@ -303,12 +301,12 @@ fn a_client_warns_of_a_logger_that_would_be_told_the_key() {
 }
 
 /// Fails with an error that quotes what it was given.
-fn quoting(request: Request<SendBody<'_>>, _: MiddlewareNext<'_>) -> Result<Response<Body>, imagen_ai::ureq::Error> {
+fn quoting(request: Request<SendBody<'_>>, _: MiddlewareNext<'_>) -> Result<Response<Body>, ureq::Error> {
     let key = request.headers()["x-api-key"].to_str().unwrap();
     let quote = format!("{}{key} in {:?}", "x".repeat(280), request.headers());
     Err(match request.method().as_str() {
         "GET" => std::io::Error::other(quote).into(),
-        _ => imagen_ai::ureq::Error::Other(quote.into()),
+        _ => ureq::Error::Other(quote.into()),
     })
 }
 
