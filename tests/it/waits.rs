@@ -10,7 +10,8 @@ use imagen_ai::{CauseKind, Client, ClientBuilder, Error, RetryPolicy};
 use crate::support::faulty::End::Stall;
 use crate::support::faulty::{Faulty, Reply};
 
-const OK: &str = r#"{"status":"SUCCESS","version_id":7,"enhanced_image_url":"https://s3.example/a.jpg"}"#;
+const OK: &str = r#"{"status":"SUCCESS","version_id":7,"enhanced_image_url":"https://s3.example/a.jpg",
+    "files_list":[{"download_link":"https://s3.example/a.jpg"}]}"#;
 
 /// How late a busy machine may be.
 const BUSY: Duration = Duration::from_millis(1_200);
