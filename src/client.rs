@@ -20,7 +20,7 @@ const USER_AGENT: &str = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
 /// A client of the Copilot API.
 ///
 /// Cloning is cheap, and clones share their connections and the service's wish to slow down. It can be used from any
-/// number of threads at once. It starts no thread of its own and keeps no global state.
+/// number of threads at once. It leaves no thread running behind a call and keeps no global state.
 ///
 /// ```no_run
 /// let client = imagen_ai::Client::from_env()?;
@@ -56,6 +56,12 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::InvalidInput`], naming the variable, when the key is missing or either value is not Unicode.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// let client = imagen_ai::Client::builder_from_env()?.timeout(Duration::from_secs(120)).build()?;
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
     pub fn builder_from_env() -> Result<ClientBuilder> {
         let key = variable(KEY_VARIABLE)?.ok_or_else(|| {
             Error::invalid(
@@ -295,7 +301,7 @@ impl ClientBuilder {
             ));
         }
         if let Some(agent) = &self.agent {
-            check_agent(agent, &base_url)?;
+            check_agent(agent, base_url.is_https())?;
         }
         let suffix = self.user_agent_suffix.trim();
         let user_agent = if suffix.is_empty() {
@@ -325,7 +331,7 @@ impl ClientBuilder {
 }
 
 /// Refuses an agent that `ureq` would panic with.
-fn check_agent(agent: &Agent, base_url: &BaseUrl) -> Result<()> {
+pub(crate) fn check_agent(agent: &Agent, https: bool) -> Result<()> {
     let config = agent.config();
     if let Some(proxy) = config.proxy() {
         let http = matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https);
@@ -337,7 +343,7 @@ fn check_agent(agent: &Agent, base_url: &BaseUrl) -> Result<()> {
         }
     }
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    if base_url.is_https() {
+    if https {
         use ureq::tls::{RootCerts, TlsProvider};
         let tls = config.tls_config();
         let feature = match tls.provider() {
@@ -357,7 +363,7 @@ fn check_agent(agent: &Agent, base_url: &BaseUrl) -> Result<()> {
             ));
         }
     }
-    let _ = base_url;
+    let _ = https;
     Ok(())
 }
 

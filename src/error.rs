@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::types::{EnhancementStatus, VersionId};
+use crate::types::{EnhancementStatus, ProjectInfo, VersionId};
 
 /// The result of every call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -69,6 +69,10 @@ pub enum Error {
         body = Excerpt(&.0.body), request = RequestId(&.0.request_id))]
     Decode(Box<CallError>),
 
+    /// A project that was waited for cannot be worked on. [`NotReady::reason`] says what to do.
+    #[error(transparent)]
+    NotReady(Box<NotReady>),
+
     /// A file did not arrive whole. [`DownloadError::reason`] says what to do.
     #[error(transparent)]
     Download(Box<DownloadError>),
@@ -105,7 +109,7 @@ impl Error {
             Self::EnhancementFailed(e) => Some(e.http_status),
             Self::NotSent(e) | Self::OutcomeUnknown(e) | Self::Transport(e) | Self::Decode(e) => e.status,
             Self::Download(e) => e.status,
-            Self::InvalidInput { .. } | Self::Io { .. } => None,
+            Self::InvalidInput { .. } | Self::NotReady(_) | Self::Io { .. } => None,
         }
     }
 
@@ -118,7 +122,7 @@ impl Error {
                 e.request_id.as_deref()
             }
             Self::Download(e) => e.request_id.as_deref(),
-            Self::InvalidInput { .. } | Self::Io { .. } => None,
+            Self::InvalidInput { .. } | Self::NotReady(_) | Self::Io { .. } => None,
         }
     }
 
@@ -126,6 +130,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Api(e) => e.retry_after,
+            Self::Download(e) => e.retry_after,
             _ => None,
         }
     }
@@ -137,7 +142,7 @@ impl Error {
         match self {
             Self::NotSent(_) | Self::Transport(_) => true,
             Self::Api(e) => matches!(e.kind, ApiErrorKind::RateLimited | ApiErrorKind::Server),
-            Self::Download(e) => !matches!(e.reason, DownloadReason::Cancelled),
+            Self::Download(e) => matches!(e.reason, DownloadReason::Broken | DownloadReason::Stalled),
             _ => false,
         }
     }
@@ -356,6 +361,60 @@ pub enum CauseKind {
     Other,
 }
 
+/// A project that [`Project::wait_until_completed`](crate::Project::wait_until_completed) waited for in vain.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NotReady {
+    /// The project's id.
+    pub project_uuid: String,
+    /// What to do about it.
+    pub reason: NotReadyReason,
+    /// What the service said in its last answer.
+    pub info: Option<ProjectInfo>,
+    /// The service's own words for what went wrong, where it had any; nobody has published where they stand.
+    pub message: String,
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self.reason {
+            NotReadyReason::Failed => "the service says that it failed",
+            NotReadyReason::NotExported => "it is completed, but has not been exported",
+            NotReadyReason::TimedOut => "it was not completed within the time to wait",
+            NotReadyReason::Stopped => "the wait was ended by the caller",
+        };
+        write!(f, "project {:?}: {why}", self.project_uuid)?;
+        if let Some(info) = &self.info {
+            write!(f, " (status {}", info.status)?;
+            if let Some(export) = &info.export_status {
+                write!(f, ", export {export}")?;
+            }
+            write!(f, ")")?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for NotReady {}
+
+/// Why a project is [`NotReady`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NotReadyReason {
+    /// The service gave up on it, or on its export: waiting longer does not help.
+    Failed,
+    /// A profile-based project that is completed and has not been exported: have it exported, and wait again. The
+    /// Copilot API refuses it until then.
+    NotExported,
+    /// [`Wait::total`](crate::Wait::total) is over: wait again, or ask the vendor.
+    TimedOut,
+    /// The callback ended the wait.
+    Stopped,
+}
+
 /// A file that did not arrive whole.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -370,6 +429,8 @@ pub struct DownloadError {
     pub status: Option<u16>,
     /// The storage's request id, if one came.
     pub request_id: Option<String>,
+    /// How long the storage asked to wait, if it did.
+    pub retry_after: Option<Duration>,
     /// How many bytes of the file had arrived.
     pub received: u64,
     /// How often it was tried.
@@ -392,17 +453,19 @@ impl std::error::Error for DownloadError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DownloadReason {
-    /// The link has expired or is refused (403 from the storage): ask for fresh links.
+    /// The link has expired or is not valid: the storage said 403 in its own XML. Ask for fresh links
+    /// ([`Project::download_links`](crate::Project::download_links)).
     LinkExpired,
-    /// The storage said no for another reason.
+    /// The storage, or something before it, said no for another reason, or redirects to where this client does not
+    /// follow. The same link will do no better.
     Refused,
-    /// The network broke, again and again, and the file is not whole: try again.
+    /// The network or the storage failed, again and again, and the file is not whole: try again.
     Broken,
-    /// No byte came for as long as the stall limit.
+    /// No byte came for as long as the stall limit, again and again: try again.
     Stalled,
     /// A callback ended it.
     Cancelled,
-    /// More bytes came than the caller allows.
+    /// The file is larger than the caller allows.
     TooLarge,
 }
 

@@ -1,11 +1,17 @@
 //! A project.
 
+use std::ops::ControlFlow;
+use std::thread::sleep;
+use std::time::Duration;
+
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::client::Client;
-use crate::error::Result;
-use crate::transport::{Call, Path};
-use crate::types::{AiTools, Finalized, ProjectInfo, ProjectSource};
+use crate::error::{Error, NotReady, NotReadyReason, Result};
+use crate::transport::{Call, Path, message_in};
+use crate::types::{AiTools, DownloadLink, Finalized, ProjectInfo, ProjectSource, ProjectStatus};
+use crate::wait::Wait;
 
 impl Client {
     /// A profile-based project (`project_source` `REGULAR`), by its id. Nothing is sent, and nothing can fail yet: an
@@ -38,6 +44,23 @@ pub struct Project {
     source: ProjectSource,
 }
 
+/// Which files of a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Output {
+    /// The finished photos.
+    Jpeg,
+    /// The sidecars with the edits, of profile-based projects only.
+    Xmp,
+}
+
+/// What an answer says to who waits for the project.
+enum Judgement {
+    Ready,
+    NotYet,
+    Never(NotReadyReason),
+}
+
 /// The body of the calls that need no other word.
 #[derive(Serialize)]
 pub(crate) struct SourceBody {
@@ -68,11 +91,112 @@ impl Project {
     /// [`Error::NotSent`](crate::Error::NotSent), [`Error::Transport`](crate::Error::Transport) and
     /// [`Error::Decode`](crate::Error::Decode) as for every call that changes nothing.
     pub fn info(&self) -> Result<ProjectInfo> {
-        let path = match self.source {
-            ProjectSource::Regular => self.path()?,
-            ProjectSource::I2i => Path::new("/i2i/projects").segment("project", &self.uuid)?,
-        };
-        self.client.json(&Call::get(path).query("?get_thumbnail=false"))
+        self.client
+            .json(&Call::get(self.info_path()?).query("?get_thumbnail=false"))
+    }
+
+    /// Waits until the Copilot API works on the project: asks [`Project::info`] now and then until its status is
+    /// `Completed`, and gives its last answer. Nothing else is started by it: who uploads and edits does that elsewhere.
+    ///
+    /// A failure that may pass (see [`Error::is_safe_to_retry`]) only means to ask again later. A profile-based project
+    /// must also have been exported, which nobody may have asked for yet: when it is completed and has no
+    /// `export_status`, that is told at once ([`NotReadyReason::NotExported`]); while the export is `Pending` or
+    /// `In Progress`, the wait goes on. The service has not published the words of `export_status`, so any but these
+    /// and `Failed` count as exported, and a wrong guess shows as
+    /// [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady) in the next call.
+    ///
+    /// # Errors
+    /// - [`Error::NotReady`]: the project or its export failed (at once, with the service's answer), it has not been
+    ///   exported, or the time is over.
+    /// - Those of [`Project::info`] that do not pass; and the last one that does, if the time is over.
+    pub fn wait_until_completed(&self, wait: &Wait) -> Result<ProjectInfo> {
+        self.wait_until_completed_with(wait, |_| ControlFlow::Continue(()))
+    }
+
+    /// Like [`Project::wait_until_completed`], and calls `poll` with the answer to every question, or with the failure
+    /// to get one. [`Break`](ControlFlow::Break) ends the wait with [`NotReadyReason::Stopped`], unless the answer ends
+    /// it anyway.
+    ///
+    /// ```no_run
+    /// # use std::ops::ControlFlow;
+    /// # use imagen_ai::Wait;
+    /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
+    /// project.wait_until_completed_with(&Wait::default(), |poll| {
+    ///     match poll {
+    ///         Ok(info) => println!("{}", info.status),
+    ///         Err(e) => println!("{e}; asking again"),
+    ///     }
+    ///     ControlFlow::Continue(())
+    /// })?;
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Project::wait_until_completed`].
+    pub fn wait_until_completed_with(
+        &self,
+        wait: &Wait,
+        mut poll: impl FnMut(&Result<ProjectInfo>) -> ControlFlow<()>,
+    ) -> Result<ProjectInfo> {
+        let mut waited = Duration::ZERO;
+        let mut delays = wait.delays();
+        let mut last = None;
+        loop {
+            let answer = self.info();
+            let go_on = poll(&answer);
+            let (error, asked) = match answer {
+                Ok(info) => match self.judge(&info) {
+                    Judgement::Ready => return Ok(info),
+                    Judgement::Never(reason) => return Err(self.not_ready(reason, Some(info))),
+                    Judgement::NotYet => {
+                        last = Some(info);
+                        (None, None)
+                    }
+                },
+                Err(e) if e.is_safe_to_retry() => {
+                    let asked = e.retry_after();
+                    (Some(e), asked)
+                }
+                Err(e) => return Err(e),
+            };
+            if go_on.is_break() {
+                return Err(self.not_ready(NotReadyReason::Stopped, last));
+            }
+            let left = wait.total.saturating_sub(waited);
+            let Some(delay) = delays.next().filter(|_| !left.is_zero()) else {
+                return Err(error.unwrap_or_else(|| self.not_ready(NotReadyReason::TimedOut, last)));
+            };
+            // A service that asks for more time gets it, unless that is more than there is.
+            let pause = delay.max(asked.unwrap_or_default()).min(left);
+            sleep(pause);
+            waited += pause;
+        }
+    }
+
+    fn judge(&self, info: &ProjectInfo) -> Judgement {
+        match info.status {
+            ProjectStatus::Failed => return Judgement::Never(NotReadyReason::Failed),
+            ProjectStatus::Completed => {}
+            _ => return Judgement::NotYet,
+        }
+        match (self.source, info.export_status.as_deref().map(ProjectStatus::from)) {
+            (ProjectSource::I2i, _) => Judgement::Ready,
+            (ProjectSource::Regular, None) => Judgement::Never(NotReadyReason::NotExported),
+            (ProjectSource::Regular, Some(ProjectStatus::Failed)) => Judgement::Never(NotReadyReason::Failed),
+            (ProjectSource::Regular, Some(ProjectStatus::Pending | ProjectStatus::InProgress)) => Judgement::NotYet,
+            (ProjectSource::Regular, Some(_)) => Judgement::Ready,
+        }
+    }
+
+    fn not_ready(&self, reason: NotReadyReason, info: Option<ProjectInfo>) -> Error {
+        let extra = info.as_ref().map(|info| Value::Object(info.extra.clone()));
+        let message = extra.as_ref().and_then(message_in).unwrap_or_default();
+        Error::NotReady(Box::new(NotReady {
+            project_uuid: self.uuid.clone(),
+            reason,
+            message: self.client.transport.clean(&message),
+            info,
+        }))
     }
 
     /// Asks for the presets that can be applied, and whatever else the answer brings: `GET /projects/{uuid}/ai-tools`.
@@ -98,16 +222,50 @@ impl Project {
     /// Locks the edits of all photos in and has the edited ones upscaled: `POST /projects/{uuid}/finalize`. It can
     /// take as long as an edit, and is sent again after a failure, since a second one changes nothing.
     ///
+    /// The links are those of the answer. The vendor's page promises none, so when it brings none they are asked for
+    /// with [`Project::download_links`].
+    ///
     /// Vendor's page, Copilot API, "Finalize".
     ///
     /// # Errors
-    /// As [`Project::ai_tools`].
+    /// As [`Project::ai_tools`]. When asking for the links fails, the edits are locked in all the same.
     pub fn finalize(&self) -> Result<Finalized> {
         let body = SourceBody {
             project_source: self.source,
         };
-        self.client
-            .json_or_default(&Call::post(self.path()?.then("/finalize"), &body)?)
+        let call = Call::post(self.path()?.then("/finalize"), &body)?;
+        let mut finalized: Finalized = self.client.json_or_default(&call)?;
+        if finalized.files.is_empty() {
+            finalized.files = self.download_links(Output::Jpeg)?;
+        }
+        Ok(finalized)
+    }
+
+    /// Asks for links to the project's files, which can be fetched for a while with
+    /// [`Client::download_all`]: `GET /projects/{uuid}/export/get_temporary_download_links` (JPEG),
+    /// `…/edit/get_temporary_download_links` (XMP) or `GET /i2i/projects/{uuid}/get_temporary_download_links`.
+    ///
+    /// # Errors
+    /// As [`Project::ai_tools`]; [`Error::InvalidInput`] for the XMP files of a Smart Editing project, which has none.
+    pub fn download_links(&self, output: Output) -> Result<Vec<DownloadLink>> {
+        let links = match (self.source, output) {
+            (ProjectSource::Regular, Output::Jpeg) => "/export/get_temporary_download_links",
+            (ProjectSource::Regular, Output::Xmp) => "/edit/get_temporary_download_links",
+            (ProjectSource::I2i, Output::Jpeg) => "/get_temporary_download_links",
+            (ProjectSource::I2i, Output::Xmp) => {
+                return Err(Error::invalid("output", "a Smart Editing project has no XMP files"));
+            }
+        };
+        let answer: Finalized = self.client.json(&Call::get(self.info_path()?.then(links)))?;
+        Ok(answer.files)
+    }
+
+    /// The path of this project where projects of its kind stand.
+    fn info_path(&self) -> Result<Path> {
+        match self.source {
+            ProjectSource::Regular => self.path(),
+            ProjectSource::I2i => Path::new("/i2i/projects").segment("project", &self.uuid),
+        }
     }
 
     /// The path of this project below the base URL.

@@ -8,8 +8,9 @@ mod key;
 mod request;
 mod response;
 mod retry;
+mod storage;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -23,15 +24,16 @@ use ureq::{Agent, Body, SendBody};
 use self::clean::Cleaner;
 use self::key::{CallingThreadResolver, KeyConnector};
 use self::request::Witness;
-use self::response::{Answer, before_sending, cause_of};
-use self::retry::{Verdict, judge_status};
+use self::response::{Answer, before_sending};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, EnhancementFailed, Error, Result};
-use crate::types::{Enhancement, EnhancementAnswer};
+use crate::types::{Enhancement, EnhancementAnswer, EnhancementStatus};
 
 pub(crate) use self::key::ApiKey;
 pub(crate) use self::request::{BaseUrl, Call, Path, is_loopback};
-pub(crate) use self::retry::Repeat;
+pub(crate) use self::response::{cause_of, message_in, request_id};
 pub use self::retry::RetryPolicy;
+pub(crate) use self::retry::{Repeat, Verdict, judge_status, parse_retry_after};
+pub(crate) use self::storage::{Fetch, FetchError, error_body, is_https, may_fetch, without_query};
 
 /// How long a connection may lie idle and still be used again.
 ///
@@ -52,8 +54,11 @@ const OUTPUT_BUFFER: usize = 8 * 1024;
 /// The longest description of a cause, in characters.
 const CAUSE: usize = 300;
 
+/// The longest unknown status of an edit, in characters.
+const WORD: usize = 128;
+
 /// The target of this crate's log records.
-const LOG: &str = "imagen_ai";
+pub(crate) const LOG: &str = "imagen_ai";
 
 /// What a client is made of.
 #[derive(Debug)]
@@ -70,6 +75,9 @@ pub(crate) struct Settings {
 pub(crate) struct Transport {
     pub(crate) settings: Settings,
     agent: Agent,
+    /// The agent for object storage, which never sees the key; made when it is first needed. A caller's own agent serves
+    /// for both.
+    storage: OnceLock<Agent>,
     /// Whether the agent is the caller's, so that what this client relies on must be set on every request.
     foreign: bool,
     key_header: Option<HeaderValue>,
@@ -125,6 +133,7 @@ impl Transport {
         Self {
             settings,
             agent,
+            storage: OnceLock::new(),
             foreign,
             key_header,
             slow_until: Mutex::new(None),
@@ -180,11 +189,15 @@ impl Transport {
             let edit: EnhancementAnswer<'_> = serde_json::from_slice(payload).map_err(|e| unknown(not_json(&e)))?;
             edit.into_success().map_err(|failed| {
                 let clean = self.cleaner(call);
+                let status = match failed.status {
+                    EnhancementStatus::Other(word) => EnhancementStatus::Other(clean.text(&word, WORD)),
+                    known => known,
+                };
                 Error::EnhancementFailed(Box::new(EnhancementFailed {
                     method: call.method.as_str(),
                     path: call.path.as_str().to_owned(),
                     http_status: answer.status,
-                    status: failed.status,
+                    status,
                     version_id: failed.version_id,
                     message: answer.stated_message(&clean),
                     request_id: answer.request_id(&clean),
@@ -224,7 +237,7 @@ impl Transport {
         }
         let result = answer.and_then(|answer| read(&progress, answer));
         if let Err(e @ Error::OutcomeUnknown(_)) = &result {
-            warn!(target: LOG, "{e}");
+            warn!(target: LOG, "{}; outcome unknown", in_short(call, e));
         }
         result
     }
@@ -253,7 +266,12 @@ impl Transport {
             if too_long || progress.attempts >= retry.max_attempts {
                 return Err(error);
             }
-            warn!(target: LOG, "{error}; trying again in {:.1} s", wait.as_secs_f64());
+            warn!(
+                target: LOG,
+                "{}; trying again in {:.1} s",
+                in_short(progress.call, &error),
+                wait.as_secs_f64()
+            );
         }
     }
 
@@ -441,6 +459,25 @@ impl Transport {
 fn not_json(error: &serde_json::Error) -> Cause {
     let message = format!("the answer is not the JSON that the API promises: {error}");
     Cause::new(CauseKind::Json, message)
+}
+
+/// What the log says of an error: nothing that the body of an answer may have said.
+fn in_short(call: &Call, error: &Error) -> String {
+    let mut text = format!("{} {}", call.method.as_str(), call.path.as_str());
+    if let Some(status) = error.status() {
+        text.push_str(&format!(": status {status}"));
+    }
+    if let Error::NotSent(e) | Error::OutcomeUnknown(e) | Error::Transport(e) = error {
+        match e.cause.kind {
+            CauseKind::Status => {}
+            CauseKind::Json => text.push_str(": not the JSON that the API promises"),
+            _ => text.push_str(&format!(": {}", e.cause)),
+        }
+    }
+    if let Some(id) = error.request_id() {
+        text.push_str(&format!(" (request {id})"));
+    }
+    text
 }
 
 /// The agent of a client that was given none.

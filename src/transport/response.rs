@@ -77,11 +77,7 @@ impl Answer {
 
     /// The id that the service or gateway gave the request.
     pub(crate) fn request_id(&self, clean: &Cleaner) -> Option<String> {
-        REQUEST_ID_HEADERS
-            .iter()
-            .filter_map(|name| header(&self.headers, name))
-            .map(|id| clean.text(id, SHORT))
-            .find(|id| !id.is_empty())
+        request_id(&self.headers, clean)
     }
 
     pub(crate) fn retry_after(&self) -> Option<Duration> {
@@ -117,7 +113,7 @@ impl Answer {
 
     /// The service's own words, or the start of what it sent instead.
     pub(crate) fn message(&self, clean: &Cleaner) -> String {
-        if (300..400).contains(&self.status) {
+        if self.is_redirect() {
             let host = self
                 .redirect_host(clean)
                 .map(|host| format!(" to {host}"))
@@ -128,8 +124,16 @@ impl Answer {
         if stated.is_empty() { self.excerpt(clean) } else { stated }
     }
 
+    fn is_redirect(&self) -> bool {
+        (300..400).contains(&self.status)
+    }
+
     /// The start of the body as one printable line.
     pub(crate) fn excerpt(&self, clean: &Cleaner) -> String {
+        if self.is_redirect() {
+            // It repeats the target, of which nothing but the host is shown.
+            return String::new();
+        }
         clean.start(&self.body, EXCERPT)
     }
 }
@@ -153,7 +157,7 @@ fn unwrap_envelope(body: &[u8]) -> Option<&[u8]> {
 
 /// In this order: `error.message`; `error` as a string; `detail` as a string; `detail` as a list of `{loc, msg}`;
 /// `message`.
-fn message_in(json: &Value) -> Option<String> {
+pub(crate) fn message_in(json: &Value) -> Option<String> {
     let text = |value: &Value| value.as_str().filter(|s| !s.trim().is_empty()).map(str::to_owned);
     let error = json.get("error");
     let detail = json.get("detail");
@@ -194,6 +198,14 @@ fn validation_errors(list: &[Value]) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("; "))
 }
 
+pub(crate) fn request_id(headers: &HeaderMap, clean: &Cleaner) -> Option<String> {
+    REQUEST_ID_HEADERS
+        .iter()
+        .filter_map(|name| header(headers, name))
+        .map(|id| clean.text(id, SHORT))
+        .find(|id| !id.is_empty())
+}
+
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
@@ -211,6 +223,8 @@ pub(crate) fn cause_of(error: &ureq::Error) -> Cause {
             Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof => {
                 (CauseKind::Closed, format!("the connection broke: {e}"))
             }
+            // The standard library has no kind for it, and its own words differ between systems only after these.
+            _ if e.to_string().contains("lookup address") => (CauseKind::Connect, e.to_string()),
             Io::TimedOut | Io::WouldBlock => (CauseKind::Timeout, "timed out".to_owned()),
             Io::InvalidData if e.get_ref().is_some() => (CauseKind::Tls, format!("TLS: {e}")),
             _ => (CauseKind::Other, e.to_string()),
@@ -258,7 +272,7 @@ pub(crate) fn before_sending(error: &ureq::Error) -> bool {
     ) || matches!(
         cause_of(error).kind,
         CauseKind::Connect | CauseKind::Tls | CauseKind::Proxy
-    ) || matches!(error, ureq::Error::Io(e) if e.to_string().contains("lookup address"))
+    )
 }
 
 #[cfg(test)]

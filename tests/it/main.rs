@@ -5,7 +5,13 @@
 mod calls;
 mod chain;
 mod client;
+mod download;
+mod faults;
 mod faulty;
 mod history;
+mod properties;
+mod secrets;
 mod simulator;
 mod support;
+mod wait;
+mod waits;

@@ -2,6 +2,26 @@
 
 pub const KEY: &str = "sk-bench-0123456789abcdef0123456789";
 
+/// The wire by hand, for the programs that have no crate for it.
+#[cfg(any(feature = "bare", feature = "reqwest"))]
+pub mod wire {
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize)]
+    pub struct Request<'a> {
+        pub instruction: &'a str,
+        pub parent_version_id: Option<u64>,
+        pub project_source: &'a str,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Answer {
+        pub status: String,
+        pub version_id: u64,
+        pub enhanced_image_url: String,
+    }
+}
+
 /// `URL CALLS [THREADS]`.
 pub fn arguments() -> (String, usize, usize) {
     let mut arguments = std::env::args().skip(1);

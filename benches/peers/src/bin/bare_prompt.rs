@@ -2,20 +2,7 @@
 
 use std::process::ExitCode;
 
-use serde::{Deserialize, Serialize};
-
-#[derive(Serialize)]
-struct Request<'a> {
-    instruction: &'a str,
-    parent_version_id: Option<u64>,
-    project_source: &'a str,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    version_id: u64,
-    enhanced_image_url: String,
-}
+use imagen_ai_peers::wire::{Answer, Request};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

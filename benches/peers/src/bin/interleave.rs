@@ -6,13 +6,20 @@ use std::time::Instant;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let rounds: usize = arguments.next().and_then(|text| text.parse().ok()).expect("usage: interleave ROUNDS COMMAND …");
+    let rounds: usize = arguments
+        .next()
+        .and_then(|text| text.parse().ok())
+        .expect("usage: interleave ROUNDS COMMAND …");
     let commands: Vec<String> = arguments.collect();
     let mut times = vec![Vec::new(); commands.len()];
     for _ in 0..rounds {
         for (command, times) in commands.iter().zip(&mut times) {
             let began = Instant::now();
-            let status = Command::new("sh").args(["-c", command]).stdout(Stdio::null()).status().expect("sh runs");
+            let status = Command::new("sh")
+                .args(["-c", command])
+                .stdout(Stdio::null())
+                .status()
+                .expect("sh runs");
             assert!(status.success(), "{command}: {status}");
             times.push(began.elapsed().as_secs_f64());
         }

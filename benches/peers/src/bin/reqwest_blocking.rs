@@ -1,21 +1,6 @@
 //! `reqwest URL CALLS [THREADS]`: the same calls by `reqwest::blocking`.
 
-use serde::{Deserialize, Serialize};
-
-#[derive(Serialize)]
-struct Request<'a> {
-    instruction: &'a str,
-    parent_version_id: Option<u64>,
-    project_source: &'a str,
-}
-
-#[derive(Deserialize)]
-#[allow(dead_code)]
-struct Answer {
-    status: String,
-    version_id: u64,
-    enhanced_image_url: String,
-}
+use imagen_ai_peers::wire::{Answer, Request};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (url, calls, threads) = imagen_ai_peers::arguments();

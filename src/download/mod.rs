@@ -1,0 +1,400 @@
+//! Presigned URLs to files on disk.
+
+mod many;
+mod name;
+mod part;
+mod transfer;
+
+use std::fmt;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use ureq::http::Uri;
+
+use self::name::given_name;
+use self::part::PartFile;
+use self::transfer::{Sink, Transfer, Watch};
+use crate::client::{Client, check_agent};
+use crate::error::{Error, Result};
+use crate::history::Version;
+use crate::transport::{is_https, may_fetch};
+use crate::types::{DownloadLink, Enhancement, RedactedUrl};
+
+pub use self::many::{DownloadOptions, Progress, ProgressCallback};
+
+/// The default of [`Download::stall_timeout`].
+const STALL: Duration = Duration::from_secs(60);
+
+impl Client {
+    /// A download of one file: of a presigned URL, a [`DownloadLink`], an [`Enhancement`], a
+    /// [`Version`]. Nothing is sent until one of
+    /// the builder's last steps, and a URL that is not usable is an error of that step.
+    ///
+    /// ```no_run
+    /// # let client = imagen_ai::Client::from_env()?;
+    /// let edit = client.project("65f3a1c2").image("DSC_0001.JPEG").copilot("make the sky more blue")?;
+    /// client.download(&edit).to_file("sky.jpg")?;
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    pub fn download(&self, link: impl Into<DownloadLink>) -> Download<'_> {
+        Download {
+            client: self,
+            link: link.into(),
+            overwrite: Overwrite::default(),
+            stall_timeout: STALL,
+            progress: None,
+        }
+    }
+}
+
+impl From<&DownloadLink> for DownloadLink {
+    fn from(link: &DownloadLink) -> Self {
+        link.clone()
+    }
+}
+
+/// A presigned URL; the file is named by its last segment.
+impl From<&str> for DownloadLink {
+    fn from(url: &str) -> Self {
+        Self::from(url.to_owned())
+    }
+}
+
+/// A presigned URL; the file is named by its last segment.
+impl From<String> for DownloadLink {
+    fn from(url: String) -> Self {
+        Self {
+            file_name: None,
+            ..Self::new("", url)
+        }
+    }
+}
+
+/// A presigned URL; the file is named by its last segment.
+impl From<&String> for DownloadLink {
+    fn from(url: &String) -> Self {
+        Self::from(url.as_str())
+    }
+}
+
+/// The picture of the new version.
+impl From<&Enhancement> for DownloadLink {
+    fn from(edit: &Enhancement) -> Self {
+        Self::from(&edit.enhanced_image_url)
+    }
+}
+
+/// The picture of a version of the history. One whose URL the service did not tell is an error of the last step.
+impl From<&Version> for DownloadLink {
+    fn from(version: &Version) -> Self {
+        Self::from(version.url.as_deref().unwrap_or_default())
+    }
+}
+
+/// What to do about a file that is already there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Overwrite {
+    /// It is an error ([`Error::Io`] with [`AlreadyExists`](std::io::ErrorKind::AlreadyExists)), and stays as it is.
+    #[default]
+    Never,
+    /// It is replaced, at the moment when the new one is whole.
+    Always,
+    /// It stays as it is, and nothing is downloaded. Its content is not looked at.
+    Skip,
+}
+
+/// A file on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Downloaded {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How long it is.
+    pub bytes: u64,
+    /// Its name as it was given: by the link's `file_name`, else by the last segment of its URL, percent-decoded.
+    pub file_name: String,
+    /// Whether its name on disk is another, since the given one was not safe or not the only one of its kind.
+    pub renamed: bool,
+    /// Whether it was there before and nothing was downloaded ([`Overwrite::Skip`]).
+    pub skipped: bool,
+}
+
+/// A download of one file, made by [`Client::download`].
+///
+/// - The API key is never sent. The URL must be `https`, this machine's loopback apart, and redirects are followed only
+///   from https to https, at most 5.
+/// - A file of any size takes the same memory: well under a megabyte.
+/// - It is whole or an error. A transfer that breaks goes on where it stopped, if the storage says that the file is
+///   still the same (`Range`, `If-Range` with a strong `ETag`, else `Last-Modified`), and starts over if it is not. An
+///   answer that says neither its length nor its end is refused, since the whole cannot be told from a part.
+/// - It is tried again as the client's [`RetryPolicy`](crate::RetryPolicy) says, and the attempts are counted from the
+///   start when one has brought a megabyte more than any before it. So a network that cuts connections delays a file of
+///   *n* MB by at most *n* × `max_attempts` attempts, and one that brings nothing ends it after `max_attempts`.
+/// - A call's time limit does not hold here: a slow transfer goes on as long as it moves. One from which no byte comes
+///   for [`stall_timeout`](Self::stall_timeout) is a failure to try again.
+///
+/// # Errors
+/// Of all its last steps:
+/// - [`Error::InvalidInput`]: no URL, or one that is neither https nor on this machine; nothing was sent.
+/// - [`Error::Download`]: [`reason`](crate::DownloadError::reason) tells an expired link from a broken network.
+/// - [`Error::Io`]: the local disk, or the writer that was given.
+///
+/// At `trace`, `ureq` and `ureq_proto` log URLs and headers as they are sent, presigned queries included; leave those
+/// targets out of your logs.
+#[must_use = "nothing is sent until to_file, to_vec or to_writer"]
+pub struct Download<'a> {
+    client: &'a Client,
+    link: DownloadLink,
+    overwrite: Overwrite,
+    stall_timeout: Duration,
+    progress: Option<Box<Watch<'a>>>,
+}
+
+impl fmt::Debug for Download<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download")
+            .field("url", &RedactedUrl(&self.link.download_link))
+            .field("overwrite", &self.overwrite)
+            .field("stall_timeout", &self.stall_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Download<'a> {
+    /// What to do if [`to_file`](Self::to_file) finds a file. Default: [`Overwrite::Never`].
+    pub fn overwrite(mut self, overwrite: Overwrite) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+
+    /// How long no byte may come before an attempt is given up. Default: 60 s.
+    pub fn stall_timeout(mut self, limit: Duration) -> Self {
+        self.stall_timeout = limit;
+        self
+    }
+
+    /// Calls this with the bytes so far and of the whole file, if that is known: at the start, at the end and about ten
+    /// times a second in between, on the thread that downloads. [`Break`](ControlFlow::Break) ends the download with
+    /// [`DownloadReason::Cancelled`](crate::DownloadReason::Cancelled). The bytes fall when a transfer starts over.
+    ///
+    /// ```no_run
+    /// # use std::ops::ControlFlow;
+    /// # let client = imagen_ai::Client::from_env()?;
+    /// client
+    ///     .download("https://storage.example/a.jpg?X-Amz-Signature=...")
+    ///     .progress(|bytes, total| {
+    ///         println!("{bytes} of {total:?}");
+    ///         ControlFlow::Continue(())
+    ///     })
+    ///     .to_file("a.jpg")?;
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    pub fn progress(mut self, callback: impl FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a) -> Self {
+        self.progress = Some(Box::new(callback));
+        self
+    }
+
+    /// Writes the file to `path`, whose folder must be there.
+    ///
+    /// It appears under its name when it is whole and on the disk: until then it is `NAME.imagen-part` in the same
+    /// folder. That is removed when the download fails or is cancelled; what a killed process leaves is replaced by the
+    /// next download of `NAME`. Of two downloads of one name at the same time the one that began first fails, and
+    /// neither harms the other's file.
+    ///
+    /// # Errors
+    /// See [`Download`]. An existing file is one by default ([`Download::overwrite`]).
+    pub fn to_file(self, path: impl AsRef<Path>) -> Result<Downloaded> {
+        let path = path.as_ref();
+        let overwrite = self.overwrite;
+        let downloaded = |bytes, skipped| Downloaded {
+            path: path.to_owned(),
+            bytes,
+            file_name: given_name(&self.link),
+            renamed: false,
+            skipped,
+        };
+        if let Some(there) = already_there(path, overwrite)? {
+            return Ok(downloaded(there, true));
+        }
+        let file_name = downloaded(0, false);
+        let mut sink = FileSink { path, part: None };
+        let bytes = self.run(&mut sink)?;
+        let published = sink.part()?.publish(overwrite)?;
+        if published {
+            return Ok(Downloaded { bytes, ..file_name });
+        }
+        // It came while we were downloading.
+        let there = already_there(path, overwrite)?.unwrap_or_default();
+        Ok(Downloaded {
+            bytes: there,
+            skipped: true,
+            ..file_name
+        })
+    }
+
+    /// Gives the bytes of the file, up to `limit` of them; a larger one is
+    /// [`DownloadReason::TooLarge`](crate::DownloadReason::TooLarge).
+    ///
+    /// # Errors
+    /// See [`Download`].
+    pub fn to_vec(self, limit: usize) -> Result<Vec<u8>> {
+        let mut sink = VecSink {
+            bytes: Vec::new(),
+            limit,
+        };
+        self.run(&mut sink)?;
+        Ok(sink.bytes)
+    }
+
+    /// Writes the bytes of the file, and says how many. What was written before an error stays written: a transfer that
+    /// breaks goes on where it stopped, and when that cannot be, since the file has changed, it is
+    /// [`DownloadReason::Broken`](crate::DownloadReason::Broken).
+    ///
+    /// # Errors
+    /// See [`Download`]; the path of an error of the writer is `(writer)`.
+    pub fn to_writer(self, writer: &mut (impl Write + ?Sized)) -> Result<u64> {
+        let mut sink = WriterSink { writer, begun: false };
+        let bytes = self.run(&mut sink)?;
+        sink.writer.flush().map_err(writer_failed)?;
+        Ok(bytes)
+    }
+
+    fn run(mut self, sink: &mut dyn Sink) -> Result<u64> {
+        let transport = &self.client.transport;
+        let uri = parse_url(&self.link.download_link)?;
+        if let Some(agent) = transport.foreign_agent() {
+            check_agent(agent, is_https(&uri))?;
+        }
+        if self.stall_timeout.is_zero() {
+            return Err(Error::invalid(
+                "stall_timeout",
+                "a limit of zero lets no download succeed",
+            ));
+        }
+        let mut silent = |_: u64, _: Option<u64>| ControlFlow::Continue(());
+        match &mut self.progress {
+            Some(watch) => Transfer::new(transport, &uri, self.stall_timeout, watch).run(sink),
+            None => Transfer::new(transport, &uri, self.stall_timeout, &mut silent).run(sink),
+        }
+    }
+}
+
+/// Reads a presigned URL. What should have been percent-encoded and was not, is.
+fn parse_url(url: &str) -> Result<Uri> {
+    const RAW: &AsciiSet = &CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'<')
+        .add(b'>')
+        .add(b'\\')
+        .add(b'^')
+        .add(b'`');
+    let refuse = |why: &str| Err(Error::invalid("url", why));
+    if url.trim().is_empty() {
+        return refuse("empty: the service told none");
+    }
+    let Ok(uri) = utf8_percent_encode(url.trim(), RAW).to_string().parse::<Uri>() else {
+        return refuse("not a URL");
+    };
+    if uri.host().is_none_or(str::is_empty) {
+        return refuse("a download link has a scheme and a host");
+    }
+    if uri
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'))
+    {
+        return refuse("a download link holds no user name and no password");
+    }
+    if !may_fetch(&uri) {
+        return refuse("the scheme of a download link is https");
+    }
+    Ok(uri)
+}
+
+/// The length of the file that is there already, if that is no error.
+fn already_there(path: &Path, overwrite: Overwrite) -> Result<Option<u64>> {
+    let Ok(there) = path.symlink_metadata() else {
+        return Ok(None);
+    };
+    if path.is_dir() {
+        return Err(Error::io(path, std::io::ErrorKind::IsADirectory.into()));
+    }
+    match overwrite {
+        Overwrite::Never => Err(Error::io(path, std::io::ErrorKind::AlreadyExists.into())),
+        Overwrite::Always => Ok(None),
+        Overwrite::Skip => Ok(Some(path.metadata().unwrap_or(there).len())),
+    }
+}
+
+/// A file, whose part is created with the first byte: a link that is refused leaves no trace.
+struct FileSink<'a> {
+    path: &'a Path,
+    part: Option<PartFile>,
+}
+
+impl FileSink<'_> {
+    fn part(self) -> Result<PartFile> {
+        match self.part {
+            Some(part) => Ok(part),
+            None => PartFile::create(self.path),
+        }
+    }
+}
+
+impl Sink for FileSink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        match &mut self.part {
+            Some(part) => part.write(bytes),
+            none => none.insert(PartFile::create(self.path)?).write(bytes),
+        }
+    }
+
+    fn restart(&mut self) -> Result<bool> {
+        self.part.as_mut().map_or(Ok(()), PartFile::clear)?;
+        Ok(true)
+    }
+}
+
+struct VecSink {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Sink for VecSink {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn restart(&mut self) -> Result<bool> {
+        self.bytes.clear();
+        Ok(true)
+    }
+
+    fn limit(&self) -> u64 {
+        self.limit as u64
+    }
+}
+
+struct WriterSink<'a, W: ?Sized> {
+    writer: &'a mut W,
+    begun: bool,
+}
+
+impl<W: Write + ?Sized> Sink for WriterSink<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.begun |= !bytes.is_empty();
+        self.writer.write_all(bytes).map_err(writer_failed)
+    }
+
+    fn restart(&mut self) -> Result<bool> {
+        Ok(!self.begun)
+    }
+}
+
+fn writer_failed(error: std::io::Error) -> Error {
+    Error::io("(writer)", error)
+}

@@ -1,0 +1,264 @@
+//! The way to object storage: a `GET` of a presigned URL, which never carries the key.
+
+use std::time::{Duration, Instant};
+
+use log::debug;
+use ureq::http::header::{ACCEPT_ENCODING, HeaderValue, IF_RANGE, LOCATION, RANGE, USER_AGENT};
+use ureq::http::uri::Scheme;
+use ureq::http::{Request, Response, Uri};
+use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, Body};
+
+use super::clean::Cleaner;
+use super::key::CallingThreadResolver;
+use super::response::cause_of;
+use super::{LOG, LONGEST, MAX_IDLE, Transport, is_loopback};
+use crate::error::Cause;
+
+/// Enough for all threads of one `download_all`, so that many small files need few connections.
+const IDLE_CONNECTIONS: usize = 16;
+
+const MAX_REDIRECTS: usize = 5;
+
+/// How much of an error's body is read: more than any message needs.
+const ERROR_BODY: usize = 8 * 1024;
+
+/// What to get.
+pub(crate) struct Fetch<'a> {
+    pub(crate) uri: &'a Uri,
+    /// The byte to go on from, if the file is still the one that this validator names.
+    pub(crate) from: Option<(u64, &'a HeaderValue)>,
+    /// The longest that sending the request, and then receiving the head of the answer, may take.
+    pub(crate) head_timeout: Duration,
+    /// The longest that one read of the body waits.
+    pub(crate) read_timeout: Duration,
+}
+
+/// Why there is no answer.
+pub(crate) enum FetchError {
+    /// A redirect that is not followed, and why.
+    Redirect(String),
+    /// The storage was silent.
+    Silent,
+    /// Anything else; not yet fit to be shown.
+    Network(Cause),
+}
+
+fn network(error: &ureq::Error) -> FetchError {
+    FetchError::Network(cause_of(error))
+}
+
+impl Transport {
+    /// Gets a presigned URL, following redirects from https to https (or from this machine's loopback).
+    pub(crate) fn fetch(&self, fetch: &Fetch<'_>) -> Result<Response<Body>, FetchError> {
+        let mut uri = fetch.uri.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let began = Instant::now();
+            let result = self.get(&uri, fetch);
+            debug!(
+                target: LOG,
+                "GET {}: status {}, from byte {}, {:.3} s",
+                without_query(&uri),
+                result.as_ref().map_or("none".to_owned(), |answer| answer.status().as_u16().to_string()),
+                fetch.from.map_or(0, |(start, _)| start),
+                began.elapsed().as_secs_f64(),
+            );
+            let response = result.map_err(|e| match e {
+                ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => network(&e),
+                ureq::Error::Timeout(_) => FetchError::Silent,
+                _ => network(&e),
+            })?;
+            if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(response);
+            }
+            let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            let Some(target) = location.and_then(|location| resolve(&uri, location)) else {
+                return Err(FetchError::Redirect("redirects to nowhere".to_owned()));
+            };
+            if !may_follow(&uri, &target) {
+                let host = self.cleaner_of(&uri).text(target.host().unwrap_or_default(), 128);
+                return Err(FetchError::Redirect(format!(
+                    "redirects to {host} without TLS, which is not followed"
+                )));
+            }
+            uri = target;
+        }
+        Err(FetchError::Redirect(format!(
+            "redirects more than {MAX_REDIRECTS} times"
+        )))
+    }
+
+    fn get(&self, uri: &Uri, fetch: &Fetch<'_>) -> Result<Response<Body>, ureq::Error> {
+        let mut request = Request::get(uri)
+            .header(USER_AGENT, self.settings.user_agent.clone())
+            // Of a compressed file neither the length could be checked nor the rest be asked for.
+            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some((start, validator)) = fetch.from {
+            request = request
+                .header(RANGE, format!("bytes={start}-"))
+                .header(IF_RANGE, validator);
+        }
+        let agent = self.storage_agent();
+        let config = agent
+            .configure_request(request.body(())?)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .https_only(is_https(uri))
+            .max_idle_age(MAX_IDLE)
+            // A large file takes as long as it takes.
+            .timeout_global(None)
+            .timeout_per_call(None)
+            .timeout_recv_body(None)
+            .timeout_connect(Some(self.settings.connect_timeout.min(LONGEST)))
+            .timeout_send_request(Some(fetch.head_timeout.min(LONGEST)))
+            .timeout_recv_response(Some(fetch.head_timeout.min(LONGEST)))
+            .timeout_per_read(Some(fetch.read_timeout.min(LONGEST)));
+        // As for API calls: a proxy of the environment is for what is elsewhere.
+        let config = if !self.foreign && is_loopback(uri) {
+            config.proxy(None)
+        } else {
+            config
+        };
+        agent.run(config.build())
+    }
+
+    fn storage_agent(&self) -> &Agent {
+        if self.foreign {
+            &self.agent
+        } else {
+            self.storage.get_or_init(storage_agent)
+        }
+    }
+
+    /// The caller's own agent, if there is one.
+    pub(crate) fn foreign_agent(&self) -> Option<&Agent> {
+        self.foreign.then_some(&self.agent)
+    }
+
+    /// Cleans what the storage says about a presigned URL.
+    pub(crate) fn cleaner_of(&self, uri: &Uri) -> Cleaner {
+        Cleaner::of_url(&self.settings.key, uri)
+    }
+
+    /// A text of the service's as it may be shown.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        Cleaner::of_url(&self.settings.key, &Uri::default()).text(text, 500)
+    }
+}
+
+/// An agent that has never seen the key.
+fn storage_agent() -> Agent {
+    let config = Agent::config_builder()
+        .max_idle_connections(IDLE_CONNECTIONS)
+        .max_idle_connections_per_host(IDLE_CONNECTIONS);
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    let config = config.tls_config(super::tls_config());
+    Agent::with_parts(
+        config.build(),
+        DefaultConnector::new(),
+        CallingThreadResolver::default(),
+    )
+}
+
+/// The start of the body of an answer that is no success, for as long as `limit`.
+pub(crate) fn error_body(body: Body, limit: Duration) -> String {
+    use std::io::Read;
+    let began = Instant::now();
+    let mut reader = body.into_reader();
+    let mut text = Vec::new();
+    let mut piece = [0; 1024];
+    while text.len() < ERROR_BODY && began.elapsed() < limit {
+        match reader.read(&mut piece) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => text.extend_from_slice(piece.get(..read).unwrap_or_default()),
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+pub(crate) fn is_https(uri: &Uri) -> bool {
+    uri.scheme() == Some(&Scheme::HTTPS)
+}
+
+/// Whether a file may be got from here: by TLS, or from this machine.
+pub(crate) fn may_fetch(uri: &Uri) -> bool {
+    is_https(uri) || (uri.scheme() == Some(&Scheme::HTTP) && is_loopback(uri))
+}
+
+fn may_follow(from: &Uri, to: &Uri) -> bool {
+    is_https(to) || (!is_https(from) && may_fetch(to))
+}
+
+/// A URL as it may be shown.
+pub(crate) fn without_query(uri: &Uri) -> String {
+    let scheme = uri.scheme_str().unwrap_or_default();
+    let host = uri.host().unwrap_or_default();
+    let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{scheme}://{host}{port}{}", uri.path())
+}
+
+/// Where a `Location` points, seen from the URL that it was got from.
+fn resolve(base: &Uri, location: &str) -> Option<Uri> {
+    let scheme = base.scheme_str()?;
+    let authority = base.authority()?;
+    let text = if location.contains("://") && !location.starts_with(['/', '?']) {
+        location.to_owned()
+    } else if location.starts_with("//") {
+        format!("{scheme}:{location}")
+    } else if location.starts_with('/') {
+        format!("{scheme}://{authority}{location}")
+    } else if location.starts_with('?') {
+        format!("{scheme}://{authority}{}{location}", base.path())
+    } else {
+        let folder = base.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{scheme}://{authority}{folder}/{location}")
+    };
+    let uri: Uri = text.parse().ok()?;
+    uri.host().is_some_and(|host| !host.is_empty()).then_some(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_seen_from_the_url_that_sent_it() {
+        let base: Uri = "https://s3.example:8443/a/b.jpg?sig=1".parse().unwrap();
+        for (location, target) in [
+            ("https://other.example/x?y=1", "https://other.example/x?y=1"),
+            ("//other.example/x", "https://other.example/x"),
+            ("/x?u=http://y/", "https://s3.example:8443/x?u=http://y/"),
+            ("c.jpg", "https://s3.example:8443/a/c.jpg"),
+            ("?sig=2", "https://s3.example:8443/a/b.jpg?sig=2"),
+        ] {
+            assert_eq!(resolve(&base, location).unwrap(), target.parse::<Uri>().unwrap());
+        }
+        assert_eq!(resolve(&base, "https://"), None);
+    }
+
+    #[test]
+    fn no_redirect_leaves_tls() {
+        for (from, to, follow) in [
+            ("https://a/", "https://b/", true),
+            ("https://a/", "http://b/", false),
+            ("https://a/", "http://127.0.0.1/", false),
+            ("http://127.0.0.1/", "http://localhost:1/", true),
+            ("http://127.0.0.1/", "https://b/", true),
+            ("http://127.0.0.1/", "http://b/", false),
+            ("http://127.0.0.1/", "ftp://127.0.0.1/", false),
+        ] {
+            assert_eq!(
+                may_follow(&from.parse().unwrap(), &to.parse().unwrap()),
+                follow,
+                "{from} {to}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_url_is_shown_without_user_and_query() {
+        let uri: Uri = "https://user:pass@s3.example:8443/a?sig=SECRET".parse().unwrap();
+        assert_eq!(without_query(&uri), "https://s3.example:8443/a");
+    }
+}

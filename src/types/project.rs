@@ -1,0 +1,202 @@
+//! What the service says of a project and its files.
+
+use std::fmt;
+
+use serde::de::Deserializer;
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::lenient;
+use super::redact::{RedactedMap, RedactedUrl};
+
+/// How a project was edited, which the service wants to know in every call (`project_source`).
+///
+/// Vendor's page, Copilot API, "Send a prompt": `"project_source": "REGULAR"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ProjectSource {
+    /// Edited with a profile: `REGULAR`. Made by [`Client::project`](crate::Client::project).
+    #[serde(rename = "REGULAR")]
+    Regular,
+    /// Edited by Smart Editing: `I2I`. Made by [`Client::i2i_project`](crate::Client::i2i_project).
+    #[serde(rename = "I2I")]
+    I2i,
+}
+
+impl ProjectSource {
+    /// The word on the wire: `REGULAR` or `I2I`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Regular => "REGULAR",
+            Self::I2i => "I2I",
+        }
+    }
+}
+
+impl fmt::Display for ProjectSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How far a project is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProjectStatus {
+    /// `Pending`: not begun.
+    Pending,
+    /// `In Progress`.
+    InProgress,
+    /// `Completed`: the Copilot API works on it (a profile-based project must also have been exported).
+    Completed,
+    /// `Failed`.
+    Failed,
+    /// Any other word, as it came.
+    Other(String),
+}
+
+impl From<&str> for ProjectStatus {
+    fn from(word: &str) -> Self {
+        let plain: String = word
+            .chars()
+            .filter(|c| c.is_alphanumeric())
+            .map(|c| c.to_ascii_lowercase())
+            .collect();
+        match plain.as_str() {
+            "pending" => Self::Pending,
+            "inprogress" => Self::InProgress,
+            "completed" => Self::Completed,
+            "failed" => Self::Failed,
+            _ => Self::Other(word.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for ProjectStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pending => "Pending",
+            Self::InProgress => "In Progress",
+            Self::Completed => "Completed",
+            Self::Failed => "Failed",
+            Self::Other(word) => word,
+        })
+    }
+}
+
+impl Serialize for ProjectStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProjectStatus {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::from(String::deserialize(deserializer)?.as_str()))
+    }
+}
+
+/// What the service says of a project: `GET /projects/{uuid}`, `GET /i2i/projects/{uuid}`.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ProjectInfo {
+    /// How far it is.
+    pub status: ProjectStatus,
+    /// Its id.
+    #[serde(default, deserialize_with = "lenient")]
+    pub project_uuid: Option<String>,
+    /// Its name.
+    #[serde(default, deserialize_with = "lenient")]
+    pub name: Option<String>,
+    /// When it was made, as the service writes it.
+    #[serde(default, deserialize_with = "lenient")]
+    pub created_at: Option<String>,
+    /// How many photos it has.
+    #[serde(default, deserialize_with = "lenient")]
+    pub number_of_images: Option<u64>,
+    /// How far its export is (profile-based projects); `None` when it was not exported.
+    #[serde(default, deserialize_with = "lenient")]
+    pub export_status: Option<String>,
+    /// Fields that this crate does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl fmt::Debug for ProjectInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProjectInfo")
+            .field("status", &self.status)
+            .field("project_uuid", &self.project_uuid)
+            .field("name", &self.name)
+            .field("created_at", &self.created_at)
+            .field("number_of_images", &self.number_of_images)
+            .field("export_status", &self.export_status)
+            .field("extra", &RedactedMap(&self.extra))
+            .finish()
+    }
+}
+
+/// A file of a project and the presigned URL that it can be fetched from for a while.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DownloadLink {
+    /// The file's name, if the service gave one.
+    #[serde(default, deserialize_with = "lenient")]
+    pub file_name: Option<String>,
+    /// The presigned URL. Whoever has it can read the file, so keep its query out of logs; `Debug` does.
+    pub download_link: String,
+    /// Fields that this crate does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl DownloadLink {
+    /// A link to download under a name of your choice.
+    pub fn new(file_name: impl Into<String>, download_link: impl Into<String>) -> Self {
+        Self {
+            file_name: Some(file_name.into()),
+            download_link: download_link.into(),
+            extra: Map::new(),
+        }
+    }
+}
+
+impl fmt::Debug for DownloadLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DownloadLink")
+            .field("file_name", &self.file_name)
+            .field("download_link", &RedactedUrl(&self.download_link))
+            .field("extra", &RedactedMap(&self.extra))
+            .finish()
+    }
+}
+
+/// The finished files of a project: the answer to `finalize`, and of the download endpoints.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Finalized {
+    /// The files, in the service's order.
+    #[serde(rename = "files_list", default, deserialize_with = "null_is_empty")]
+    pub files: Vec<DownloadLink>,
+    /// Fields that this crate does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl fmt::Debug for Finalized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Finalized")
+            .field("files", &self.files)
+            .field("extra", &RedactedMap(&self.extra))
+            .finish()
+    }
+}
+
+/// A list that is `null` has nothing in it.
+fn null_is_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

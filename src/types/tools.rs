@@ -1,0 +1,85 @@
+//! The presets, and the answer that they come in.
+
+use std::fmt;
+
+use serde::de::Deserializer;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::lenient;
+use super::redact::RedactedMap;
+
+/// A preset that [`Image::enhance`](crate::Image::enhance) can apply.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AiTool {
+    /// The `tool_id` for [`Image::enhance`](crate::Image::enhance).
+    pub enhancement_type: String,
+    /// Its name for people.
+    #[serde(default, deserialize_with = "lenient")]
+    pub label: Option<String>,
+    /// Whether the service's own application offers it for many photos at once.
+    #[serde(default, deserialize_with = "lenient")]
+    pub enabled_for_batch: Option<bool>,
+    /// Fields that this crate does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl fmt::Debug for AiTool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AiTool")
+            .field("enhancement_type", &self.enhancement_type)
+            .field("label", &self.label)
+            .field("enabled_for_batch", &self.enabled_for_batch)
+            .field("extra", &RedactedMap(&self.extra))
+            .finish()
+    }
+}
+
+/// The answer of `GET …/ai-tools`: the presets, typed, and everything else as it came.
+///
+/// The version history that the same answer may carry is read by [`Project::history`](crate::Project::history).
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct AiTools {
+    /// The presets (`prompts`); empty when the answer brought none.
+    pub prompts: Vec<AiTool>,
+    raw: Box<RawValue>,
+}
+
+impl AiTools {
+    /// The whole answer, untouched, as JSON text.
+    pub fn raw(&self) -> &str {
+        self.raw.get()
+    }
+}
+
+impl fmt::Debug for AiTools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AiTools")
+            .field("prompts", &self.prompts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'de> Deserialize<'de> for AiTools {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Answer<'a> {
+            #[serde(borrow, default)]
+            prompts: Option<&'a RawValue>,
+        }
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        // Presets of an unknown shape are no reason to lose the rest: they stay in `raw`.
+        let prompts = serde_json::from_str::<Answer<'_>>(raw.get())
+            .ok()
+            .and_then(|answer| serde_json::from_str::<Vec<Value>>(answer.prompts?.get()).ok())
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|prompt| serde_json::from_value(prompt).ok())
+            .collect();
+        Ok(Self { prompts, raw })
+    }
+}

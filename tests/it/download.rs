@@ -1,0 +1,71 @@
+//! Files from presigned URLs to disk: whole, under the right name, or not at all.
+
+mod faults;
+mod files;
+mod many;
+mod project;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use imagen_ai::{Client, DownloadReason, Error, RetryPolicy};
+
+use crate::support::faulty::{Faulty, File, Reply};
+
+const KEY: &str = "sk-download-0123456789";
+
+const MIB: u64 = 1024 * 1024;
+
+const RETRY: RetryPolicy = RetryPolicy {
+    max_attempts: 3,
+    base_delay: Duration::from_millis(2),
+    max_delay: Duration::from_millis(5),
+    max_retry_after: Duration::from_secs(2),
+};
+
+/// A client whose API is nowhere: downloads do not need it.
+fn client() -> Client {
+    Client::builder(KEY)
+        .base_url("http://127.0.0.1:9/v1")
+        .retry(RETRY)
+        .build()
+        .unwrap()
+}
+
+/// A presigned-looking URL of a server's.
+fn url(server: &Faulty) -> String {
+    format!("{}/photos/DSC_0001.JPEG?X-Amz-Signature=SECRET", server.url())
+}
+
+fn ms(time: u64) -> Duration {
+    Duration::from_millis(time)
+}
+
+/// The names in a folder, hidden ones too, in order.
+fn names(folder: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(name).collect();
+    names.sort();
+    names
+}
+
+/// Why a download failed, after a look whether its error keeps the secret.
+#[track_caller]
+fn reason<T: std::fmt::Debug>(result: Result<T, Error>) -> (DownloadReason, String) {
+    let error = result.unwrap_err();
+    let text = format!("{error} {error:?}");
+    assert!(!text.contains("SECRET"), "{text}");
+    match error {
+        Error::Download(e) => (e.reason, e.to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Answers of a server that has one file and breaks off each time but the last.
+fn broken(file: &File, times: usize, bytes: u64, end: crate::support::faulty::End) -> Vec<Reply> {
+    let broken = Reply::file(file).cut_body(bytes, end);
+    let mut script = vec![broken; times];
+    script.push(Reply::file(file));
+    script
+}

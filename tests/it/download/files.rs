@@ -1,0 +1,283 @@
+//! What is on the disk, whatever happens.
+
+use std::fs;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use imagen_ai::{DownloadLink, DownloadReason, Error, Overwrite};
+
+use super::{MIB, broken, client, ms, names, reason, url};
+use crate::support::faulty::End::{Close, Stall};
+use crate::support::faulty::{Faulty, File, Reply};
+use crate::support::simulator::{READY, Simulator};
+
+/// Set in a child process of a test: the URL that it is to download, and where to.
+const CHILD_URL: &str = "IMAGEN_TEST_CHILD_URL";
+const CHILD_PATH: &str = "IMAGEN_TEST_CHILD_PATH";
+
+/// What this process is to download, if it is a child.
+fn errand() -> Option<(String, String)> {
+    Some((std::env::var(CHILD_URL).ok()?, std::env::var(CHILD_PATH).ok()?))
+}
+
+/// This test once more, in a process of its own.
+fn child(test: &str, before: &str, url: &str, path: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &format!("{before} exec \"$0\" \"$@\"")])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(CHILD_URL, url)
+        .env(CHILD_PATH, path)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn a_file_appears_under_its_name_when_it_is_whole() {
+    let file = File::made(1, MIB);
+    let server = Faulty::start(broken(&file, 1, 500_000, Close));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jpg");
+    let mut told = Vec::new();
+    let downloaded = client()
+        .download(DownloadLink::new("DSC_0001.JPEG", url(&server)))
+        .progress(|bytes, total| {
+            told.push((bytes, total));
+            let expected: &[&str] = if bytes == 0 { &[] } else { &["a.jpg.imagen-part"] };
+            assert_eq!(names(folder.path()), expected);
+            ControlFlow::Continue(())
+        })
+        .to_file(&path)
+        .unwrap();
+    assert_eq!(told.first(), Some(&(0, None)));
+    assert_eq!(told.last(), Some(&(MIB, Some(MIB))));
+    assert_eq!(downloaded.path, path);
+    assert_eq!(downloaded.bytes, MIB);
+    assert_eq!(downloaded.file_name, "DSC_0001.JPEG");
+    assert!(!downloaded.renamed && !downloaded.skipped);
+    assert_eq!(names(folder.path()), ["a.jpg"]);
+    assert!(fs::read(&path).unwrap() == file.bytes());
+
+    // An empty file is a file.
+    let server = Faulty::start([Reply::ok()]);
+    client()
+        .download(url(&server))
+        .to_file(folder.path().join("empty"))
+        .unwrap();
+    assert_eq!(names(folder.path()), ["a.jpg", "empty"]);
+}
+
+#[test]
+fn an_edit_is_downloaded_as_a_link_is() {
+    let simulator = Simulator::start();
+    let client = imagen_ai::Client::builder(simulator.key())
+        .base_url(simulator.base_url())
+        .build()
+        .unwrap();
+    let edit = client
+        .project(READY)
+        .image("DSC_0001.JPEG")
+        .copilot("a bluer sky")
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = client.download(&edit).to_file(folder.path().join("sky.jpg")).unwrap();
+    assert_eq!(file.file_name, "DSC_0001.JPEG");
+    let expected = simulator.jpeg(READY, "DSC_0001.JPEG", Some(123));
+    assert!(fs::read(&file.path).unwrap() == expected);
+    assert!(
+        client
+            .download(edit.enhanced_image_url.as_str())
+            .to_vec(1 << 20)
+            .unwrap()
+            == expected
+    );
+}
+
+#[test]
+fn what_is_there_stays_unless_it_is_to_be_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jpg");
+    fs::write(&path, "old").unwrap();
+    let server = Faulty::start([Reply::ok().body("new")]);
+    let get = |overwrite| client().download(url(&server)).overwrite(overwrite).to_file(&path);
+
+    let error = client().download(url(&server)).to_file(&path).unwrap_err();
+    assert!(matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists));
+    let skipped = get(Overwrite::Skip).unwrap();
+    assert!(skipped.skipped && skipped.bytes == 3);
+    assert_eq!(
+        (server.requests(), fs::read_to_string(&path).unwrap().as_str()),
+        (0, "old")
+    );
+    let replaced = get(Overwrite::Always).unwrap();
+    assert!(!replaced.skipped);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    assert_eq!(names(folder.path()), ["a.jpg"]);
+
+    // A download that fails replaces nothing.
+    let refused = Faulty::start([Reply::file(&File::made(1, 2000)).cut_body(500, Close)]);
+    assert!(
+        client()
+            .download(url(&refused))
+            .overwrite(Overwrite::Always)
+            .to_file(&path)
+            .is_err()
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    assert_eq!(names(folder.path()), ["a.jpg"]);
+}
+
+#[test]
+fn a_file_that_comes_while_we_download_stays_too() {
+    for (overwrite, content) in [
+        (Overwrite::Never, "theirs"),
+        (Overwrite::Skip, "theirs"),
+        (Overwrite::Always, "ours"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        let server = Faulty::start([Reply::ok().body("ours")]);
+        let result = client()
+            .download(url(&server))
+            .overwrite(overwrite)
+            .progress(|bytes, _| {
+                if bytes > 0 {
+                    fs::write(&path, "theirs").unwrap();
+                }
+                ControlFlow::Continue(())
+            })
+            .to_file(&path);
+        match (overwrite, result) {
+            (Overwrite::Never, Err(Error::Io { source, .. })) => {
+                assert_eq!(source.kind(), io::ErrorKind::AlreadyExists);
+            }
+            (Overwrite::Skip, Ok(file)) => assert!(file.skipped && file.bytes == 6),
+            (Overwrite::Always, Ok(file)) => assert!(!file.skipped && file.bytes == 4),
+            (_, other) => panic!("{overwrite:?} {other:?}"),
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        assert_eq!(names(folder.path()), ["a.jpg"]);
+    }
+}
+
+#[test]
+fn a_bad_place_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Faulty::start([Reply::ok().body("x")]);
+    for place in [folder.path().join("missing/a.jpg"), folder.path().to_owned()] {
+        let error = client()
+            .download(url(&server))
+            .overwrite(Overwrite::Always)
+            .to_file(&place)
+            .unwrap_err();
+        assert!(
+            matches!(&error, Error::Io { path, .. } if path.starts_with(folder.path())),
+            "{error:?}"
+        );
+    }
+    let error = client().download(url(&server)).to_file("..").unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error:?}");
+    assert_eq!(names(folder.path()), [""; 0]);
+}
+
+#[test]
+fn what_a_killed_process_leaves_is_replaced_by_the_next() {
+    if let Some((url, path)) = errand() {
+        let _ = client().download(url).to_file(path);
+        return;
+    }
+    let file = File::made(2, 64 * MIB);
+    let whole = Reply::file(&file);
+    let server = Faulty::start([whole.clone().drip_body(64 * 1024, ms(1)), whole]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jpg");
+    let part = folder.path().join("a.jpg.imagen-part");
+
+    let test = "download::files::what_a_killed_process_leaves_is_replaced_by_the_next";
+    let mut child = child(test, "", &url(&server), &path).spawn().unwrap();
+    let began = Instant::now();
+    while fs::metadata(&part).map_or(0, |part| part.len()) < 4 * MIB {
+        assert!(began.elapsed() < Duration::from_secs(10), "the child downloads nothing");
+        std::thread::sleep(ms(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(names(folder.path()), ["a.jpg.imagen-part"]);
+    assert!(fs::metadata(&part).unwrap().len() < file.len());
+
+    client().download(url(&server)).to_file(&path).unwrap();
+    assert_eq!(names(folder.path()), ["a.jpg"]);
+    assert!(fs::read(&path).unwrap() == file.bytes());
+}
+
+/// A limit on the size of files stands in for a full disk: a write fails in the middle, and no rights are needed to set
+/// it.
+#[cfg(unix)]
+#[test]
+fn a_disk_without_room_is_an_error_and_leaves_nothing() {
+    if let Some((url, path)) = errand() {
+        let error = client().download(url).to_file(&path).unwrap_err();
+        assert!(matches!(&error, Error::Io { path: at, .. } if at.starts_with(Path::new(&path).parent().unwrap())));
+        assert!(error.to_string().contains("a.jpg"), "{error}");
+        return;
+    }
+    let server = Faulty::start([Reply::file(&File::made(3, 8 * MIB))]);
+    let folder = tempfile::tempdir().unwrap();
+    let test = "download::files::a_disk_without_room_is_an_error_and_leaves_nothing";
+    let before = "trap '' XFSZ; ulimit -f 2048;";
+    let output = child(test, before, &url(&server), &folder.path().join("a.jpg"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(server.requests(), 1);
+    assert_eq!(names(folder.path()), [""; 0]);
+}
+
+#[test]
+fn a_writer_that_fails_ends_the_download() {
+    struct Full(usize);
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = bytes.len().min(self.0);
+            self.0 -= room;
+            if room == 0 {
+                Err(io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(room)
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            if self.0 == 0 {
+                Err(io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(())
+            }
+        }
+    }
+    // While it is written, and when it is flushed.
+    for room in [500, 1000] {
+        let server = Faulty::start([Reply::file(&File::made(4, 1000))]);
+        let error = client().download(url(&server)).to_writer(&mut Full(room)).unwrap_err();
+        assert!(matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull));
+        assert!(error.to_string().starts_with("(writer): "), "{error}");
+        assert_eq!(server.requests(), 1);
+    }
+}
+
+#[test]
+fn a_stalled_file_leaves_nothing() {
+    let server = Faulty::start([Reply::file(&File::made(5, 2000)).cut_body(500, Stall)]);
+    let folder = tempfile::tempdir().unwrap();
+    let result = client()
+        .download(url(&server))
+        .stall_timeout(ms(50))
+        .to_file(folder.path().join("a.jpg"));
+    assert_eq!(reason(result).0, DownloadReason::Stalled);
+    assert_eq!(names(folder.path()), [""; 0]);
+}
