@@ -17,7 +17,7 @@ use serde_json::Value;
 static HEAP: PeakAlloc = PeakAlloc;
 
 const VERSIONS: usize = 20;
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 15;
 const MOST_TIME: f64 = 1.5;
 const MOST_MEMORY: f64 = 2.0;
 

@@ -40,13 +40,13 @@ pub(super) struct Reading {
 /// Reads an answer.
 pub(super) fn read(json: &str) -> Result<Reading, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let tree = Seed { depth: MAX_DEPTH }.deserialize(&mut deserializer)?;
+    let mut tree = Seed { depth: MAX_DEPTH }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     let mut reading = Reading {
         is_history: tree.is_empty(),
         ..Reading::default()
     };
-    reading.walk(&tree, Place::default());
+    reading.walk(&mut tree, Place::default());
     reading.is_history |= reading.images.iter().any(|image| image.listed);
     Ok(reading)
 }
@@ -259,7 +259,7 @@ impl<'t, 'a> Marks<'t, 'a> {
                 Field::Parent(rank) if marks.parent.is_none_or(|(best, _)| rank < best) => {
                     marks.parent = Some((rank, node));
                 }
-                Field::File => marks.named = node.text().or(marks.named),
+                Field::File => marks.named = node.text().filter(|name| !name.is_empty()).or(marks.named),
                 Field::Image if marks.named.is_none() => marks.named = node.image_name(),
                 Field::Children => marks.has_children |= node.is_null() || node.is_container(),
                 _ => {}
@@ -277,22 +277,12 @@ enum Parent {
 }
 
 impl Parent {
-    fn of(marks: &Marks<'_, '_>, nested: Option<&VersionId>) -> Self {
+    fn of(marks: &Marks<'_, '_>) -> Self {
         match marks.parent {
-            Some((_, node)) if !node.is_null() && node.text() != Some("") => {
-                let node = match node {
-                    Node::Object(fields) => {
-                        let of = Marks::of(fields);
-                        of.version.or(of.id)
-                    }
-                    other => Some(other),
-                };
-                match node.and_then(Node::version_id) {
-                    Some(id) => Self::Told(Some(id)),
-                    None => Self::Unreadable,
-                }
-            }
-            _ if nested.is_some() => Self::Told(nested.cloned()),
+            Some((_, node)) if !node.is_null() && node.text() != Some("") => match node.any_id() {
+                Some(id) => Self::Told(Some(id)),
+                None => Self::Unreadable,
+            },
             Some((_, node)) if node.is_null() => Self::Told(None),
             // What says which versions hang from it hangs from none, where it stands by itself.
             _ if marks.has_children => Self::Told(None),
@@ -303,21 +293,32 @@ impl Parent {
 
 impl Reading {
     /// Reads what stands at a place. Says whether there was a version in it, be it an unreadable one.
-    fn walk(&mut self, node: &Node<'_>, place: Place<'_>) -> bool {
+    fn walk(&mut self, node: &mut Node<'_>, place: Place<'_>) -> bool {
         match node {
             Node::Object(fields) => self.object(fields, place),
             Node::List(items) => {
                 let place = Place { item: true, ..place };
-                items.iter().fold(false, |found, item| self.walk(item, place) | found)
+                items
+                    .iter_mut()
+                    .fold(false, |found, item| self.walk(item, place) | found)
             }
+            Node::Version(leaf) => match leaf.take() {
+                Some(leaf) => {
+                    let named = leaf.named.as_deref().or(place.named);
+                    self.enter(leaf.version, Place { named, ..place });
+                    true
+                }
+                None => false,
+            },
             _ => false,
         }
     }
 
-    fn object(&mut self, fields: &Fields<'_>, outer: Place<'_>) -> bool {
+    fn object(&mut self, fields: &mut Fields<'_>, outer: Place<'_>) -> bool {
         let marks = Marks::of(fields);
+        let named = marks.named.map(str::to_owned);
         let place = Place {
-            named: marks.named.or(outer.named),
+            named: named.as_deref().or(outer.named),
             ..outer
         };
         // `id` can be anything's. Among versions, and beside a parent, it is a version's.
@@ -326,9 +327,10 @@ impl Reading {
             .version
             .or_else(|| marks.id.filter(|_| among_versions && marks.parent.is_some()));
         let Some(id) = id else {
-            return self.no_version(fields, &marks, place);
+            let orphaned = marks.parent.is_some_and(|(rank, _)| rank == 0);
+            return self.no_version(fields, named.as_deref(), orphaned, place);
         };
-        let Some((image, version)) = version(fields, &marks, id, place) else {
+        let Some(version) = version(fields, &marks, id) else {
             self.unread += 1;
             self.fields(fields, Place { parent: None, ..place });
             return true;
@@ -336,17 +338,16 @@ impl Reading {
 
         // It is entered before those built on it.
         let own_id = version.id.clone();
-        let image = self.image(image);
-        let index = self.enter(image, version);
-        for (name, node) in fields.iter().filter(|(_, node)| node.is_container()) {
-            let hangs = name.field == Field::Children;
+        let entered = self.enter(version, place);
+        for (name, node) in fields.iter_mut().filter(|(_, node)| node.is_container()) {
+            let hangs = entered.is_some() && name.field == Field::Children;
             let place = Place {
                 parent: hangs.then_some(&own_id),
                 ..place
             };
             if !self.field(name, node, place) && !node.is_empty() {
-                let image = self.images.get_mut(image);
-                if let Some(version) = image.and_then(|image| image.versions.get_mut(index)) {
+                let version = entered.and_then(|(image, index)| self.images.get_mut(image)?.versions.get_mut(index));
+                if let Some(version) = version {
                     version.extra.insert(name.text.to_string(), node.to_value());
                 }
             }
@@ -355,14 +356,13 @@ impl Reading {
     }
 
     /// Reads an object that is no version itself.
-    fn no_version(&mut self, fields: &Fields<'_>, marks: &Marks<'_, '_>, place: Place<'_>) -> bool {
-        if let Some(name) = marks.named.filter(|_| !place.presets) {
+    fn no_version(&mut self, fields: &mut Fields<'_>, named: Option<&str>, orphaned: bool, place: Place<'_>) -> bool {
+        if let Some(name) = named.filter(|_| !place.presets) {
             self.image(name);
         }
         let found = self.fields(fields, place);
         // A version all the same, by where it stands or what it has, but one that names no id.
-        let nameless = place.item && holds_versions(place.key) && marks.named.is_none() && !found;
-        let orphaned = marks.parent.is_some_and(|(rank, _)| rank == 0);
+        let nameless = place.item && holds_versions(place.key) && named.is_none() && !found;
         if (nameless && !fields.is_empty()) || orphaned {
             self.unread += 1;
             return true;
@@ -370,13 +370,13 @@ impl Reading {
         found
     }
 
-    fn fields(&mut self, fields: &Fields<'_>, place: Place<'_>) -> bool {
+    fn fields(&mut self, fields: &mut Fields<'_>, place: Place<'_>) -> bool {
         fields
-            .iter()
+            .iter_mut()
             .fold(false, |found, (name, node)| self.field(name, node, place) | found)
     }
 
-    fn field(&mut self, name: &Name<'_>, node: &Node<'_>, place: Place<'_>) -> bool {
+    fn field(&mut self, name: &Name<'_>, node: &mut Node<'_>, place: Place<'_>) -> bool {
         let place = place.under(&name.text);
         if node.is_null() || node.is_empty() {
             self.nothing(place);
@@ -423,33 +423,34 @@ impl Reading {
         index
     }
 
-    /// Enters a version of a photo that was entered. Says where it is among its versions.
-    fn enter(&mut self, image: usize, version: Version) -> usize {
-        let Some(image) = self.images.get_mut(image) else {
-            return 0;
+    /// Enters a version that stands at a place. Says where: the photo, and where among its versions. Counts it if it is
+    /// not told what photo it is of.
+    fn enter(&mut self, mut version: Version, place: Place<'_>) -> Option<(usize, usize)> {
+        let Some(name) = place.image(&version.id) else {
+            self.unread += 1;
+            return None;
         };
+        if let (None, Some(parent)) = (&version.parent, place.parent) {
+            version.parent = Some(parent.clone());
+            version.parent_told = true;
+        }
+        let index = self.image(name);
+        let image = self.images.get_mut(index)?;
         image.listed = true;
         image.versions.push(version);
-        image.versions.len() - 1
+        Some((index, image.versions.len() - 1))
     }
 }
 
-/// The photo's name and the version that an object is, without what hangs from it.
-fn version<'s>(
-    fields: &Fields<'_>,
-    marks: &Marks<'_, '_>,
-    id: &Node<'_>,
-    place: Place<'s>,
-) -> Option<(&'s str, Version)> {
-    let own_id = id.version_id()?;
-    let image = place.image(&own_id)?;
-    let (parent, parent_told) = match Parent::of(marks, place.parent) {
+/// The version that an object is, without what hangs from it and where it hangs.
+fn version(fields: &Fields<'_>, marks: &Marks<'_, '_>, id: &Node<'_>) -> Option<Version> {
+    let (parent, parent_told) = match Parent::of(marks) {
         Parent::Told(parent) => (parent, true),
         Parent::NotTold => (None, false),
         Parent::Unreadable => return None,
     };
     let mut version = Version {
-        id: own_id,
+        id: id.version_id()?,
         parent,
         parent_told,
         instruction: None,
@@ -462,7 +463,7 @@ fn version<'s>(
     for (name, node) in fields.iter().filter(|(_, node)| !node.is_container()) {
         let field = name.field;
         let used = std::ptr::eq(node, id) || marks.parent.is_some_and(|(_, parent)| std::ptr::eq(node, parent));
-        let named = field == Field::File || (field == Field::Image && node.text() == place.named);
+        let named = field == Field::File || (field == Field::Image && node.text() == marks.named);
         if used || named || node.is_null() {
             continue;
         }
@@ -490,7 +491,7 @@ fn version<'s>(
             }
         }
     }
-    Some((image, version))
+    Some(version)
 }
 
 // ---- the tree ----
@@ -505,6 +506,15 @@ enum Node<'a> {
     Id(&'a str),
     List(Vec<Node<'a>>),
     Object(Vec<(Name<'a>, Node<'a>)>),
+    /// An object that is a version and holds no other: most of what a history is. It takes less room than its fields,
+    /// and is moved out when its place is known.
+    Version(Option<Box<Leaf>>),
+}
+
+struct Leaf {
+    /// The photo's name, if it is among its fields.
+    named: Option<Box<str>>,
+    version: Version,
 }
 
 struct Name<'a> {
@@ -512,13 +522,30 @@ struct Name<'a> {
     field: Field,
 }
 
-impl Node<'_> {
+impl<'a> Node<'a> {
+    fn object(fields: Vec<(Name<'a>, Node<'a>)>) -> Self {
+        let leaf = || {
+            let marks = Marks::of(&fields);
+            let id = marks
+                .version
+                .filter(|_| !fields.iter().any(|(_, node)| node.is_container()))?;
+            Some(Box::new(Leaf {
+                version: version(&fields, &marks, id)?,
+                named: marks.named.map(Box::from),
+            }))
+        };
+        match leaf() {
+            None => Self::Object(fields),
+            leaf => Self::Version(leaf),
+        }
+    }
+
     fn is_null(&self) -> bool {
         matches!(self, Self::Null | Self::Id("null"))
     }
 
     fn is_container(&self) -> bool {
-        matches!(self, Self::List(_) | Self::Object(_))
+        matches!(self, Self::List(_) | Self::Object(_) | Self::Version(_))
     }
 
     fn is_empty(&self) -> bool {
@@ -545,6 +572,7 @@ impl Node<'_> {
                 .iter()
                 .find(|(name, _)| name.field == Field::File || name.text == "name")
                 .and_then(|(_, node)| node.text()),
+            Self::Version(Some(leaf)) => leaf.named.as_deref().or(leaf.version.extra.get("name")?.as_str()),
             _ => None,
         }
     }
@@ -562,6 +590,18 @@ impl Node<'_> {
         }
     }
 
+    /// The id that this is, or that this version has.
+    fn any_id(&self) -> Option<VersionId> {
+        match self {
+            Self::Version(leaf) => Some(leaf.as_ref()?.version.id.clone()),
+            Self::Object(fields) => {
+                let marks = Marks::of(fields);
+                marks.version.or(marks.id)?.version_id()
+            }
+            other => other.version_id(),
+        }
+    }
+
     fn to_value(&self) -> Value {
         match self {
             Self::Null => Value::Null,
@@ -570,6 +610,7 @@ impl Node<'_> {
             Self::Text(text) => Value::String(text.to_string()),
             Self::Id(raw) => serde_json::from_str(raw).unwrap_or_default(),
             Self::List(items) => items.iter().map(Self::to_value).collect(),
+            Self::Version(_) => Value::Null,
             Self::Object(fields) => Value::Object(
                 fields
                     .iter()
@@ -670,7 +711,7 @@ impl<'de> Visitor<'de> for Seed {
             }
             fields.push((Name { text: name, field }, node));
         }
-        Ok(Node::Object(fields))
+        Ok(Node::object(fields))
     }
 }
 

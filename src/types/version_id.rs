@@ -56,14 +56,10 @@ impl VersionId {
     }
 
     fn from_number(raw: &str) -> Self {
-        // Not every number that parses is spelt as it would be printed: `-0` must stay `-0`.
-        if let Some(n) = raw.parse::<i64>().ok().filter(|n| n.to_string() == raw) {
-            return Self(Repr::Signed(n));
-        }
-        match raw.parse::<u64>().ok().filter(|n| n.to_string() == raw) {
-            Some(n) => Self(Repr::Unsigned(n)),
-            None => Self(Repr::Number(raw.into())),
-        }
+        // Of the integers in JSON only `-0` is not spelt as it would be printed.
+        let signed = raw.parse().ok().filter(|_| raw != "-0").map(Repr::Signed);
+        let number = signed.or_else(|| raw.parse().ok().map(Repr::Unsigned));
+        Self(number.unwrap_or_else(|| Repr::Number(raw.into())))
     }
 }
 
