@@ -229,7 +229,7 @@ fn endless_answers() {
 #[cfg(target_os = "linux")]
 fn memory_is_bounded_by_the_limit() {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "waits::endless_answers", "--nocapture"])
+        .args(["--exact", "bounds::endless_answers", "--nocapture"])
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
