@@ -343,6 +343,36 @@ struct Links {
 /// `Display` draws it, as wide as the formatter is told (`{history:100}`), or else for 80 columns: the path to the
 /// newest version goes straight down and is marked `●`, what was built beside it branches off, long instructions are
 /// cut.
+///
+/// ```
+/// # let history = imagen_ai::History::from_json(r#"{"DSC_0001.JPEG": [
+/// #     {"version_id": 123, "parent_version_id": null, "instruction": "make the sky more blue", "created_at": "2026-01-31T10:02:11Z"},
+/// #     {"version_id": 124, "parent_version_id": 123, "instruction": "brighten the interior", "created_at": "2026-01-31T10:03:40Z"},
+/// #     {"version_id": 125, "parent_version_id": 124, "tool_id": "virtual_staging", "created_at": "2026-01-31T10:05:02Z"},
+/// #     {"version_id": 126, "parent_version_id": 123, "instruction": "warm evening light over the roofs", "created_at": "2026-01-31T10:09:57Z"},
+/// #     {"version_id": 127, "parent_version_id": 126, "instruction": "remove the car", "created_at": "2026-01-31T10:12:20Z"}
+/// # ]}"#)?;
+/// let drawn = format!("{:72}", history.image("DSC_0001.JPEG")?);
+/// # assert_eq!(drawn, "\
+/// # DSC_0001.JPEG: 5 versions
+/// # ● unedited
+/// # ● 123  \"make the sky more blue\"             2026-01-31 10:02
+/// # ├─○ 124  \"brighten the interior\"            2026-01-31 10:03
+/// # │ ○ 125  virtual_staging                    2026-01-31 10:05
+/// # ● 126  \"warm evening light over the roofs\"  2026-01-31 10:09
+/// # ● 127  \"remove the car\"                     2026-01-31 10:12  ← newest");
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
+///
+/// ```text
+/// DSC_0001.JPEG: 5 versions
+/// ● unedited
+/// ● 123  "make the sky more blue"             2026-01-31 10:02
+/// ├─○ 124  "brighten the interior"            2026-01-31 10:03
+/// │ ○ 125  virtual_staging                    2026-01-31 10:05
+/// ● 126  "warm evening light over the roofs"  2026-01-31 10:09
+/// ● 127  "remove the car"                     2026-01-31 10:12  ← newest
+/// ```
 #[derive(Clone)]
 pub struct ImageHistory {
     file_name: String,

@@ -73,3 +73,262 @@ fn is_edit(version: &Version, edit: &Edit) -> Option<bool> {
 fn is_finished(version: &Version) -> bool {
     matches!(version.status, None | Some(EnhancementStatus::Success)) || version.url.is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::ProjectSource;
+
+    /// What a chain knows that has seen this history.
+    fn seen(history: &History) -> ChainState {
+        let image = history.find("a.jpg");
+        let versions = image.map(ImageHistory::versions).unwrap_or_default();
+        ChainState {
+            format: 1,
+            project: "p".to_owned(),
+            project_source: ProjectSource::Regular,
+            file_name: "a.jpg".to_owned(),
+            current: None,
+            steps: Vec::new(),
+            known: versions.iter().map(|version| version.id.clone()).collect(),
+            known_all: history.tells_of("a.jpg"),
+            pending: None,
+        }
+    }
+
+    /// The answer in a word and its versions: `applied 2`, `not applied`, `cannot tell 2 3`.
+    fn answer(before: &str, parent: Option<u64>, edit: &Edit, now: &str) -> String {
+        let before = seen(&History::from_json(before).unwrap());
+        let tried = Pending {
+            edit: edit.clone(),
+            parent: parent.map(VersionId::from),
+            applied: false,
+        };
+        match decide(&before, &tried, &History::from_json(now).unwrap()) {
+            Recovery::Applied(version) => format!("applied {version}"),
+            Recovery::NotApplied => "not applied".to_owned(),
+            Recovery::CannotTell { candidates } => candidates.iter().fold("cannot tell".to_owned(), |text, version| {
+                format!("{text} {}", version.id)
+            }),
+        }
+    }
+
+    const ONE: &str = r#"{"a.jpg":[{"version_id":1,"parent_id":null,"instruction":"one"}]}"#;
+    const NONE: &str = r#"{"a.jpg":[]}"#;
+
+    #[test]
+    fn what_became_of_two_on_one() {
+        let one = r#"{"version_id":1,"parent_id":null,"instruction":"one"}"#;
+        let zero = r#"{"version_id":0,"parent_id":null,"instruction":"zero"}"#;
+        let edit = Edit::Instruction("two".to_owned());
+        for (what, now, expected) in [
+            ("nothing new", format!("[{one}]"), "not applied"),
+            (
+                "it is there",
+                format!(r#"[{one},{{"version_id":2,"parent_id":1,"instruction":"two"}}]"#),
+                "applied 2",
+            ),
+            (
+                "trimmed",
+                format!(r#"[{one},{{"version_id":2,"parent_id":1,"instruction":" two\n"}}]"#),
+                "applied 2",
+            ),
+            (
+                "the edit not told",
+                format!(r#"[{one},{{"version_id":2,"parent_id":1}}]"#),
+                "applied 2",
+            ),
+            (
+                "nested",
+                r#"{"version_id":1,"children":[{"version_id":2,"prompt":"two"}]}"#.to_owned(),
+                "applied 2",
+            ),
+            (
+                "another edit",
+                format!(r#"[{one},{{"version_id":2,"parent_id":1,"instruction":"x"}}]"#),
+                "cannot tell 2",
+            ),
+            (
+                "a preset",
+                format!(r#"[{one},{{"version_id":2,"parent_id":1,"tool_id":"x"}}]"#),
+                "cannot tell 2",
+            ),
+            (
+                "the parent not told",
+                format!(r#"[{one},{{"version_id":2,"instruction":"two"}}]"#),
+                "cannot tell 2",
+            ),
+            (
+                "a parent that is gone",
+                format!(r#"[{one},{{"version_id":2,"parent_id":9}}]"#),
+                "cannot tell 2",
+            ),
+            (
+                "no parent",
+                format!(r#"[{one},{{"version_id":2,"parent_id":null}}]"#),
+                "cannot tell 2",
+            ),
+            (
+                "failed",
+                format!(r#"[{one},{{"version_id":2,"parent_id":1,"status":"FAILED"}}]"#),
+                "not applied",
+            ),
+            (
+                "running",
+                format!(r#"[{one},{{"version_id":2,"parent_id":1,"status":"RUNNING"}}]"#),
+                "cannot tell 2",
+            ),
+            (
+                "done under another word",
+                format!(r#"[{one},{{"version_id":2,"parent_id":1,"status":"DONE","url":"https://s3/2"}}]"#),
+                "applied 2",
+            ),
+            (
+                "twice",
+                format!(
+                    r#"[{one},{{"version_id":2,"parent_id":1,"prompt":"two"}},{{"version_id":3,"parent_id":1,"prompt":"two"}}]"#
+                ),
+                "cannot tell 2 3",
+            ),
+            (
+                "beside another's, the newest",
+                format!(
+                    r#"[{one},{{"version_id":2,"parent_id":1,"prompt":"two"}},{{"version_id":3,"parent_id":1,"prompt":"x"}}]"#
+                ),
+                "applied 2",
+            ),
+            (
+                "one of two that are not told",
+                format!(r#"[{one},{{"version_id":2,"parent_id":1}},{{"version_id":3,"parent_id":1}}]"#),
+                "cannot tell 2 3",
+            ),
+            (
+                "built on already",
+                format!(
+                    r#"[{one},{{"version_id":2,"parent_id":1,"prompt":"two"}},{{"version_id":3,"parent_id":2,"prompt":"two"}}]"#
+                ),
+                "applied 2",
+            ),
+            (
+                "another's, elsewhere",
+                format!(r#"[{zero},{one},{{"version_id":2,"parent_id":0,"instruction":"two"}}]"#),
+                "cannot tell 0",
+            ),
+            ("the parent is gone", "[]".to_owned(), "cannot tell"),
+            (
+                "one cannot be read",
+                format!(r#"[{one},{{"version_id":true}}]"#),
+                "cannot tell",
+            ),
+            (
+                "ids in another form",
+                r#"[{"version_id":"1","parent_id":null,"prompt":"one"}]"#.to_owned(),
+                "cannot tell 1",
+            ),
+        ] {
+            let now = format!(r#"{{"a.jpg":{now}}}"#);
+            assert_eq!(answer(ONE, Some(1), &edit, &now), expected, "{what}: {now}");
+        }
+    }
+
+    #[test]
+    fn what_became_of_one_on_the_unedited_photo() {
+        let edit = Edit::Preset("sky".to_owned());
+        for (what, before, now, expected) in [
+            ("nothing new", NONE, NONE, "not applied"),
+            (
+                "it is there",
+                NONE,
+                r#"{"a.jpg":[{"version_id":1,"parent_id":null,"tool_id":"sky"}]}"#,
+                "applied 1",
+            ),
+            (
+                "a root by its place",
+                NONE,
+                r#"{"a.jpg":{"version_id":1,"preset":"sky","children":[]}}"#,
+                "applied 1",
+            ),
+            (
+                "nothing before, others told",
+                r#"{"b.jpg":[{"version_id":1}]}"#,
+                r#"{"b.jpg":[{"version_id":1}]}"#,
+                "not applied",
+            ),
+            (
+                "nothing told at all",
+                r#"{"prompts":[]}"#,
+                r#"{"prompts":[]}"#,
+                "cannot tell",
+            ),
+            (
+                "an empty history",
+                r#"{"images":[]}"#,
+                r#"{"images":[]}"#,
+                "cannot tell",
+            ),
+            (
+                "only the name",
+                r#"{"x":{"file_name":"a.jpg"}}"#,
+                r#"{"x":{"file_name":"a.jpg"}}"#,
+                "cannot tell",
+            ),
+            (
+                "another case",
+                r#"{"A.jpg":[{"version_id":1}]}"#,
+                r#"{"A.jpg":[{"version_id":1}]}"#,
+                "cannot tell",
+            ),
+            (
+                "not seen before",
+                r#"{"prompts":[]}"#,
+                r#"{"a.jpg":[{"version_id":1,"parent_id":null,"tool_id":"sky"}]}"#,
+                "cannot tell 1",
+            ),
+            ("the old one again", ONE, ONE, "not applied"),
+            (
+                "in place of the old one",
+                ONE,
+                r#"{"a.jpg":[{"version_id":2,"parent_id":null,"tool_id":"sky"}]}"#,
+                "applied 2",
+            ),
+            (
+                "on the old one",
+                ONE,
+                r#"{"a.jpg":[{"version_id":1,"parent_id":null},{"version_id":2,"parent_id":1}]}"#,
+                "not applied",
+            ),
+        ] {
+            assert_eq!(answer(before, None, &edit, now), expected, "{what}: {now}");
+        }
+    }
+
+    #[test]
+    fn what_hangs_from_a_chains_own_version_is_new_even_if_the_rest_is_not_known() {
+        let now = r#"{"a.jpg":[{"version_id":1,"parent_id":null},{"version_id":2,"parent_id":1,"prompt":"two"}]}"#;
+        let mut before = seen(&History::from_json("{}").unwrap());
+        before.known.insert(VersionId::from(1));
+        let mut tried = Pending {
+            edit: Edit::Instruction("two".to_owned()),
+            parent: Some(VersionId::from(1)),
+            applied: false,
+        };
+        let now = History::from_json(now).unwrap();
+        assert!(matches!(decide(&before, &tried, &now), Recovery::CannotTell { candidates } if candidates.len() == 1));
+        before.steps.push(super::super::Step {
+            edit: tried.edit.clone(),
+            parent: None,
+            version: Some(VersionId::from(1)),
+            url: None,
+        });
+        assert_eq!(decide(&before, &tried, &now), Recovery::Applied(VersionId::from(2)));
+
+        // What the service says it applied was applied, whatever the history shows.
+        before.known.insert(VersionId::from(2));
+        assert_eq!(decide(&before, &tried, &now), Recovery::NotApplied);
+        tried.applied = true;
+        assert_eq!(
+            decide(&before, &tried, &now),
+            Recovery::CannotTell { candidates: vec![] }
+        );
+    }
+}

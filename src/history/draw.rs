@@ -51,7 +51,7 @@ impl fmt::Display for ImageHistory {
         let left = cut.iter().map(|left| width(left)).max().unwrap_or(0);
         for (line, cut) in lines.iter().zip(&cut) {
             match line.right.as_str() {
-                "" => write!(f, "\n{cut}")?,
+                "" => write!(f, "\n{}", cut.trim_end())?,
                 right => write!(f, "\n{cut}{:1$}{right}", "", left - width(cut) + 2)?,
             }
         }

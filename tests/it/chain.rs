@@ -513,8 +513,9 @@ fn twenty_edits_are_applied_once_each_through_a_thousand_bad_days() {
     std::thread::scope(|scope| {
         for worker in 0..WORKERS {
             scope.spawn(move || {
+                let simulator = Arc::new(Simulator::start());
                 for day in (worker..DAYS).step_by(WORKERS as usize) {
-                    a_bad_day(day, &LOST);
+                    a_bad_day(&simulator, day, &LOST);
                 }
             });
         }
@@ -523,10 +524,10 @@ fn twenty_edits_are_applied_once_each_through_a_thousand_bad_days() {
     assert!(LOST.load(Ordering::Relaxed) > DAYS * 20 / 2);
 }
 
-fn a_bad_day(seed: u64, lost: &'static AtomicU64) {
+fn a_bad_day(simulator: &Arc<Simulator>, seed: u64, lost: &'static AtomicU64) {
     const EDITS: usize = 20;
-    let simulator = Arc::new(Simulator::start());
-    simulator.add_project(ProjectSpec::regular(READY).photos([PHOTO]));
+    let project = format!("day-{seed}");
+    simulator.add_project(ProjectSpec::regular(&project).photos([PHOTO]));
     // Half the days the chain recovers by itself; the other half a program asks it to.
     let by_itself = seed % 2 == 0;
     // Some days all edits are alike, so that only the parents tell them apart.
@@ -541,7 +542,7 @@ fn a_bad_day(seed: u64, lost: &'static AtomicU64) {
 
     let mut dice = Dice(seed);
     let mut late: Option<(Request, u64)> = None;
-    let network = in_process(&simulator, move |request, answer| {
+    let network = in_process(simulator, move |request, answer| {
         if request.method() == "GET" {
             // The first question that finds its time over, or the last that a chain asks, comes after the edit.
             if let Some((edit, 1)) = &late {
@@ -565,7 +566,7 @@ fn a_bad_day(seed: u64, lost: &'static AtomicU64) {
         End::Close.after_request()
     });
 
-    let photo = photo_behind(&network);
+    let photo = photo_at(&format!("{}/v1", network.url()), &project);
     let mut chain = if by_itself {
         photo.chain().recovering(short())
     } else {
@@ -585,7 +586,8 @@ fn a_bad_day(seed: u64, lost: &'static AtomicU64) {
         }
     }
     drop(network);
-    assert_in_order(&simulator, READY, EDITS, text);
+    simulator.clear_requests();
+    assert_in_order(simulator, &project, EDITS, text);
     let ids: Vec<_> = chain.steps().iter().map(|step| step.version.clone()).collect();
     assert_eq!(ids, (123..143).map(|id| Some(VersionId::from(id))).collect::<Vec<_>>());
 }
