@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use imagen_ai::{Client, Enhancement, Error, Output, Project};
+use imagen_ai::{Client, Error, Output, Project};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 #[path = "../tests/it/support/simulator.rs"]
@@ -19,9 +19,6 @@ mod simulator;
 
 /// How many edits are made at the same time. The service makes each on an open connection, which takes a while.
 const THREADS: usize = 6;
-
-/// A photo, what became of it, and how long that took.
-type Outcome = (String, Result<Enhancement, Error>, Duration);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -48,7 +45,7 @@ fn all(project: &Project, prompt: &str) -> Result<(), Error> {
     let bars = MultiProgress::new();
     let all =
         bars.add(ProgressBar::new(photos.len() as u64).with_style(style("{bar:40} {pos}/{len} photos {elapsed}")));
-    let (queue, outcomes) = (Mutex::new(photos.into_iter()), Mutex::new(Vec::<Outcome>::new()));
+    let (queue, outcomes) = (Mutex::new(photos.into_iter()), Mutex::new(Vec::new()));
 
     thread::scope(|scope| {
         for _ in 0..THREADS {
