@@ -109,6 +109,10 @@ impl Client {
         self.transport.json(call, self.timeout)
     }
 
+    pub(crate) fn json_with<T>(&self, call: &Call, read: impl FnOnce(&[u8]) -> serde_json::Result<T>) -> Result<T> {
+        self.transport.json_with(call, self.timeout, read)
+    }
+
     pub(crate) fn json_or_default<T: DeserializeOwned + Default>(&self, call: &Call) -> Result<T> {
         self.transport.json_or_default(call, self.timeout)
     }

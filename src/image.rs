@@ -77,19 +77,7 @@ impl Image {
     /// - [`Error::OutcomeUnknown`]: the edit may have been made; look at [`Image::history`] before sending it again.
     pub fn copilot(&self, request: impl Into<CopilotRequest>) -> Result<Enhancement> {
         let request = request.into();
-        let length = request.instruction.chars().count();
-        if request.instruction.trim().is_empty() {
-            return Err(Error::invalid(
-                "instruction",
-                format!("empty; it must have 1 to {MAX_INSTRUCTION} characters that are not all white space"),
-            ));
-        }
-        if length > MAX_INSTRUCTION {
-            return Err(Error::invalid(
-                "instruction",
-                format!("{length} characters (Unicode code points); the limit is {MAX_INSTRUCTION}"),
-            ));
-        }
+        check_instruction(&request.instruction)?;
         let body = CopilotBody {
             instruction: &request.instruction,
             parent_version_id: request.parent_version_id.as_ref(),
@@ -109,12 +97,7 @@ impl Image {
     /// As [`Image::copilot`]; [`Error::InvalidInput`] for an empty `tool_id`.
     pub fn enhance(&self, request: impl Into<EnhanceRequest>) -> Result<Enhancement> {
         let request = request.into();
-        if request.tool_id.trim().is_empty() {
-            return Err(Error::invalid(
-                "tool_id",
-                "empty; Project::ai_tools() lists the presets",
-            ));
-        }
+        check_preset(&request.tool_id)?;
         let body = EnhanceBody {
             tool_id: &request.tool_id,
             parent_version_id: request.parent_version_id.as_ref(),
@@ -142,4 +125,31 @@ impl Image {
     fn path(&self) -> Result<Path> {
         self.project.path()?.then("/images").segment("image", &self.file_name)
     }
+}
+
+pub(crate) fn check_instruction(instruction: &str) -> Result<()> {
+    let length = instruction.chars().count();
+    if instruction.trim().is_empty() {
+        return Err(Error::invalid(
+            "instruction",
+            format!("empty; it must have 1 to {MAX_INSTRUCTION} characters that are not all white space"),
+        ));
+    }
+    if length > MAX_INSTRUCTION {
+        return Err(Error::invalid(
+            "instruction",
+            format!("{length} characters (Unicode code points); the limit is {MAX_INSTRUCTION}"),
+        ));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_preset(tool_id: &str) -> Result<()> {
+    if tool_id.trim().is_empty() {
+        return Err(Error::invalid(
+            "tool_id",
+            "empty; Project::ai_tools() lists the presets",
+        ));
+    }
+    Ok(())
 }

@@ -208,12 +208,15 @@ impl Project {
     /// As [`Project::info`]; [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady) when the project has not been
     /// exported or completed.
     pub fn ai_tools(&self) -> Result<AiTools> {
+        self.client.json(&self.ai_tools_call()?)
+    }
+
+    pub(crate) fn ai_tools_call(&self) -> Result<Call> {
         let query = match self.source {
             ProjectSource::Regular => "?project_source=REGULAR",
             ProjectSource::I2i => "?project_source=I2I",
         };
-        self.client
-            .json(&Call::get(self.path()?.then("/ai-tools")).query(query))
+        Ok(Call::get(self.path()?.then("/ai-tools")).query(query))
     }
 
     /// Locks the edits of all photos in and has the edited ones upscaled: `POST /projects/{uuid}/finalize`. It can

@@ -75,7 +75,7 @@ enum Repr {
 
 impl VersionId {
     /// Reads what stands at a `version_id`: a number, or a string that is not empty. Anything else names no version.
-    fn from_json(raw: &str) -> Option<Self> {
+    pub(crate) fn from_json(raw: &str) -> Option<Self> {
         match raw.bytes().next()? {
             b'"' => {
                 let text: String = serde_json::from_str(raw).ok()?;
@@ -84,6 +84,11 @@ impl VersionId {
             b'-' | b'0'..=b'9' => Some(Self::from_number(raw)),
             _ => None,
         }
+    }
+
+    /// Whether it is a number that versions can be counted by.
+    pub(crate) fn is_integer(&self) -> bool {
+        matches!(self.0, Repr::Signed(_) | Repr::Unsigned(_))
     }
 
     fn from_number(raw: &str) -> Self {

@@ -39,6 +39,19 @@ impl Default for Wait {
     }
 }
 
+impl Wait {
+    /// For an edit that may still be running ([`Chain::recovering`](crate::Chain::recovering)): 2 s, times 1.5 each
+    /// time, at most 15 s, for 10 minutes in all, which is twice as long as the vendor's clients give a call.
+    pub fn for_an_edit() -> Self {
+        Self {
+            first: Duration::from_secs(2),
+            factor: 1.5,
+            longest: Duration::from_secs(15),
+            total: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
 /// The shortest wait, so that a `first` or `longest` of zero is no busy loop.
 const SHORTEST: Duration = Duration::from_millis(1);
 

@@ -1,13 +1,17 @@
 //! Makes what came from elsewhere safe to show: in an error, in a log record, on a terminal.
 
+use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 use ureq::http::Uri;
 
 use super::key::ApiKey;
-use super::request::Call;
+use super::request::{Call, SEGMENT};
 
 /// Shorter secrets are not looked for: they would be found in innocent words.
 const MIN_SECRET: usize = 6;
+
+/// A shorter first part of a secret tells nothing.
+const MIN_CUT_SECRET: usize = 4;
 
 /// How much of a body is looked at for its start, in bytes.
 const START: usize = 16 * 1024;
@@ -21,13 +25,11 @@ pub(crate) struct Cleaner {
 impl Cleaner {
     /// Servers quote the requests that they refuse: the key is looked for, and so is the instruction.
     pub(crate) fn new(key: &ApiKey, call: &Call) -> Self {
-        let mut secrets = vec![(key.expose().to_owned(), "[redacted]")];
+        let mut secrets: Vec<_> = spellings(key.expose()).map(|s| (s, "[redacted]")).into();
         let body = call.body.as_deref().unwrap_or_default();
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         if let Some(Value::String(instruction)) = body.get("instruction") {
-            let quoted = Value::from(instruction.as_str()).to_string();
-            secrets.push((quoted.trim_matches('"').to_owned(), "[instruction]"));
-            secrets.push((instruction.clone(), "[instruction]"));
+            secrets.extend(spellings(instruction).map(|s| (s, "[instruction]")));
         }
         Self::of(secrets)
     }
@@ -52,16 +54,22 @@ impl Cleaner {
 
     /// The start of a body, as one printable line of at most `most` characters.
     pub(crate) fn start(&self, body: &[u8], most: usize) -> String {
-        let Some(start) = body.get(..START) else {
-            return self.text(&String::from_utf8_lossy(body), most);
+        let start = String::from_utf8_lossy(body.get(..START).unwrap_or(body));
+        let text = self.without_secrets(&start);
+        printable(self.without_cut_secret(&text), most)
+    }
+
+    /// A body may end in the middle of a secret, because of a limit or of the network.
+    fn without_cut_secret<'t>(&self, text: &'t str) -> &'t str {
+        // What is left of a character that was cut as well.
+        let text = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
+        let cut = |secret: &str| {
+            let lengths = (MIN_CUT_SECRET..secret.len()).rev();
+            let mut starts = lengths.filter_map(|length| secret.get(..length));
+            starts.find_map(|start| text.strip_suffix(start))
         };
-        let mut text = self.without_secrets(&String::from_utf8_lossy(start));
-        // The cut may have gone through a secret, of which the first part is left.
-        let longest = self.secrets.iter().map(|(secret, _)| secret.len()).max().unwrap_or(0);
-        let keep = text.len().saturating_sub(longest);
-        let keep = (0..=keep).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(keep);
-        printable(&text, most)
+        let rests = self.secrets.iter().filter_map(|(secret, _)| cut(secret));
+        rests.min_by_key(|rest| rest.len()).unwrap_or(text)
     }
 
     fn without_secrets(&self, text: &str) -> String {
@@ -69,6 +77,27 @@ impl Cleaner {
             .iter()
             .fold(text.to_owned(), |text, (secret, instead)| text.replace(secret, instead))
     }
+}
+
+/// A secret as the encodings that answers come in write it. Whole JSON texts are decoded before they are shown, but not
+/// excerpts.
+fn spellings(secret: &str) -> [String; 5] {
+    let quoted = Value::from(secret).to_string();
+    let quoted = quoted.get(1..quoted.len() - 1).unwrap_or(secret);
+    let ascii = quoted.chars().fold(String::new(), |mut text, c| {
+        match c.is_ascii() {
+            true => text.push(c),
+            false => text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+        }
+        text
+    });
+    [
+        quoted.replace('/', "\\/"),
+        quoted.to_owned(),
+        ascii,
+        utf8_percent_encode(secret, SEGMENT).to_string(),
+        secret.to_owned(),
+    ]
 }
 
 /// Takes the queries out of the URLs in a text, since that of a presigned one is the right to read a file.
@@ -189,6 +218,27 @@ mod tests {
             let body = format!("a{}sk-SECRETSECRET", " ".repeat(START - 30 + shift));
             let shown = clean.start(body.as_bytes(), 300);
             assert!(!shown.contains("sk-S"), "{shift}: {shown}");
+        }
+        for length in MIN_CUT_SECRET.."sk-SECRETSECRET".len() {
+            let body = &"the key is sk-SECRETSECRET"[.."the key is ".len() + length];
+            assert_eq!(clean.start(body.as_bytes(), 300), "the key is");
+        }
+        assert_eq!(
+            cleaner("größer bitte").start("no: grö\u{df}er".as_bytes().split_last().unwrap().1, 300),
+            "no:"
+        );
+    }
+
+    #[test]
+    fn what_servers_quote_is_known_in_the_spellings_of_its_encoding() {
+        let clean = cleaner("\"größer\" / 😀");
+        for spelling in [
+            r#"\"größer\" / 😀"#,
+            r#"\"größer\" \/ 😀"#,
+            r#"\"gr\u00f6\u00dfer\" / \ud83d\ude00"#,
+            "%22gr%C3%B6%C3%9Fer%22%20%2F%20%F0%9F%98%80",
+        ] {
+            assert_eq!(clean.text(spelling, 300), "[instruction]");
         }
     }
 

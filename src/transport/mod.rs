@@ -26,7 +26,7 @@ use self::key::{CallingThreadResolver, KeyConnector};
 use self::request::Witness;
 use self::response::{Answer, before_sending};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, EnhancementFailed, Error, Result};
-use crate::types::{Enhancement, EnhancementAnswer};
+use crate::types::{Enhancement, EnhancementAnswer, EnhancementStatus};
 
 pub(crate) use self::key::ApiKey;
 pub(crate) use self::request::{BaseUrl, Call, Path, is_loopback};
@@ -53,6 +53,9 @@ const OUTPUT_BUFFER: usize = 8 * 1024;
 
 /// The longest description of a cause, in characters.
 const CAUSE: usize = 300;
+
+/// The longest unknown status of an edit, in characters.
+const WORD: usize = 128;
 
 /// The target of this crate's log records.
 pub(crate) const LOG: &str = "imagen_ai";
@@ -139,13 +142,22 @@ impl Transport {
 
     /// Makes a call whose answer is JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self, call: &Call, timeout: Option<Duration>) -> Result<T> {
+        self.json_with(call, timeout, |payload| serde_json::from_slice(payload))
+    }
+
+    /// The same, read in the caller's own way.
+    pub(crate) fn json_with<T>(
+        &self,
+        call: &Call,
+        timeout: Option<Duration>,
+        read: impl FnOnce(&[u8]) -> serde_json::Result<T>,
+    ) -> Result<T> {
         self.call(call, timeout, |progress, answer| {
             let Some(payload) = answer.payload() else {
                 let cause = Cause::new(CauseKind::Json, "the body is empty");
                 return Err(Error::Decode(self.call_error(progress, cause, Some(&answer))));
             };
-            serde_json::from_slice(payload)
-                .map_err(|e| Error::Decode(self.call_error(progress, not_json(&e), Some(&answer))))
+            read(payload).map_err(|e| Error::Decode(self.call_error(progress, not_json(&e), Some(&answer))))
         })
     }
 
@@ -177,11 +189,15 @@ impl Transport {
             let edit: EnhancementAnswer<'_> = serde_json::from_slice(payload).map_err(|e| unknown(not_json(&e)))?;
             edit.into_success().map_err(|failed| {
                 let clean = self.cleaner(call);
+                let status = match failed.status {
+                    EnhancementStatus::Other(word) => EnhancementStatus::Other(clean.text(&word, WORD)),
+                    known => known,
+                };
                 Error::EnhancementFailed(Box::new(EnhancementFailed {
                     method: call.method.as_str(),
                     path: call.path.as_str().to_owned(),
                     http_status: answer.status,
-                    status: failed.status,
+                    status,
                     version_id: failed.version_id,
                     message: answer.stated_message(&clean),
                     request_id: answer.request_id(&clean),
@@ -221,7 +237,7 @@ impl Transport {
         }
         let result = answer.and_then(|answer| read(&progress, answer));
         if let Err(e @ Error::OutcomeUnknown(_)) = &result {
-            warn!(target: LOG, "{e}");
+            warn!(target: LOG, "{}; outcome unknown", in_short(call, e));
         }
         result
     }
@@ -250,7 +266,12 @@ impl Transport {
             if too_long || progress.attempts >= retry.max_attempts {
                 return Err(error);
             }
-            warn!(target: LOG, "{error}; trying again in {:.1} s", wait.as_secs_f64());
+            warn!(
+                target: LOG,
+                "{}; trying again in {:.1} s",
+                in_short(progress.call, &error),
+                wait.as_secs_f64()
+            );
         }
     }
 
@@ -438,6 +459,25 @@ impl Transport {
 fn not_json(error: &serde_json::Error) -> Cause {
     let message = format!("the answer is not the JSON that the API promises: {error}");
     Cause::new(CauseKind::Json, message)
+}
+
+/// What the log says of an error: nothing that the body of an answer may have said.
+fn in_short(call: &Call, error: &Error) -> String {
+    let mut text = format!("{} {}", call.method.as_str(), call.path.as_str());
+    if let Some(status) = error.status() {
+        text.push_str(&format!(": status {status}"));
+    }
+    if let Error::NotSent(e) | Error::OutcomeUnknown(e) | Error::Transport(e) = error {
+        match e.cause.kind {
+            CauseKind::Status => {}
+            CauseKind::Json => text.push_str(": not the JSON that the API promises"),
+            _ => text.push_str(&format!(": {}", e.cause)),
+        }
+    }
+    if let Some(id) = error.request_id() {
+        text.push_str(&format!(" (request {id})"));
+    }
+    text
 }
 
 /// The agent of a client that was given none.

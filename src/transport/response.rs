@@ -113,7 +113,7 @@ impl Answer {
 
     /// The service's own words, or the start of what it sent instead.
     pub(crate) fn message(&self, clean: &Cleaner) -> String {
-        if (300..400).contains(&self.status) {
+        if self.is_redirect() {
             let host = self
                 .redirect_host(clean)
                 .map(|host| format!(" to {host}"))
@@ -124,8 +124,16 @@ impl Answer {
         if stated.is_empty() { self.excerpt(clean) } else { stated }
     }
 
+    fn is_redirect(&self) -> bool {
+        (300..400).contains(&self.status)
+    }
+
     /// The start of the body as one printable line.
     pub(crate) fn excerpt(&self, clean: &Cleaner) -> String {
+        if self.is_redirect() {
+            // It repeats the target, of which nothing but the host is shown.
+            return String::new();
+        }
         clean.start(&self.body, EXCERPT)
     }
 }
@@ -215,6 +223,8 @@ pub(crate) fn cause_of(error: &ureq::Error) -> Cause {
             Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof => {
                 (CauseKind::Closed, format!("the connection broke: {e}"))
             }
+            // The standard library has no kind for it, and its own words differ between systems only after these.
+            _ if e.to_string().contains("lookup address") => (CauseKind::Connect, e.to_string()),
             Io::TimedOut | Io::WouldBlock => (CauseKind::Timeout, "timed out".to_owned()),
             Io::InvalidData if e.get_ref().is_some() => (CauseKind::Tls, format!("TLS: {e}")),
             _ => (CauseKind::Other, e.to_string()),
@@ -262,7 +272,7 @@ pub(crate) fn before_sending(error: &ureq::Error) -> bool {
     ) || matches!(
         cause_of(error).kind,
         CauseKind::Connect | CauseKind::Tls | CauseKind::Proxy
-    ) || matches!(error, ureq::Error::Io(e) if e.to_string().contains("lookup address"))
+    )
 }
 
 #[cfg(test)]

@@ -3,9 +3,15 @@
 #![allow(unreachable_pub)]
 
 mod calls;
+mod chain;
 mod client;
 mod download;
+mod faults;
 mod faulty;
+mod history;
+mod properties;
+mod secrets;
 mod simulator;
 mod support;
 mod wait;
+mod waits;

@@ -2,4 +2,5 @@
 
 pub mod canned;
 pub mod faulty;
+pub mod logs;
 pub mod simulator;

@@ -203,6 +203,12 @@ impl Simulator {
         .jpeg(self.state().settings.jpeg_size)
     }
 
+    /// Answers a request without the network: status and body.
+    pub fn answer(&self, request: Received) -> (u16, Vec<u8>) {
+        let answer = self.state().answer(request);
+        (answer.status, answer.body)
+    }
+
     /// Every request received so far, the storage's included, in order.
     pub fn requests(&self) -> Vec<Received> {
         self.state().received.clone()

@@ -1,0 +1,582 @@
+//! Edits of one photo that build on each other.
+
+mod recovery;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::thread::sleep;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::history::{History, Version};
+use crate::image::{Image, check_instruction, check_preset};
+use crate::types::{CopilotRequest, EnhanceRequest, Enhancement, ProjectSource, RedactedUrl, VersionId};
+use crate::wait::Wait;
+
+/// The form of [`ChainState`]; another one is not gone on from.
+const FORMAT: u32 = 1;
+
+/// How often a chain that recovers by itself sends one edit, the first time included.
+const SENDS: u32 = 3;
+
+impl Image {
+    /// A chain of edits that starts from the unedited photo. Nothing is sent.
+    ///
+    /// If the photo has versions already, the service drops them once the first edit has made another branch; use
+    /// [`Image::resume`] to build on them.
+    pub fn chain(&self) -> Chain {
+        Chain::new(self, None)
+    }
+
+    /// A chain of edits that starts from this version. Nothing is sent, so that a version that there is not is an error
+    /// of the first edit.
+    pub fn chain_from(&self, version: impl Into<VersionId>) -> Chain {
+        Chain::new(self, Some(version.into()))
+    }
+
+    /// A chain that goes on from the photo's newest version ([`ImageHistory::latest`](crate::ImageHistory::latest)), or
+    /// from the unedited photo if it has none. The history is asked.
+    ///
+    /// # Errors
+    /// As [`Project::history`](crate::Project::history), and [`Error::InvalidInput`] when the history does not tell
+    /// whether the photo has versions, or holds some that could not be placed: starting from the unedited photo, or
+    /// from a version that is not the newest, would drop what is there. [`Image::chain`] and [`Image::chain_from`]
+    /// start all the same.
+    pub fn resume(&self) -> Result<Chain> {
+        let history = self.project().history()?;
+        let image = history.find(self.file_name());
+        let latest = image.and_then(|image| image.latest());
+        let none = history.tells_of(self.file_name()) || (image.is_none() && history.tells_of_nothing());
+        if history.unread() > 0 || (latest.is_none() && !none) {
+            return Err(match history.alike(self.file_name()) {
+                Some(_) if image.is_none() => history.no_such_image(self.file_name()),
+                _ => Error::invalid(
+                    "history",
+                    format!(
+                        "it does not tell for sure which versions {:?} has; Image::chain() and Image::chain_from() \
+                         start all the same",
+                        self.file_name()
+                    ),
+                ),
+            });
+        }
+        let mut chain = Chain::new(self, latest.map(|version| version.id.clone()));
+        chain.learn(&history);
+        Ok(chain)
+    }
+
+    /// Goes on with a chain whose [state](Chain::state) was kept. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for the state of another photo or project, or of another version of this crate that
+    /// keeps it in another form.
+    pub fn continue_chain(&self, state: ChainState) -> Result<Chain> {
+        if state.format != FORMAT {
+            return Err(Error::invalid(
+                "state",
+                format!(
+                    "has the form {}, and this version of the crate reads {FORMAT}",
+                    state.format
+                ),
+            ));
+        }
+        let own = Chain::new(self, None).state;
+        if (&state.project, state.project_source, &state.file_name)
+            != (&own.project, own.project_source, &own.file_name)
+        {
+            return Err(Error::invalid(
+                "state",
+                format!("is that of {:?} in project {}", state.file_name, state.project),
+            ));
+        }
+        let mut chain = Chain::new(self, None);
+        chain.state = state;
+        Ok(chain)
+    }
+}
+
+/// Edits of one photo, each built on the one before.
+///
+/// # What the service does to the branch not kept
+/// The service keeps one line of versions for each photo. An edit built on an earlier version
+/// ([`branch_from`](Self::branch_from), [`Image::chain_from`]) begins another branch, and "subsequent edits will
+/// overwrite the branch you didn't keep", in the vendor's words: the versions that came after that earlier one are lost
+/// for good, and their pictures with them. So is everything when a [`chain`](Image::chain) starts over from the
+/// unedited photo. Nothing here can prevent or undo that: look at [`Image::history`] first.
+///
+/// # After a failure
+/// After any error the chain stands where it stood before. After [`Error::OutcomeUnknown`] the edit may exist all the
+/// same: the chain remembers what it tried ([`ChainState::pending`]) and refuses the next edit until it is known what
+/// became of this one, since sending it again might pay for it twice. [`recover`](Self::recover) asks the history. If
+/// even that cannot tell, a person can: [`branch_from`](Self::branch_from) goes on from the version that is the right
+/// one, and [`assume_not_applied`](Self::assume_not_applied) from where the chain stands.
+///
+/// The same holds when the service says that an edit succeeded and names no version for it: the next edit is refused,
+/// since "no version" as a parent means the unedited photo.
+///
+/// [`recovering`](Self::recovering) does all this by itself.
+///
+/// ```no_run
+/// # let client = imagen_ai::Client::from_env()?;
+/// # let photo = client.project("65f3a1c2d4e5f6a7b8c9d0e1").image("DSC_0001.JPEG");
+/// use imagen_ai::Wait;
+///
+/// let mut edits = photo.chain().recovering(Wait::for_an_edit());
+/// let sky = edits.copilot("make the sky more blue")?;
+/// edits.copilot("brighten the interior")?;
+/// edits.enhance("virtual_staging")?;
+///
+/// edits.branch_from(sky.version()?);
+/// edits.copilot("remove the car")?; // on the blue sky; the service drops the other two
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Chain {
+    image: Image,
+    state: ChainState,
+    recovering: Option<Wait>,
+}
+
+/// What a [`Chain`] knows: keep it, as JSON, to go on tomorrow ([`Image::continue_chain`]).
+///
+/// It holds no key and no URL. The instructions are in it.
+///
+/// ```
+/// # let photo = imagen_ai::Client::new("key")?.project("p").image("a.jpg");
+/// let chain = photo.chain_from(124);
+/// let kept = serde_json::to_string(chain.state())?;
+/// // ... tomorrow ...
+/// let chain = photo.continue_chain(serde_json::from_str(&kept)?)?;
+/// assert_eq!(chain.current(), Some(&124.into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ChainState {
+    /// The form of this struct: 1.
+    pub format: u32,
+    /// The project's id.
+    pub project: String,
+    /// How the project was edited.
+    pub project_source: ProjectSource,
+    /// The photo.
+    pub file_name: String,
+    /// The version that the next edit builds on; `None` is the unedited photo.
+    pub current: Option<VersionId>,
+    /// What was applied through this chain.
+    pub steps: Vec<Step>,
+    /// The versions of the photo that were known before the last edit, those that are gone by now among them.
+    pub known: BTreeSet<VersionId>,
+    /// Whether these were all that there were when the history was last asked.
+    pub known_all: bool,
+    /// An edit of which it is not known whether it was applied, or as which version.
+    pub pending: Option<Pending>,
+}
+
+/// What was asked for: words or a preset.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Edit {
+    /// [`Chain::copilot`] with this instruction.
+    Instruction(String),
+    /// [`Chain::enhance`] with this `tool_id`.
+    Preset(String),
+}
+
+impl fmt::Display for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Instruction(text) => write!(f, "{text:?}"),
+            Self::Preset(tool_id) => f.write_str(tool_id),
+        }
+    }
+}
+
+/// One edit that was applied.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Step {
+    /// What was asked for.
+    pub edit: Edit,
+    /// What it was built on; `None` is the unedited photo.
+    pub parent: Option<VersionId>,
+    /// The version that it made; `None` until [`Chain::recover`] finds one that the service did not name.
+    pub version: Option<VersionId>,
+    /// Where the picture can be fetched for a while, if that was told: a presigned URL. Whoever has it can read the
+    /// picture, so it is not serialized, and `Debug` leaves its query out. [`Image::history`] may have a fresh one.
+    #[serde(skip)]
+    pub url: Option<String>,
+}
+
+impl Step {
+    /// The version that this edit made.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when the service named none and [`Chain::recover`] has not found it.
+    pub fn version(&self) -> Result<&VersionId> {
+        self.version.as_ref().ok_or_else(|| unnamed(&self.edit))
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step")
+            .field("edit", &self.edit)
+            .field("parent", &self.parent)
+            .field("version", &self.version)
+            .field("url", &self.url.as_deref().map(RedactedUrl))
+            .finish()
+    }
+}
+
+/// An edit of which it is not known whether it was applied, or as which version.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Pending {
+    /// What was asked for.
+    pub edit: Edit,
+    /// What it was to build on; `None` is the unedited photo.
+    pub parent: Option<VersionId>,
+    /// Whether the service said that it was applied, and only named no version.
+    pub applied: bool,
+}
+
+/// What became of an edit whose outcome was unknown: the answer of [`Chain::recover`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// It was applied and is this version, to which the chain has moved.
+    Applied(VersionId),
+    /// It was not applied by the time of asking, and the chain is where it was: send it again. An edit that is still
+    /// running somewhere can turn up later, so this is only as sure as the time that has passed since.
+    NotApplied,
+    /// The history does not tell. The chain refuses the next edit still: ask again later, or decide by
+    /// [`Chain::branch_from`] or [`Chain::assume_not_applied`].
+    CannotTell {
+        /// The versions that may be this edit; maybe none.
+        candidates: Vec<Version>,
+    },
+}
+
+impl Chain {
+    fn new(image: &Image, current: Option<VersionId>) -> Self {
+        let project = image.project();
+        Self {
+            image: image.clone(),
+            state: ChainState {
+                format: FORMAT,
+                project: project.uuid().to_owned(),
+                project_source: project.source(),
+                file_name: image.file_name().to_owned(),
+                known: current.iter().cloned().collect(),
+                known_all: false,
+                current,
+                steps: Vec::new(),
+                pending: None,
+            },
+            recovering: None,
+        }
+    }
+
+    /// Finds out by itself what became of an edit whose outcome is unknown, before `copilot` and `enhance` return.
+    /// Default: off.
+    ///
+    /// The history is asked at once and then as `wait` says, since the edit may still be running. Once it is found the
+    /// call succeeds. If it was not applied by the end of the wait, it is sent again, three times in all. If the history
+    /// cannot tell by then, the [`Error::OutcomeUnknown`] is returned, and the chain is as it is without this setting.
+    ///
+    /// That an edit is applied once is only as sure as the wait is long: one that turns up later than that is applied
+    /// twice. [`Wait::for_an_edit`] is longer than the service holds a call.
+    ///
+    /// An edit on what this chain has not made itself is preceded by a look at the history, so that older versions are
+    /// not taken for it: one call more at the beginning of a chain.
+    #[must_use]
+    pub fn recovering(mut self, wait: Wait) -> Self {
+        self.recovering = Some(wait);
+        self
+    }
+
+    /// The photo.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// The version that the next edit builds on; `None` is the unedited photo. While an edit is
+    /// [pending](ChainState::pending) it is what that one was to build on.
+    pub fn current(&self) -> Option<&VersionId> {
+        self.state.current.as_ref()
+    }
+
+    /// What was applied through this chain, in order, on branches that are gone by now too.
+    pub fn steps(&self) -> &[Step] {
+        &self.state.steps
+    }
+
+    /// What is to be kept for going on tomorrow.
+    pub fn state(&self) -> &ChainState {
+        &self.state
+    }
+
+    /// Applies a prompt to the current version and moves to the result: [`Image::copilot`] with the right parent.
+    ///
+    /// # Errors
+    /// As [`Image::copilot`]; the chain then stands where it stood. [`Error::InvalidInput`] also for a request with a
+    /// parent of its own, which is what [`branch_from`](Self::branch_from) is for, and while an edit is
+    /// [pending](ChainState::pending). With [`recovering`](Self::recovering) also as
+    /// [`Project::history`](crate::Project::history), before anything was sent.
+    pub fn copilot(&mut self, request: impl Into<CopilotRequest>) -> Result<Step> {
+        let request = request.into();
+        check_parent(request.parent_version_id.as_ref())?;
+        check_instruction(&request.instruction)?;
+        self.apply(Edit::Instruction(request.instruction))
+    }
+
+    /// Applies a preset to the current version and moves to the result: [`Image::enhance`] with the right parent.
+    ///
+    /// # Errors
+    /// As [`Image::enhance`] and [`Chain::copilot`].
+    pub fn enhance(&mut self, request: impl Into<EnhanceRequest>) -> Result<Step> {
+        let request = request.into();
+        check_parent(request.parent_version_id.as_ref())?;
+        check_preset(&request.tool_id)?;
+        self.apply(Edit::Preset(request.tool_id))
+    }
+
+    /// Lets the next edit build on this version. Nothing is sent: the other branch is lost only with that edit, when
+    /// the service [drops it](Self#what-the-service-does-to-the-branch-not-kept).
+    ///
+    /// It also decides that a [pending](ChainState::pending) edit does not matter any more. One that is still running
+    /// may then overwrite what is built here.
+    pub fn branch_from(&mut self, version: impl Into<VersionId>) {
+        let version = version.into();
+        self.state.known.insert(version.clone());
+        self.state.current = Some(version);
+        self.state.pending = None;
+    }
+
+    /// Decides that a [pending](ChainState::pending) edit was not applied, where [`recover`](Self::recover) cannot
+    /// tell: the chain goes on from where it stands. If the edit was applied after all and is sent again, it is paid for
+    /// twice, and the service drops the first of the two.
+    ///
+    /// An edit that the service said was applied stays in [`steps`](Self::steps), without a version.
+    pub fn assume_not_applied(&mut self) {
+        self.state.pending = None;
+    }
+
+    /// Discards all edits of the photo ([`Image::reset`]) and starts over from the unedited photo. Only when the service
+    /// says that it did so are the steps and a pending edit forgotten.
+    ///
+    /// # Errors
+    /// As [`Image::reset`]; nothing is forgotten then.
+    pub fn reset(&mut self) -> Result<()> {
+        self.image.reset()?;
+        self.state.current = None;
+        self.state.steps.clear();
+        self.state.pending = None;
+        Ok(())
+    }
+
+    /// Asks the history once what became of the [pending](ChainState::pending) edit: of one that ended in
+    /// [`Error::OutcomeUnknown`], or that the service named no version for.
+    ///
+    /// It was applied if one version is new since the chain last knew the photo, and has the right parent and, where
+    /// the service tells it, the right instruction or preset. That a version is the newest counts for nothing. It was
+    /// not applied if no new version can be it, in a history that tells the photo's versions and the one that the edit
+    /// was to build on. Everything else is [`Recovery::CannotTell`], a history among them that tells no parents.
+    ///
+    /// A chain that was begun by [`Image::chain`] or [`Image::chain_from`] does not know which versions there were
+    /// before it. Of its first edit it can tell "applied" only if it is [`recovering`](Self::recovering), which looks at
+    /// the history first.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if no edit is pending; otherwise as [`Project::history`](crate::Project::history), and
+    /// nothing has changed.
+    pub fn recover(&mut self) -> Result<Recovery> {
+        let Some(pending) = self.state.pending.clone() else {
+            return Err(Error::invalid(
+                "chain",
+                "nothing to recover: the outcome of every edit is known",
+            ));
+        };
+        let (recovery, history) = self.ask(&pending)?;
+        self.settle(pending, &recovery, &history);
+        Ok(recovery)
+    }
+
+    fn apply(&mut self, edit: Edit) -> Result<Step> {
+        if let Some(pending) = &self.state.pending {
+            return Err(match pending.applied {
+                true => unnamed(&pending.edit),
+                false => Error::invalid(
+                    "chain",
+                    format!(
+                        "whether {} was applied is not known, and this edit would build on it or pay for it twice: \
+                         Chain::recover() asks the history",
+                        pending.edit
+                    ),
+                ),
+            });
+        }
+        if self.recovering.is_some() && !self.state.knows_children_of(self.state.current.as_ref()) {
+            let history = self.image.project().history()?;
+            self.learn(&history);
+        }
+        let mut sends = 0;
+        loop {
+            sends += 1;
+            let error = match self.send(&edit) {
+                Ok(enhancement) => return Ok(self.arrived(edit, enhancement)),
+                Err(error @ Error::OutcomeUnknown(_)) => error,
+                Err(error) => {
+                    if let Error::EnhancementFailed(failed) = &error {
+                        self.state.known.extend(failed.version_id.clone());
+                    }
+                    return Err(error);
+                }
+            };
+            self.state.pending = Some(self.pending(&edit, false));
+            match self.recover_in_time(sends < SENDS) {
+                Some(Recovery::Applied(_)) => return self.state.steps.last().cloned().ok_or(error),
+                Some(Recovery::NotApplied) if sends < SENDS => {}
+                _ => return Err(error),
+            }
+        }
+    }
+
+    fn send(&self, edit: &Edit) -> Result<Enhancement> {
+        let parent = self.state.current.clone();
+        match edit {
+            Edit::Instruction(instruction) => {
+                let mut request = CopilotRequest::new(instruction);
+                request.parent_version_id = parent;
+                self.image.copilot(request)
+            }
+            Edit::Preset(tool_id) => {
+                let mut request = EnhanceRequest::new(tool_id);
+                request.parent_version_id = parent;
+                self.image.enhance(request)
+            }
+        }
+    }
+
+    fn arrived(&mut self, edit: Edit, enhancement: Enhancement) -> Step {
+        let step = Step {
+            edit: edit.clone(),
+            parent: self.state.current.clone(),
+            version: enhancement.version_id.clone(),
+            url: Some(enhancement.enhanced_image_url),
+        };
+        self.state.steps.push(step.clone());
+        match enhancement.version_id {
+            Some(version) => {
+                self.state.known.insert(version.clone());
+                self.state.current = Some(version);
+                step
+            }
+            None => {
+                self.state.pending = Some(self.pending(&edit, true));
+                self.recover_in_time(false);
+                self.state.steps.last().cloned().unwrap_or(step)
+            }
+        }
+    }
+
+    fn pending(&self, edit: &Edit, applied: bool) -> Pending {
+        Pending {
+            edit: edit.clone(),
+            parent: self.state.current.clone(),
+            applied,
+        }
+    }
+
+    fn ask(&self, pending: &Pending) -> Result<(Recovery, History)> {
+        let history = self.image.project().history()?;
+        Ok((recovery::decide(&self.state, pending, &history), history))
+    }
+
+    /// Takes in what became of the pending edit.
+    fn settle(&mut self, pending: Pending, recovery: &Recovery, history: &History) {
+        match recovery {
+            Recovery::CannotTell { .. } => return,
+            Recovery::NotApplied => {}
+            Recovery::Applied(version) => {
+                let found = history.find(&self.state.file_name).and_then(|image| image.get(version));
+                let url = found.and_then(|version| version.url.clone());
+                match self.state.steps.last_mut().filter(|_| pending.applied) {
+                    Some(last) => last.version = Some(version.clone()),
+                    None => self.state.steps.push(Step {
+                        edit: pending.edit,
+                        parent: pending.parent,
+                        version: Some(version.clone()),
+                        url,
+                    }),
+                }
+                self.state.current = Some(version.clone());
+            }
+        }
+        self.state.pending = None;
+        self.learn(history);
+    }
+
+    /// Asks until the pending edit is found or the time is over; not at all if that is not to be done. A history that
+    /// cannot be asked tells nothing. `again` is whether an edit that was not applied is to be sent again: if not, it
+    /// stays pending, since its error will say that its outcome is unknown.
+    fn recover_in_time(&mut self, again: bool) -> Option<Recovery> {
+        let wait = self.recovering?;
+        let pending = self.state.pending.clone()?;
+        let mut delays = wait.delays();
+        loop {
+            let asked = self.ask(&pending).ok();
+            let found = matches!(&asked, Some((Recovery::Applied(_), _)));
+            match delays.next() {
+                Some(delay) if !found => sleep(delay),
+                _ => {
+                    let (recovery, history) = asked?;
+                    if found || again {
+                        self.settle(pending, &recovery, &history);
+                    }
+                    return Some(recovery);
+                }
+            }
+        }
+    }
+
+    /// Takes in which versions there are.
+    fn learn(&mut self, history: &History) {
+        if let Some(image) = history.find(&self.state.file_name) {
+            let ids = image.versions().iter().map(|version| version.id.clone());
+            self.state.known.extend(ids);
+        }
+        self.state.known_all |= history.tells_of(&self.state.file_name);
+    }
+}
+
+impl ChainState {
+    /// Whether a version with this parent that is not known must be new.
+    fn knows_children_of(&self, parent: Option<&VersionId>) -> bool {
+        // What was built on a version that this chain made came after that.
+        let own = |parent| self.steps.iter().any(|step| step.version.as_ref() == Some(parent));
+        self.known_all || parent.is_some_and(own)
+    }
+}
+
+fn check_parent(parent: Option<&VersionId>) -> Result<()> {
+    match parent {
+        None => Ok(()),
+        Some(_) => Err(Error::invalid(
+            "parent_version_id",
+            "a chain builds on its current version; Chain::branch_from() changes that",
+        )),
+    }
+}
+
+fn unnamed(edit: &Edit) -> Error {
+    Error::invalid(
+        "version_id",
+        format!(
+            "the service named no version for {edit}, and building on \"no version\" would start over from the \
+             unedited photo; Chain::recover() looks for it in the history"
+        ),
+    )
+}
