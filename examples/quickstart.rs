@@ -105,8 +105,11 @@ fn tell(edit: &Enhancement) -> Result<(), Error> {
 }
 
 fn show_history(photo: &Image) -> Result<(), Error> {
-    for line in photo.history()?.to_string().lines() {
-        println!("   {line}");
+    // The service may leave out a photo that has no versions.
+    match photo.history() {
+        Ok(history) => history.to_string().lines().for_each(|line| println!("   {line}")),
+        Err(Error::InvalidInput { message, .. }) => println!("   {message}"),
+        Err(e) => return Err(e),
     }
     println!();
     Ok(())

@@ -20,7 +20,7 @@ const USER_AGENT: &str = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
 /// A client of the Copilot API.
 ///
 /// Cloning is cheap, and clones share their connections and the service's wish to slow down. It can be used from any
-/// number of threads at once. It starts no thread of its own and keeps no global state.
+/// number of threads at once. It leaves no thread running behind a call and keeps no global state.
 ///
 /// ```no_run
 /// let client = imagen_ai::Client::from_env()?;
@@ -56,6 +56,12 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::InvalidInput`], naming the variable, when the key is missing or either value is not Unicode.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// let client = imagen_ai::Client::builder_from_env()?.timeout(Duration::from_secs(120)).build()?;
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
     pub fn builder_from_env() -> Result<ClientBuilder> {
         let key = variable(KEY_VARIABLE)?.ok_or_else(|| {
             Error::invalid(

@@ -18,7 +18,7 @@ use crate::types::{EnhancementStatus, RedactedMap, RedactedUrl, VersionId};
 impl Project {
     /// Asks for the versions of all photos: `GET /projects/{uuid}/ai-tools`, the same call as [`Project::ai_tools`].
     ///
-    /// [Vendor's page](https://docs.imagen-ai.com/), "Check version history". The shape of the answer is not published:
+    /// Vendor's page, Copilot API, "Check version history". The shape of the answer is not published:
     /// [`History`] says how it is read.
     ///
     /// # Errors

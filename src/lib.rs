@@ -1,4 +1,95 @@
-//! stub front page
+//! The blocking client for Imagen's Copilot API: prompt-based AI edits of single photos in a finished project.
+//!
+//! It needs no async runtime, leaves no thread running behind a call, and adds three small crates to
+//! [`ureq`](https://docs.rs/ureq), `serde` and `serde_json`.
+//!
+//! # The whole workflow
+//!
+//! ```no_run
+//! use imagen_ai::{Client, CopilotRequest, DownloadOptions, Wait};
+//!
+//! fn main() -> Result<(), imagen_ai::Error> {
+//!     // The key is in IMAGEN_API_KEY. One client serves a whole program, from any number of threads.
+//!     let client = Client::from_env()?;
+//!
+//!     // A project, by its id: i2i_project(..) for Smart Editing. It must be completed before photos can be edited.
+//!     let project = client.project("65f3a1c2d4e5f6a7b8c9d0e1");
+//!     project.wait_until_completed(&Wait::default())?;
+//!
+//!     // A photo, by the name of its finished JPEG. Each edit takes as long as the picture does, and makes a version.
+//!     let photo = project.image("DSC_0001.JPEG");
+//!     let sky = photo.copilot("make the sky more blue")?;
+//!     println!("version {} is at {}", sky.version()?, sky.enhanced_image_url);
+//!
+//!     // The next edit builds on a version, or else starts over from the unedited photo.
+//!     let lit = photo.copilot(CopilotRequest::new("brighten the interior").parent(sky.version()?))?;
+//!     client.download(&lit).to_file("lit.jpg")?;
+//!
+//!     // A chain does that bookkeeping, and knows what to do when the network loses an answer.
+//!     let mut edits = photo.chain_from(lit.version()?).recovering(Wait::for_an_edit());
+//!     edits.copilot("warm evening light")?;
+//!     edits.enhance("virtual_staging")?;
+//!
+//!     // The tree of versions, drawn for a terminal; and back to the unedited photo, for another one.
+//!     println!("{}", photo.history()?);
+//!     project.image("DSC_0002.JPEG").reset()?;
+//!
+//!     // All edits are locked in, and the finished files written to a folder.
+//!     for file in project.finalize_to("finished", &DownloadOptions::default())? {
+//!         println!("{}", file?.path.display());
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! `cargo run --example quickstart` in the repository tells the same story without a key, on a simulator of the service.
+//!
+//! # Where to find what
+//!
+//! | to | there is |
+//! | --- | --- |
+//! | connect | [`Client`], [`ClientBuilder`], [`RetryPolicy`] |
+//! | wait for a project | [`Project::wait_until_completed`], [`Wait`] |
+//! | edit a photo | [`Image::copilot`], [`Image::enhance`], [`Project::ai_tools`], [`Image::reset`] |
+//! | build edits on each other | [`Chain`], [`Image::resume`] |
+//! | see what was done | [`Project::history`], [`History`], [`ImageHistory`] |
+//! | finish | [`Project::finalize`], [`Project::finalize_to`] |
+//! | have files | [`Client::download`], [`Client::download_all`], [`Project::download_links`] |
+//!
+//! # What happens when it goes wrong
+//!
+//! Every call returns one [`Error`], whose variants say what to do. What is safe to send again is sent again, as
+//! [`RetryPolicy`] says, within a bound that can be computed. What is not safe, an edit whose answer was lost, is
+//! [`Error::OutcomeUnknown`]: it may have been made and paid for. Look at the [history](Image::history) before sending it
+//! again, or let a [`Chain`] do so ([`Chain::recover`], [`Chain::recovering`]).
+//!
+//! ```no_run
+//! # let photo = imagen_ai::Client::new("key")?.project("p").image("a.jpg");
+//! use imagen_ai::{ApiErrorKind, Error};
+//!
+//! match photo.copilot("make the sky more blue") {
+//!     Ok(edit) => println!("{}", edit.enhanced_image_url),
+//!     Err(Error::Api(e)) if e.kind == ApiErrorKind::NotReady => println!("export the project first"),
+//!     Err(Error::Api(e)) if e.kind == ApiErrorKind::RealisticOnly => println!("ask for something realistic"),
+//!     Err(Error::OutcomeUnknown(e)) => println!("look at the history: {}", e.cause),
+//!     Err(e) if e.is_safe_to_retry() => println!("later: {e}"),
+//!     Err(e) => return Err(e),
+//! }
+//! # Ok::<(), imagen_ai::Error>(())
+//! ```
+//!
+//! The API key is sent to the API's host and to nobody else. No error, `Debug` or log record of this crate shows it, or
+//! the query of a presigned URL. Log records have the target `imagen_ai`: one at `debug` for each call, `warn` for a
+//! retry and for an unknown outcome.
+//!
+//! # Features
+//!
+//! `rustls` (default) is TLS with built-in root certificates; `platform-verifier` adds the operating system's
+//! certificates to it; `native-tls` is the operating system's TLS, if `rustls` is off; `gzip` reads compressed answers;
+//! `socks-proxy` goes through SOCKS proxies. With none of them, plain HTTP to this machine works. Proxies of the
+//! environment (`HTTPS_PROXY`, `NO_PROXY`) are used as `ureq` does. What is rarer goes through an agent of your own:
+//! [`ClientBuilder::agent`].
+
 #![cfg_attr(
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
@@ -31,6 +122,10 @@ pub use crate::types::{
     ProjectInfo, ProjectSource, ProjectStatus, VersionId,
 };
 pub use crate::wait::Wait;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// The HTTP client below this one, for [`ClientBuilder::agent`].
 pub use ureq;

@@ -57,7 +57,7 @@ fn fetch(client: &Client, out: &Path) -> Result<(), Error> {
         .iter()
         .find(|version| version.instruction.as_deref() == Some(instruction) && version.url.is_some());
     let link = match made {
-        Some(version) => DownloadLink::from(version.url.as_deref().unwrap_or_default()),
+        Some(version) => DownloadLink::from(version),
         None => DownloadLink::from(&photo.copilot(instruction)?),
     };
     client.download(link).overwrite(Overwrite::Always).to_file(out)?;

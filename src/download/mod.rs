@@ -19,6 +19,7 @@ use self::part::PartFile;
 use self::transfer::{Sink, Transfer, Watch};
 use crate::client::{Client, check_agent};
 use crate::error::{Error, Result};
+use crate::history::Version;
 use crate::transport::{is_https, may_fetch};
 use crate::types::{DownloadLink, Enhancement, RedactedUrl};
 
@@ -28,7 +29,8 @@ pub use self::many::{DownloadOptions, Progress, ProgressCallback};
 const STALL: Duration = Duration::from_secs(60);
 
 impl Client {
-    /// A download of one file: of a presigned URL, a [`DownloadLink`], an [`Enhancement`]. Nothing is sent until one of
+    /// A download of one file: of a presigned URL, a [`DownloadLink`], an [`Enhancement`], a
+    /// [`Version`]. Nothing is sent until one of
     /// the builder's last steps, and a URL that is not usable is an error of that step.
     ///
     /// ```no_run
@@ -82,6 +84,13 @@ impl From<&String> for DownloadLink {
 impl From<&Enhancement> for DownloadLink {
     fn from(edit: &Enhancement) -> Self {
         Self::from(&edit.enhanced_image_url)
+    }
+}
+
+/// The picture of a version of the history. One whose URL the service did not tell is an error of the last step.
+impl From<&Version> for DownloadLink {
+    fn from(version: &Version) -> Self {
+        Self::from(version.url.as_deref().unwrap_or_default())
     }
 }
 
@@ -284,6 +293,9 @@ fn parse_url(url: &str) -> Result<Uri> {
         .add(b'^')
         .add(b'`');
     let refuse = |why: &str| Err(Error::invalid("url", why));
+    if url.trim().is_empty() {
+        return refuse("empty: the service told none");
+    }
     let Ok(uri) = utf8_percent_encode(url.trim(), RAW).to_string().parse::<Uri>() else {
         return refuse("not a URL");
     };
