@@ -181,7 +181,7 @@ fn the_wait_ends_when_its_time_is_over_or_the_callback_says_so() {
     });
     assert_eq!(reason(result), NotReadyReason::TimedOut);
     assert!(
-        (100..2000).contains(&began.elapsed().as_millis()),
+        (100..10_000).contains(&began.elapsed().as_millis()),
         "{:?}",
         began.elapsed()
     );
@@ -192,7 +192,7 @@ fn the_wait_ends_when_its_time_is_over_or_the_callback_says_so() {
         ..Wait::default()
     };
     assert_eq!(reason(project.wait_until_completed(&wait)), NotReadyReason::TimedOut);
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < Duration::from_secs(8));
 
     let mut polls = 0;
     let result = project.wait_until_completed_with(&QUICK, |_| {
@@ -270,6 +270,6 @@ fn a_service_that_names_too_long_a_time_does_not_outlast_the_wait() {
     };
     let began = Instant::now();
     assert_eq!(project.wait_until_completed(&wait).unwrap_err().status(), Some(429));
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < Duration::from_secs(8));
     assert_eq!(server.requests(), 2);
 }
