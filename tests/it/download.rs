@@ -21,7 +21,7 @@ const RETRY: RetryPolicy = RetryPolicy {
     max_attempts: 3,
     base_delay: Duration::from_millis(2),
     max_delay: Duration::from_millis(5),
-    max_retry_after: Duration::from_secs(2),
+    max_retry_after: Duration::from_secs(5),
 };
 
 /// A client whose API is nowhere: downloads do not need it.

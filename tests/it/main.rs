@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub)]
 
+mod bounds;
 mod calls;
 mod chain;
 mod client;
@@ -14,4 +15,3 @@ mod secrets;
 mod simulator;
 mod support;
 mod wait;
-mod waits;

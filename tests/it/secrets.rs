@@ -367,3 +367,53 @@ fn a_proxy_that_fails_learns_nothing_and_tells_nothing() {
         }
     }
 }
+
+/// The storage is not the API: it gets no key, whatever it does, and nobody is told the query of its URL.
+#[test]
+fn a_download_takes_no_key_along_and_tells_no_query() {
+    let query = "X-Amz-Signature=Vd93kPqx71";
+    let elsewhere = Faulty::start([Reply::ok().body("a picture")]);
+    let target = format!("{}/b.jpg?{query}", elsewhere.url());
+    let replies = [
+        Reply::ok().body("a picture"),
+        Reply::redirect(302, target.clone()),
+        Reply::redirect(307, format!("http://elsewhere.example/{query}?{query}")),
+        Reply::redirect(302, "/again"),
+        Reply::s3_error(403, "AccessDenied", &format!("Request has expired: {target} {KEY}")),
+        Reply::s3_error(404, "NoSuchKey", query),
+        Reply::html(503, target),
+        Reply::ok().body("a picture").cut_body(3, Reset),
+        Reply::ok().body("a picture").cut_body(3, Stall),
+        Reply::raw(format!("{KEY} {query}\r\n\r\n")),
+        Close.on_accept(),
+        Reset.after_request(),
+    ];
+    for (reply, own_agent) in replies.iter().flat_map(|reply| [(reply, false), (reply, true)]) {
+        let server = Faulty::start([reply.clone()]);
+        let builder = if own_agent { none().agent(ureq::agent()) } else { none() };
+        let client = builder.timeout(Duration::from_millis(500)).build().unwrap();
+        let (result, lines) = logged(|| {
+            let download = client.download(format!("{}/a.jpg?{query}", server.url()));
+            let shown = format!("{download:?}");
+            assert!(!shown.contains(query), "{shown}");
+            download.stall_timeout(Duration::from_millis(500)).to_vec(100)
+        });
+        let what = format!("{reply:?}");
+        for server in [&server, &elsewhere] {
+            assert_keyless(&what, server.bytes_received());
+            assert!(!holds(&server.bytes_received(), "x-api-key"), "{what}");
+        }
+        assert_no_key_in_logs(
+            &what,
+            lines.iter().filter(|line| !RECEIVED.contains(&line.target.as_str())),
+        );
+        if let Err(error) = &result {
+            assert_keyless(&what, texts(error));
+            assert!(!texts(error).contains(query), "{error:?}");
+        }
+        for line in lines.iter().filter(|line| line.target == "imagen_ai") {
+            assert!(!line.text.contains(query), "{}", line.text);
+        }
+    }
+    assert!(elsewhere.requests() > 0);
+}

@@ -181,7 +181,7 @@ fn the_wait_ends_when_its_time_is_over_or_the_callback_says_so() {
     });
     assert_eq!(reason(result), NotReadyReason::TimedOut);
     assert!(
-        (100..2000).contains(&began.elapsed().as_millis()),
+        (100..10_000).contains(&began.elapsed().as_millis()),
         "{:?}",
         began.elapsed()
     );
@@ -192,7 +192,7 @@ fn the_wait_ends_when_its_time_is_over_or_the_callback_says_so() {
         ..Wait::default()
     };
     assert_eq!(reason(project.wait_until_completed(&wait)), NotReadyReason::TimedOut);
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < Duration::from_secs(8));
 
     let mut polls = 0;
     let result = project.wait_until_completed_with(&QUICK, |_| {
@@ -244,7 +244,7 @@ fn the_pauses_grow_to_the_longest() {
     assert_eq!(reason(result), NotReadyReason::TimedOut);
     let pauses: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     for (pause, least) in pauses.iter().zip([20, 40, 80, 80, 80, 80]) {
-        assert!((ms(least)..ms(least + 60)).contains(pause), "{pauses:?}");
+        assert!(*pause >= ms(least), "{pauses:?}");
     }
 }
 
@@ -270,6 +270,6 @@ fn a_service_that_names_too_long_a_time_does_not_outlast_the_wait() {
     };
     let began = Instant::now();
     assert_eq!(project.wait_until_completed(&wait).unwrap_err().status(), Some(429));
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < Duration::from_secs(8));
     assert_eq!(server.requests(), 2);
 }

@@ -116,7 +116,7 @@ fn a_broken_transfer_goes_on_where_it_stopped() {
         let mut most = 0;
         let bytes = client()
             .download(url(&server))
-            .stall_timeout(ms(150))
+            .stall_timeout(ms(if end == Stall { 400 } else { 20_000 }))
             .progress(|bytes, total| {
                 assert!(bytes >= most && total.is_none_or(|total| total == 300_000));
                 most = bytes;
@@ -408,7 +408,7 @@ fn an_expired_link_is_told_from_a_bad_network() {
         (Reply::status(500), DownloadReason::Broken, "500", 3),
         (Reply::status(429), DownloadReason::Broken, "429", 3),
         (
-            unavailable().header("Retry-After", "3"),
+            unavailable().header("Retry-After", "6"),
             DownloadReason::Broken,
             "503",
             1,
@@ -444,9 +444,9 @@ fn retry_after_is_waited_for_or_told() {
 fn an_error_whose_body_drips_is_over_soon() {
     let server = Faulty::start([Reply::html(404, vec![b'x'; 10_000]).drip_body(1, ms(20))]);
     let began = Instant::now();
-    let (why, _) = reason(client().download(url(&server)).stall_timeout(ms(200)).to_vec(1));
+    let (why, _) = reason(client().download(url(&server)).stall_timeout(ms(500)).to_vec(1));
     assert_eq!(why, DownloadReason::Refused);
-    assert!(began.elapsed() < ms(1000), "{:?}", began.elapsed());
+    assert!(began.elapsed() < ms(10_000), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -492,14 +492,18 @@ fn a_stalled_transfer_is_noticed_and_a_slow_one_goes_on() {
         assert_eq!(why, DownloadReason::Stalled, "{message}");
         assert!(message.contains("nothing came for 0.1 s"), "{message}");
         assert_eq!(server.requests(), 3);
-        assert!((ms(360)..ms(1500)).contains(&began.elapsed()), "{:?}", began.elapsed());
+        assert!(
+            (ms(360)..ms(10_000)).contains(&began.elapsed()),
+            "{:?}",
+            began.elapsed()
+        );
     }
-    // Four times the limit in all, and never as much as the limit without a byte.
-    let server = Faulty::start([Reply::file(&file).drip_body(1000, ms(20))]);
+    // More than twice the limit in all, and never as much as the limit without a byte.
+    let server = Faulty::start([Reply::file(&file).drip_body(1000, ms(25))]);
     let began = Instant::now();
     let bytes = client()
         .download(url(&server))
-        .stall_timeout(ms(200))
+        .stall_timeout(ms(400))
         .to_vec(40_000)
         .unwrap();
     assert!(bytes == file.bytes() && began.elapsed() >= ms(800));
@@ -514,9 +518,9 @@ fn a_stalled_transfer_is_noticed_and_a_slow_one_goes_on() {
 fn a_callback_ends_a_transfer_that_moves_one_that_does_not_and_one_that_waits() {
     let file = File::made(13, 10 * MIB);
     for reply in [
-        Reply::file(&file).drip_body(10_000, ms(5)),
+        Reply::file(&file).drip_body(1000, ms(5)),
         Reply::file(&file).cut_body(10_000, Stall),
-        Reply::status(503).header("Retry-After", "2"),
+        Reply::status(503).header("Retry-After", "5"),
     ] {
         let server = Faulty::start([reply]);
         let folder = tempfile::tempdir().unwrap();
@@ -534,7 +538,7 @@ fn a_callback_ends_a_transfer_that_moves_one_that_does_not_and_one_that_waits() 
             .to_file(folder.path().join("a.jpg"));
         let (why, _) = reason(result);
         assert_eq!(why, DownloadReason::Cancelled);
-        assert!(began.unwrap().elapsed() < ms(1500), "{:?}", began.unwrap().elapsed());
+        assert!(began.unwrap().elapsed() < ms(4500), "{:?}", began.unwrap().elapsed());
         assert_eq!(names(folder.path()), [""; 0]);
         assert_eq!(server.requests(), 1);
     }

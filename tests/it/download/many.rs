@@ -276,7 +276,7 @@ fn a_callback_stops_everything() {
     });
     let began = Instant::now();
     let results = client().download_all(&links, folder.path(), &options).unwrap();
-    assert!(began.elapsed() < ms(2000), "{:?}", began.elapsed());
+    assert!(began.elapsed() < ms(20_000), "{:?}", began.elapsed());
     assert_eq!(results.len(), 50);
     assert!(results[0].is_ok());
     for result in &results[1..] {

@@ -123,18 +123,18 @@ fn nobody_waits_for_what_does_not_concern_them() {
 /// answers this call, and asks others of the same client to slow down again and again.
 #[test]
 fn a_call_never_takes_longer_than_the_formula_says() {
+    const OTHERS: u32 = 10;
     let mut others = 0;
     let server = Faulty::each(move |request| {
         if request.path().contains("stalled") {
             return Stall.after_request();
         }
         others += 1;
-        // They come at once and are answered one after another, each time with a second from then on.
+        // They come at once and are answered one after another, each time with a second from then on: the head leaves
+        // in two parts, with the wait between them.
         let answer = Reply::status(429).header("Retry-After", "1").reason("x".repeat(60));
         match others {
-            1 => answer,
-            // The head leaves in two parts, with this between them.
-            2..=9 => answer.drip_head(70, ms(500) * (others - 1)),
+            1..=OTHERS => answer.drip_head(70, ms(400) * others),
             _ => Reply::json(OK),
         }
     });
@@ -145,7 +145,7 @@ fn a_call_never_takes_longer_than_the_formula_says() {
     };
     let client = builder(&server).retry(retry).build().unwrap();
     thread::scope(|scope| {
-        for _ in 0..9 {
+        for _ in 0..OTHERS {
             scope.spawn(|| client.project("other").info());
         }
         thread::sleep(ms(700));
@@ -229,7 +229,7 @@ fn endless_answers() {
 #[cfg(target_os = "linux")]
 fn memory_is_bounded_by_the_limit() {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "waits::endless_answers", "--nocapture"])
+        .args(["--exact", "bounds::endless_answers", "--nocapture"])
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
