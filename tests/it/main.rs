@@ -14,4 +14,6 @@ mod properties;
 mod secrets;
 mod simulator;
 mod support;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod tls;
 mod wait;
