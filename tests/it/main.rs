@@ -11,6 +11,7 @@ mod faults;
 mod faulty;
 mod history;
 mod properties;
+mod proxy;
 mod secrets;
 mod simulator;
 mod support;
