@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub)]
 
+mod agent;
 mod bounds;
 mod calls;
 mod chain;
