@@ -10,6 +10,7 @@ mod client;
 mod download;
 mod faults;
 mod faulty;
+mod features;
 mod history;
 mod properties;
 mod proxy;
