@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use ureq::Agent;
 use ureq::http::header::HeaderValue;
+use ureq::{Agent, ProxyProtocol};
 
 use crate::error::{Error, Result};
 use crate::transport::{ApiKey, BaseUrl, Call, RetryPolicy, Settings, Transport};
@@ -204,7 +204,8 @@ impl ClientBuilder {
     /// 300 s, the vendor's own, since an edit is made while the connection is open.
     ///
     /// A name lookup that takes longer is not cut off, since that would need a thread; the operating system bounds it
-    /// (Linux: 5 s a try by default). An agent of the caller's own looks names up in its own way.
+    /// (Linux: 5 s a try by default). An agent of the caller's own looks names up in its own way, and waits longer for a
+    /// proxy that answers `CONNECT` byte by byte.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -239,13 +240,15 @@ impl ClientBuilder {
     /// certificate, a fixed proxy.
     ///
     /// What this client relies on is set on every request, whatever the agent says: no redirect is followed, no status
-    /// is an error, and the limits of this builder hold (a shorter one of the agent holds too). The agent's middleware
-    /// sees the request, and with it the key.
+    /// is an error, and the limits of this builder hold (a shorter one of the agent holds too). A proxy that the agent
+    /// took from the environment is not used for a base URL on this machine. The agent's middleware sees the request,
+    /// and with it the key.
     ///
     /// `ureq` logs every byte it sends at `trace`, under the target `ureq_proto::util`. A client that makes its own
     /// agent keeps the key out of that. With an agent of yours it cannot, so leave that target out of your logs.
     ///
     /// ```
+    /// # #[cfg(feature = "rustls")] {
     /// use imagen_ai::ureq::{Agent, Proxy};
     ///
     /// let agent: Agent = Agent::config_builder()
@@ -253,8 +256,11 @@ impl ClientBuilder {
     ///     .build()
     ///     .into();
     /// let client = imagen_ai::Client::builder("my-key").agent(agent).build()?;
+    /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// With the feature `native-tls` alone, such an agent also needs a `TlsConfig` that says `TlsProvider::NativeTls`.
     ///
     /// A private certificate authority:
     ///
@@ -330,20 +336,33 @@ impl ClientBuilder {
     }
 }
 
-/// Refuses an agent that `ureq` would panic with.
+/// Refuses an agent that `ureq` would panic with, or that would speak to its proxy in the clear for want of TLS.
 pub(crate) fn check_agent(agent: &Agent, https: bool) -> Result<()> {
     let config = agent.config();
+    if config.input_buffer_size() == 0 || config.output_buffer_size() == 0 {
+        return Err(Error::invalid("agent", "a buffer of no bytes lets no call succeed"));
+    }
+    let mut needs_tls = https;
     if let Some(proxy) = config.proxy() {
-        let http = matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https);
-        if !http && !proxy.is_from_env() && !cfg!(feature = "socks-proxy") {
+        let feature = match proxy.protocol() {
+            ProxyProtocol::Http => None,
+            ProxyProtocol::Https => {
+                needs_tls = true;
+                let missing = !cfg!(any(feature = "rustls", feature = "native-tls"));
+                missing.then_some("rustls or native-tls")
+            }
+            // One of the environment is passed over.
+            _ => (!cfg!(feature = "socks-proxy") && !proxy.is_from_env()).then_some("socks-proxy"),
+        };
+        if let Some(feature) = feature {
             return Err(Error::invalid(
                 "agent",
-                "its proxy needs the feature socks-proxy of imagen-ai",
+                format!("its proxy needs the feature {feature} of imagen-ai"),
             ));
         }
     }
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    if https {
+    if needs_tls {
         use ureq::tls::{RootCerts, TlsProvider};
         let tls = config.tls_config();
         let feature = match tls.provider() {
@@ -359,11 +378,11 @@ pub(crate) fn check_agent(agent: &Agent, https: bool) -> Result<()> {
         if let Some(feature) = feature {
             return Err(Error::invalid(
                 "agent",
-                format!("its TLS needs the feature {feature} of imagen-ai"),
+                format!("its TLS needs the feature {feature} of imagen-ai, or another provider in its TlsConfig"),
             ));
         }
     }
-    let _ = https;
+    let _ = needs_tls;
     Ok(())
 }
 

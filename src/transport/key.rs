@@ -16,6 +16,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::time::Duration;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport};
 
+use super::proxy::ProxyTransport;
 use crate::error::{Error, Result};
 
 pub(crate) const HEADER: &str = "x-api-key";
@@ -93,7 +94,8 @@ impl Resolver for CallingThreadResolver {
     }
 }
 
-/// Puts the key into what is sent to the API's host, and to no other.
+/// Puts the key into what is sent to the API's host, and to no other. The others that our own agent connects to are
+/// proxies.
 #[derive(Debug)]
 pub(crate) struct KeyConnector {
     pub(crate) host: Uri,
@@ -101,7 +103,7 @@ pub(crate) struct KeyConnector {
 }
 
 impl<In: Transport> Connector<In> for KeyConnector {
-    type Out = Either<In, KeyTransport<In>>;
+    type Out = Either<ProxyTransport<In>, KeyTransport<In>>;
 
     fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
         let same_host = details.uri.scheme() == self.host.scheme() && details.uri.authority() == self.host.authority();
@@ -112,7 +114,7 @@ impl<In: Transport> Connector<In> for KeyConnector {
                     key: self.key.clone(),
                 })
             } else {
-                Either::A(inner)
+                Either::A(ProxyTransport::new(inner, details.timeout.after))
             }
         }))
     }

@@ -5,6 +5,7 @@
 
 mod clean;
 mod key;
+mod proxy;
 mod request;
 mod response;
 mod retry;
@@ -16,10 +17,11 @@ use std::time::{Duration, Instant};
 
 use log::{Level, debug, log_enabled, warn};
 use serde::de::DeserializeOwned;
+use ureq::config::Timeouts;
 use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
-use ureq::http::{Request, Response};
+use ureq::http::{Request, Response, Uri};
 use ureq::unversioned::transport::{Connector, DefaultConnector};
-use ureq::{Agent, Body, SendBody};
+use ureq::{Agent, Body, Proxy, ProxyProtocol, SendBody};
 
 use self::clean::Cleaner;
 use self::key::{CallingThreadResolver, KeyConnector};
@@ -45,6 +47,9 @@ const MAX_IDLE: Duration = Duration::from_secs(4);
 
 /// `ureq` adds limits to the clock; a limit past this would overflow it, and means "none" all the same.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// Whether this build can speak TLS.
+const HAS_TLS: bool = cfg!(any(feature = "rustls", feature = "native-tls"));
 
 /// `ureq` keeps a buffer for each direction of each connection, 128 KiB by default. The input buffer is one TLS record:
 /// half of that is slower on large histories, and more is hardly faster. The output buffer holds one request head.
@@ -366,6 +371,7 @@ impl Transport {
     }
 
     fn run(&self, request: Request<SendBody<'_>>, timeout: Duration) -> Result<Response<Body>, ureq::Error> {
+        self.has_what_it_needs(&self.agent, self.settings.base_url.uri())?;
         if self.foreign || timeout != self.settings.timeout {
             self.agent.run(self.configured(request, timeout))
         } else {
@@ -382,11 +388,29 @@ impl Transport {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .https_only(self.settings.base_url.is_https())
-            .allow_non_standard_methods(true)
             .max_idle_age(MAX_IDLE)
-            .timeout_global(Some(timeout.min(LONGEST)))
-            .timeout_connect(Some(self.settings.connect_timeout.min(LONGEST)));
+            .timeout_global(self.limit(timeout, |agent| agent.global))
+            .timeout_connect(self.limit(self.settings.connect_timeout, |agent| agent.connect))
+            .proxy(proxy_for(&self.agent, self.settings.base_url.uri()));
         config.build()
+    }
+
+    /// Our own limit, or a shorter one of the caller's own agent.
+    fn limit(&self, ours: Duration, of_agent: fn(Timeouts) -> Option<Duration>) -> Option<Duration> {
+        let theirs = self.foreign.then(|| of_agent(self.agent.config().timeouts())).flatten();
+        Some(ours.min(theirs.unwrap_or(ours)).min(LONGEST))
+    }
+
+    /// Refuses to connect with an agent of ours to what needs TLS, in a build that has none.
+    ///
+    /// `ureq` finds that out only once it has a connection, after it gave a proxy its password. And it panics if another
+    /// crate of the program turned one of its TLS features on.
+    fn has_what_it_needs(&self, agent: &Agent, uri: &Uri) -> Result<(), ureq::Error> {
+        let tls_proxy = |proxy: Proxy| proxy.protocol() == ProxyProtocol::Https && !proxy.is_no_proxy(uri);
+        if HAS_TLS || self.foreign || !(is_https(uri) || proxy_for(agent, uri).is_some_and(tls_proxy)) {
+            return Ok(());
+        }
+        Err(ureq::Error::TlsRequired)
     }
 
     /// Waits until `wait` is over, and until the service's wish to be left alone is; never longer than the retry
@@ -480,6 +504,16 @@ fn in_short(call: &Call, error: &Error) -> String {
     text
 }
 
+/// The proxy for what is at this URL, unless its own list of exceptions says otherwise.
+///
+/// One of the environment, which an agent picks up unasked, is for what is elsewhere: asked for this machine's own
+/// loopback it would connect to itself, and see the key in the clear.
+fn proxy_for(agent: &Agent, uri: &Uri) -> Option<Proxy> {
+    let proxy = agent.config().proxy()?;
+    let unwanted = proxy.is_from_env() && is_loopback(uri);
+    (!unwanted).then(|| proxy.clone())
+}
+
 /// The agent of a client that was given none.
 fn own_agent(settings: &Settings) -> Agent {
     let config = Agent::config_builder()
@@ -487,7 +521,6 @@ fn own_agent(settings: &Settings) -> Agent {
         .max_redirects(0)
         .max_redirects_will_error(false)
         .https_only(settings.base_url.is_https())
-        .allow_non_standard_methods(true)
         .max_idle_age(MAX_IDLE)
         .timeout_global(Some(settings.timeout.min(LONGEST)))
         .timeout_connect(Some(settings.connect_timeout.min(LONGEST)))
@@ -495,8 +528,7 @@ fn own_agent(settings: &Settings) -> Agent {
         .output_buffer_size(OUTPUT_BUFFER);
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = config.tls_config(tls_config());
-    // A proxy of the environment is for what is elsewhere: asked for this machine's own loopback it would connect to
-    // itself, and see the key in the clear.
+    // See `proxy_for`.
     let config = if is_loopback(settings.base_url.uri()) {
         config.proxy(None)
     } else {

@@ -226,7 +226,10 @@ pub(crate) fn cause_of(error: &ureq::Error) -> Cause {
             // The standard library has no kind for it, and its own words differ between systems only after these.
             _ if e.to_string().contains("lookup address") => (CauseKind::Connect, e.to_string()),
             Io::TimedOut | Io::WouldBlock => (CauseKind::Timeout, "timed out".to_owned()),
-            Io::InvalidData if e.get_ref().is_some() => (CauseKind::Tls, format!("TLS: {e}")),
+            #[cfg(feature = "rustls")]
+            Io::InvalidData if e.get_ref().is_some_and(|inner| is_made_of(inner, ureq::Error::Rustls)) => {
+                (CauseKind::Tls, format!("TLS: {e}"))
+            }
             _ => (CauseKind::Other, e.to_string()),
         },
         ureq::Error::Timeout(ureq::Timeout::Connect) => (
@@ -262,6 +265,16 @@ pub(crate) fn cause_of(error: &ureq::Error) -> Cause {
         other => (CauseKind::Other, other.to_string()),
     };
     Cause::new(kind, message)
+}
+
+/// Whether an error has the type that a variant of `ureq`'s error holds: that of `rustls`, which is no dependency of this
+/// crate by name.
+#[cfg(feature = "rustls")]
+fn is_made_of<T: std::error::Error + 'static>(
+    error: &(dyn std::error::Error + Send + Sync + 'static),
+    _variant: fn(T) -> ureq::Error,
+) -> bool {
+    error.is::<T>()
 }
 
 /// Whether nothing can have been sent, for a request without a body to tell by.

@@ -12,7 +12,7 @@ use ureq::{Agent, Body};
 use super::clean::Cleaner;
 use super::key::CallingThreadResolver;
 use super::response::cause_of;
-use super::{LOG, LONGEST, MAX_IDLE, Transport, is_loopback};
+use super::{LOG, LONGEST, MAX_IDLE, Transport, is_loopback, proxy_for};
 use crate::error::Cause;
 
 /// Enough for all threads of one `download_all`, so that many small files need few connections.
@@ -99,6 +99,7 @@ impl Transport {
                 .header(IF_RANGE, validator);
         }
         let agent = self.storage_agent();
+        self.has_what_it_needs(agent, uri)?;
         let config = agent
             .configure_request(request.body(())?)
             .http_status_as_error(false)
@@ -110,16 +111,11 @@ impl Transport {
             .timeout_global(None)
             .timeout_per_call(None)
             .timeout_recv_body(None)
-            .timeout_connect(Some(self.settings.connect_timeout.min(LONGEST)))
+            .timeout_connect(self.limit(self.settings.connect_timeout, |agent| agent.connect))
             .timeout_send_request(Some(fetch.head_timeout.min(LONGEST)))
             .timeout_recv_response(Some(fetch.head_timeout.min(LONGEST)))
-            .timeout_per_read(Some(fetch.read_timeout.min(LONGEST)));
-        // As for API calls: a proxy of the environment is for what is elsewhere.
-        let config = if !self.foreign && is_loopback(uri) {
-            config.proxy(None)
-        } else {
-            config
-        };
+            .timeout_per_read(Some(fetch.read_timeout.min(LONGEST)))
+            .proxy(proxy_for(agent, uri));
         agent.run(config.build())
     }
 

@@ -408,6 +408,7 @@ impl Fault {
         self.edit(outcome, tries).rest(outcome, tries)
     }
 
+    #[cfg(feature = "rustls")]
     fn over_tls(self) -> Self {
         Self { tls: true, ..self }
     }

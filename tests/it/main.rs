@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub)]
 
+mod agent;
 mod bounds;
 mod calls;
 mod chain;
@@ -9,9 +10,13 @@ mod client;
 mod download;
 mod faults;
 mod faulty;
+mod features;
 mod history;
 mod properties;
+mod proxy;
 mod secrets;
 mod simulator;
 mod support;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod tls;
 mod wait;

@@ -1,5 +1,6 @@
 //! A mockito server that answers every request alike and keeps what it received, byte for byte.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use imagen_ai::{Client, ClientBuilder, RetryPolicy};
@@ -62,6 +63,10 @@ impl Canned {
             .create();
         }
         Self { server, seen }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.server.socket_address()
     }
 
     pub fn base_url(&self) -> String {

@@ -1,0 +1,28 @@
+//! A test in a process of its own, for what depends on the environment: a test must not change its own.
+
+use std::process::Command;
+
+/// Set in such a process.
+const MARK: &str = "IMAGEN_AI_TEST_CHILD";
+
+/// Whether this is such a process.
+pub fn is_child() -> bool {
+    std::env::var_os(MARK).is_some()
+}
+
+/// Runs one test of this binary with these variables and without any proxy but theirs. Returns what it printed, once it
+/// has passed.
+#[track_caller]
+pub fn run(test: &str, variables: &[(&str, &str)]) -> String {
+    let mut command = Command::new(std::env::current_exe().expect("the path of this test"));
+    command.args(["--exact", test, "--nocapture"]).env(MARK, "1");
+    for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
+        command.env_remove(name).env_remove(name.to_lowercase());
+    }
+    let output = command.envs(variables.iter().copied()).output().expect("a process");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}\n{errors}");
+    assert!(text.contains("1 passed"), "no test is called {test}: {text}");
+    text
+}

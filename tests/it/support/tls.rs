@@ -1,0 +1,246 @@
+//! A server that speaks real TLS, with certificates that were made a moment ago.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use imagen_ai::ureq::Agent;
+use imagen_ai::ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+
+/// What a good edit is answered with.
+const ANSWER: &str = r#"{"status":"SUCCESS","version_id":1,"enhanced_image_url":"https://s3/a"}"#;
+const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ";
+
+/// The longest that a forgotten connection lasts.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Who signs certificates.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key.
+pub struct Identity {
+    certificate: rcgen::Certificate,
+    key: KeyPair,
+}
+
+impl Authority {
+    pub fn new(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
+    }
+
+    /// In the form that programs read from files.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate for these names, or addresses.
+    pub fn issue(&self, names: &[&str]) -> Identity {
+        self.sign(&Self::params(names))
+    }
+
+    /// One that was good until the first day of the year 2020.
+    pub fn issue_expired(&self, names: &[&str]) -> Identity {
+        let mut params = Self::params(names);
+        params.not_after = date_time_ymd(2020, 1, 1);
+        self.sign(&params)
+    }
+
+    fn params(names: &[&str]) -> CertificateParams {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("names");
+        params.distinguished_name.push(DnType::CommonName, "of a test");
+        params
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Identity {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
+        Identity { certificate, key }
+    }
+}
+
+/// The kinds of TLS in this build.
+pub fn providers() -> Vec<TlsProvider> {
+    let mut providers = Vec::new();
+    if cfg!(feature = "rustls") {
+        providers.push(TlsProvider::Rustls);
+    }
+    if cfg!(feature = "native-tls") {
+        providers.push(TlsProvider::NativeTls);
+    }
+    providers
+}
+
+/// The setting of an agent that trusts this authority and nobody else.
+pub fn trusting(provider: TlsProvider, authority: &Authority) -> TlsConfig {
+    let roots = RootCerts::new_with_certs(&[Certificate::from_der(authority.0.der()).to_owned()]);
+    TlsConfig::builder().provider(provider).root_certs(roots).build()
+}
+
+/// Like [`trusting`], and shows a certificate of its own.
+pub fn showing(provider: TlsProvider, authority: &Authority, identity: &Identity) -> TlsConfig {
+    let certificate = Certificate::from_pem(identity.certificate.pem().as_bytes()).expect("a certificate");
+    let key = PrivateKey::from_pem(identity.key.serialize_pem().as_bytes()).expect("a key");
+    TlsConfig::builder()
+        .provider(provider)
+        .root_certs(trusting(provider, authority).root_certs().clone())
+        .client_cert(Some(ClientCert::new_with_certs(&[certificate], key)))
+        .build()
+}
+
+/// An agent with this setting and no proxy.
+pub fn agent(tls: TlsConfig) -> Agent {
+    Agent::config_builder().tls_config(tls).proxy(None).build().into()
+}
+
+/// How a connection ends after an answer that did not say that it would.
+#[derive(Clone, Copy, Debug)]
+pub enum Goodbye {
+    /// It stays open.
+    Never,
+    /// As TLS wants it: with a `close_notify`, then the end of the stream.
+    Clean,
+    /// As many servers do it: the stream ends.
+    Abrupt,
+}
+
+/// The server. It answers every request as if it were an edit that succeeded.
+pub struct TlsServer {
+    addr: SocketAddr,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    connections: usize,
+    closed: usize,
+    requests: Vec<String>,
+}
+
+impl TlsServer {
+    pub fn start(identity: &Identity) -> Self {
+        Self::with(identity, None, Goodbye::Never)
+    }
+
+    pub fn saying(identity: &Identity, goodbye: Goodbye) -> Self {
+        Self::with(identity, None, goodbye)
+    }
+
+    /// Asks clients for a certificate that this authority signed.
+    pub fn asking(identity: &Identity, of_clients: &Authority) -> Self {
+        Self::with(identity, Some(of_clients), Goodbye::Never)
+    }
+
+    fn with(identity: &Identity, of_clients: Option<&Authority>, goodbye: Goodbye) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions().expect("versions of TLS");
+        let builder = match of_clients {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(authority.0.der().clone()).expect("a root");
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                builder.with_client_cert_verifier(verifier.build().expect("a verifier"))
+            }
+        };
+        let key = PrivateKeyDer::try_from(identity.key.serialize_der()).expect("a key");
+        let config = builder
+            .with_single_cert(vec![identity.certificate.der().clone()], key)
+            .expect("a certificate and its key");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let addr = listener.local_addr().expect("a bound address");
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let (config, shared) = (Arc::new(config), Arc::clone(&seen));
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                lock(&shared).connections += 1;
+                let (config, shared) = (Arc::clone(&config), Arc::clone(&shared));
+                thread::spawn(move || {
+                    // A client that refuses the certificate or leaves ends the connection with an error.
+                    let _ = serve(stream, config, goodbye, &shared);
+                    lock(&shared).closed += 1;
+                });
+            }
+        });
+        Self { addr, seen }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub fn port(&self) -> u16 {
+        self.addr.port()
+    }
+
+    pub fn connections(&self) -> usize {
+        lock(&self.seen).connections
+    }
+
+    /// How many connections are over.
+    pub fn closed(&self) -> usize {
+        lock(&self.seen).closed
+    }
+
+    /// The requests, each with its head and body.
+    pub fn requests(&self) -> Vec<String> {
+        lock(&self.seen).requests.clone()
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn serve(stream: TcpStream, config: Arc<ServerConfig>, goodbye: Goodbye, seen: &Mutex<Seen>) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+    let mut tls = StreamOwned::new(connection, stream);
+    loop {
+        let request = read_request(&mut tls)?;
+        lock(seen).requests.push(request);
+        let answer = format!("{HEAD}{}\r\n\r\n{ANSWER}", ANSWER.len());
+        tls.write_all(answer.as_bytes())?;
+        match goodbye {
+            Goodbye::Never => continue,
+            Goodbye::Clean => {
+                tls.conn.send_close_notify();
+                tls.flush()?;
+            }
+            Goodbye::Abrupt => {}
+        }
+        return tls.sock.shutdown(Shutdown::Both);
+    }
+}
+
+fn read_request(from: &mut impl Read) -> io::Result<String> {
+    let mut request = Vec::new();
+    let mut length = 0;
+    while !request.ends_with(b"\r\n\r\n") {
+        read_more(from, 1, &mut request)?;
+    }
+    for line in String::from_utf8_lossy(&request).to_ascii_lowercase().lines() {
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().map_err(io::Error::other)?;
+        }
+    }
+    read_more(from, length, &mut request)?;
+    Ok(String::from_utf8_lossy(&request).into_owned())
+}
+
+fn read_more(from: &mut impl Read, length: usize, into: &mut Vec<u8>) -> io::Result<()> {
+    let before = into.len();
+    into.resize(before + length, 0);
+    from.read_exact(&mut into[before..])
+}
