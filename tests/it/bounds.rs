@@ -237,6 +237,7 @@ fn memory_is_bounded_by_the_limit() {
         .lines()
         .find_map(|line| line.strip_suffix(" KiB")?.rsplit(' ').next()?.parse().ok())
         .unwrap_or_else(|| panic!("{text}"));
-    // A vector that grows has up to twice its content, and is copied while it does; the fault server has its part too.
-    assert!(grown * 1024 < 4 * LIMIT, "{grown} KiB");
+    // A vector that grows has up to twice its content and is copied while it does, and the fault server has its part
+    // too. Without the limit it would be as much as the server sends, which is 512 MiB.
+    assert!(grown * 1024 < 8 * LIMIT, "{grown} KiB");
 }

@@ -29,7 +29,7 @@ const TRIES: u32 = 3;
 const SOON: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(25);
 /// A limit that a row waits out.
-const SHORT: Duration = Duration::from_millis(500);
+const SHORT: Duration = Duration::from_secs(1);
 /// An idle time that the client takes a connection to be good for, and one that it does not.
 const IDLE: Duration = Duration::from_millis(600);
 const TOO_IDLE: Duration = Duration::from_millis(4_300);
@@ -122,9 +122,9 @@ pub fn faults() -> Vec<Fault> {
         breaks("the server exits after the request", [HangUp.after_request()]).edit("OutcomeUnknown Closed", 1).rest("Transport Closed", 3),
         breaks("reset, then well", [Reset.after_request(), ok()]).edit("OutcomeUnknown Closed", 1).rest("ok", 2),
         breaks("a stall, then well", [Stall.after_request(), ok()]).limit(SHORT).edit("OutcomeUnknown Timeout", 1).rest("ok", 2),
-        breaks("429, then reset", [status(429).then(Close), Reset.after_request()]).edit("OutcomeUnknown Closed", 2).rest("Transport Closed", 3),
+        breaks("429, then reset", [status(429).header("Connection", "close"), Reset.after_request()]).edit("OutcomeUnknown Closed", 2).rest("Transport Closed", 3),
         breaks("a server that goes away", [Reset.after_request()]).then_refuse().edit("OutcomeUnknown Closed", 1).rest("NotSent Connect", 3),
-        breaks("429, and then the server goes away", [status(429).then(Close)]).then_refuse().all("NotSent Connect", 3),
+        breaks("429, and then the server goes away", [status(429).header("Connection", "close")]).then_refuse().all("NotSent Connect", 3),
 
         // The head of the answer breaks off.
         breaks("the head ends early", [ok().cut_head(20, Close)]).edit("OutcomeUnknown Closed", 1).rest("Transport Closed", 3),
@@ -718,7 +718,7 @@ pub fn contrary_agent() -> Agent {
 pub fn side_by_side<T: Sync>(many: &[T], each: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for _ in 0..32 {
+        for _ in 0..64 {
             scope.spawn(|| {
                 while let Some(one) = many.get(next.fetch_add(1, Ordering::Relaxed)) {
                     each(one);

@@ -40,6 +40,7 @@ pub use wire::Request;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -79,7 +80,8 @@ impl Faulty {
         })
     }
 
-    /// Like [`Faulty::start`], but nobody listens any more once the last reply is taken.
+    /// Like [`Faulty::start`], but nobody listens any more once the last reply is taken, and nobody else takes the
+    /// port: the address is this server's alone.
     pub fn start_then_refuse(script: impl IntoIterator<Item = Reply>) -> Self {
         Self::listen(Script::List {
             replies: script.into_iter().collect(),
@@ -101,7 +103,8 @@ impl Faulty {
         if let Script::List { replies, .. } = &script {
             assert!(!replies.is_empty(), "a script needs at least one reply");
         }
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let refuses = matches!(script, Script::List { then_refuse: true, .. });
+        let listener = listen_on(refuses.then(own_address));
         let shared = Arc::new(Shared {
             addr: listener.local_addr().expect("a bound address"),
             script: Mutex::new(script),
@@ -120,7 +123,7 @@ impl Faulty {
         self.shared.addr
     }
 
-    /// `http://127.0.0.1:port`, without a slash at the end.
+    /// `http://127.0.0.1:port` or another loopback address, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
@@ -154,6 +157,22 @@ impl Faulty {
         let waited = waited.unwrap_or_else(PoisonError::into_inner);
         assert!(!waited.1.timed_out(), "still forwarding");
     }
+}
+
+/// A loopback address that no other server uses, of this process or of another.
+fn own_address() -> Ipv4Addr {
+    static USED: AtomicU16 = AtomicU16::new(0);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let [used_high, used_low] = USED.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    // 127.0 has the address that everybody uses.
+    Ipv4Addr::new(127, 1 + (high ^ used_high) % 250, low, used_low)
+}
+
+/// Where the system has no such address, the usual one has to do.
+fn listen_on(address: Option<Ipv4Addr>) -> TcpListener {
+    address
+        .and_then(|address| TcpListener::bind((address, 0)).ok())
+        .unwrap_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"))
 }
 
 impl Drop for Faulty {
