@@ -718,7 +718,7 @@ pub fn contrary_agent() -> Agent {
 pub fn side_by_side<T: Sync>(many: &[T], each: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for _ in 0..64 {
+        for _ in 0..24 {
             scope.spawn(|| {
                 while let Some(one) = many.get(next.fetch_add(1, Ordering::Relaxed)) {
                     each(one);
