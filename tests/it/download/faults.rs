@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use imagen_ai::{Client, DownloadReason, Error, RetryPolicy};
 
 use super::{KEY, MIB, RETRY, broken, client, ms, names, reason, url};
+use crate::support::agent_config;
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{Faulty, File, Refused, Reply, Request};
 
@@ -14,7 +15,10 @@ fn the_storage_gets_a_plain_request_and_never_the_key() {
     let file = File::new("a picture");
     let target = Faulty::start([Reply::file(&file)]);
     let server = Faulty::start([Reply::redirect(302, url(&target)), Reply::file(&file)]);
-    let own_agent = Client::builder(KEY).agent(ureq::agent()).build().unwrap();
+    let own_agent = Client::builder(KEY)
+        .agent(agent_config().build().into())
+        .build()
+        .unwrap();
 
     for client in [client(), own_agent] {
         let bytes = client.download(url(&server)).to_vec(100).unwrap();
