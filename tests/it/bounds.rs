@@ -167,7 +167,7 @@ fn an_unknown_outcome_says_what_came_and_after_how_long() {
         Reply::html(504, "<p>Endpoint request timed out").header("cf-ray", "ray-1"),
         Stall.after_request(),
     ]);
-    let client = builder(&server).timeout(ms(400)).build().unwrap();
+    let client = builder(&server).timeout(SECOND).build().unwrap();
     let photo = client.project("p").image("a.jpg");
     let unknown = || match photo.copilot("x").unwrap_err() {
         Error::OutcomeUnknown(e) => (e.to_string(), e),
@@ -177,15 +177,18 @@ fn an_unknown_outcome_says_what_came_and_after_how_long() {
     let (_, answered) = unknown();
     assert_eq!((answered.status, answered.cause.kind), (Some(504), CauseKind::Status));
     assert_eq!(answered.request_id.as_deref(), Some("ray-1"));
-    assert!(answered.elapsed < ms(400) && !answered.elapsed.is_zero());
+    assert!(answered.elapsed < SECOND && !answered.elapsed.is_zero());
     assert!(answered.body.contains("Endpoint request timed out"));
 
     let (_, silent) = unknown();
     assert_eq!((silent.status, silent.cause.kind), (None, CauseKind::Timeout));
     assert_eq!((silent.request_id.as_deref(), silent.attempts), (None, 1));
-    assert!(silent.elapsed >= ms(400));
+    assert!(silent.elapsed >= SECOND);
     let text = Error::OutcomeUnknown(silent).to_string();
-    assert!(text.contains("history") && text.contains("0.4 s"), "{text}");
+    assert!(
+        text.contains("look at the history") && text.contains("(1 attempt, 1."),
+        "{text}"
+    );
 }
 
 /// What a process of this test's own needs at most, in KiB.

@@ -6,26 +6,17 @@ use std::time::Duration;
 
 /// An address that refuses connections.
 ///
-/// It is the client's end of a connection that is held open: a port that was merely free a moment ago could be given to
-/// another test's server.
-pub struct Refused {
-    taken: TcpStream,
-    _other_end: TcpStream,
-}
+/// No other server uses it, not even after this one was closed. Nor can a client reach itself there, which happens when
+/// the system chooses the port that it connects to as the one that it connects from: that is a port of another address.
+pub struct Refused(SocketAddr);
 
 impl Refused {
     pub fn new() -> Self {
-        let listener = listener();
-        let taken = TcpStream::connect(address(&listener)).expect("a connection to ourselves");
-        let (other_end, _) = listener.accept().expect("our own connection");
-        Self {
-            taken,
-            _other_end: other_end,
-        }
+        Self(address(&super::listen_on(Some(super::own_address()))))
     }
 
     pub fn addr(&self) -> SocketAddr {
-        self.taken.local_addr().expect("a connected socket's address")
+        self.0
     }
 
     pub fn url(&self) -> String {
