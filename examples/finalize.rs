@@ -17,7 +17,10 @@ mod simulator;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let done = match (std::env::var_os("IMAGEN_API_KEY"), arguments.as_slice()) {
+    let done = match (
+        std::env::var_os("IMAGEN_API_KEY").filter(|key| !key.is_empty()),
+        arguments.as_slice(),
+    ) {
         (None, [folder]) => on_the_simulator(folder),
         (Some(_), [folder, project]) => {
             Client::from_env().and_then(|client| finalize(&client.project(project), folder))
@@ -31,7 +34,7 @@ fn main() -> ExitCode {
     match done {
         Ok(0) => ExitCode::SUCCESS,
         Ok(failed) => {
-            eprintln!("{failed} files failed; run it again for those");
+            eprintln!("files that failed: {failed}; run it again for those");
             ExitCode::FAILURE
         }
         Err(e) => {
@@ -44,7 +47,13 @@ fn main() -> ExitCode {
 /// Says how many files failed.
 fn finalize(project: &Project, folder: &str) -> Result<usize, Error> {
     println!("Waiting for project {}, and finalizing it …", project.uuid());
-    project.wait_until_completed(&Wait::default())?;
+    project.wait_until_completed_with(&Wait::default(), |poll| {
+        match poll {
+            Ok(info) => println!("  status {}", info.status),
+            Err(e) => println!("  {e}; asking again"),
+        }
+        ControlFlow::Continue(())
+    })?;
 
     let bars = Bars::default();
     // What an earlier run brought is not downloaded again.

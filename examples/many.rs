@@ -22,7 +22,10 @@ const THREADS: usize = 6;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let done = match (std::env::var_os("IMAGEN_API_KEY"), arguments.as_slice()) {
+    let done = match (
+        std::env::var_os("IMAGEN_API_KEY").filter(|key| !key.is_empty()),
+        arguments.as_slice(),
+    ) {
         (None, []) => on_the_simulator(),
         (Some(_), [project, prompt]) => Client::from_env().and_then(|client| all(&client.project(project), prompt)),
         _ => {

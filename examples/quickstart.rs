@@ -14,7 +14,10 @@ mod simulator;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let told = match (std::env::var_os("IMAGEN_API_KEY"), arguments.as_slice()) {
+    let told = match (
+        std::env::var_os("IMAGEN_API_KEY").filter(|key| !key.is_empty()),
+        arguments.as_slice(),
+    ) {
         (None, []) => on_the_simulator(),
         (Some(_), [project, file]) => Client::from_env().and_then(|client| story(&client, project, file)),
         _ => {

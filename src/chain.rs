@@ -38,6 +38,15 @@ impl Image {
     /// A chain that goes on from the photo's newest version ([`ImageHistory::latest`](crate::ImageHistory::latest)), or
     /// from the unedited photo if it has none. The history is asked.
     ///
+    /// ```no_run
+    /// # let photo = imagen_ai::Client::from_env()?.project("p").image("a.jpg");
+    /// let mut edits = photo.resume()?;
+    /// println!("goes on from {:?}", edits.current());
+    /// let step = edits.copilot("brighten the interior")?;
+    /// println!("{} made {:?}", step.edit, step.version);
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Project::history`](crate::Project::history), and [`Error::InvalidInput`] when the history does not tell
     /// whether the photo has versions, or holds some that could not be placed: starting from the unedited photo, or
@@ -140,7 +149,10 @@ pub struct Chain {
 
 /// What a [`Chain`] knows: keep it, as JSON, to go on tomorrow ([`Image::continue_chain`]).
 ///
-/// It holds no key and no URL. The instructions are in it.
+/// It holds no key and no URL. The instructions are in it. Whether the chain is [recovering](Chain::recovering) is not.
+///
+/// A state that was kept before an edit does not know of that edit. A process that is killed in the middle of one leaves
+/// no trace of it here: look at [`Image::history`] before going on.
 ///
 /// ```
 /// # let photo = imagen_ai::Client::new("key")?.project("p").image("a.jpg");
@@ -215,7 +227,7 @@ impl Step {
     /// # Errors
     /// [`Error::InvalidInput`] when the service named none and [`Chain::recover`] has not found it.
     pub fn version(&self) -> Result<&VersionId> {
-        self.version.as_ref().ok_or_else(|| unnamed(&self.edit))
+        self.version.as_ref().ok_or_else(unnamed)
     }
 }
 
@@ -374,6 +386,9 @@ impl Chain {
         self.state.current = None;
         self.state.steps.clear();
         self.state.pending = None;
+        // Nobody has published that the numbers of discarded versions are not given again.
+        self.state.known.clear();
+        self.state.known_all = false;
         Ok(())
     }
 
@@ -388,6 +403,27 @@ impl Chain {
     /// A chain that was begun by [`Image::chain`] or [`Image::chain_from`] does not know which versions there were
     /// before it. Of its first edit it can tell "applied" only if it is [`recovering`](Self::recovering), which looks at
     /// the history first.
+    ///
+    /// ```no_run
+    /// # let mut edits = imagen_ai::Client::from_env()?.project("p").image("a.jpg").chain();
+    /// use imagen_ai::{Error, Recovery};
+    ///
+    /// if let Err(Error::OutcomeUnknown(e)) = edits.copilot("make the sky more blue") {
+    ///     eprintln!("{}; asking the history", e.cause);
+    ///     match edits.recover()? {
+    ///         Recovery::Applied(version) => println!("it is version {version}"),
+    ///         Recovery::NotApplied => drop(edits.copilot("make the sky more blue")?),
+    ///         Recovery::CannotTell { candidates } => {
+    ///             for version in &candidates {
+    ///                 println!("it may be {}: {:?}", version.id, version.instruction);
+    ///             }
+    ///             // A person has looked: edits.branch_from(version) or edits.assume_not_applied().
+    ///         }
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::InvalidInput`] if no edit is pending; otherwise as [`Project::history`](crate::Project::history), and
@@ -407,14 +443,11 @@ impl Chain {
     fn apply(&mut self, edit: Edit) -> Result<Step> {
         if let Some(pending) = &self.state.pending {
             return Err(match pending.applied {
-                true => unnamed(&pending.edit),
+                true => unnamed(),
                 false => Error::invalid(
                     "chain",
-                    format!(
-                        "whether {} was applied is not known, and this edit would build on it or pay for it twice: \
-                         Chain::recover() asks the history",
-                        pending.edit
-                    ),
+                    "whether the last edit was applied is not known, and this one would build on it or pay for it \
+                     twice: Chain::recover() asks the history",
                 ),
             });
         }
@@ -571,12 +604,10 @@ fn check_parent(parent: Option<&VersionId>) -> Result<()> {
     }
 }
 
-fn unnamed(edit: &Edit) -> Error {
+fn unnamed() -> Error {
     Error::invalid(
         "version_id",
-        format!(
-            "the service named no version for {edit}, and building on \"no version\" would start over from the \
-             unedited photo; Chain::recover() looks for it in the history"
-        ),
+        "the service named no version for the last edit, and building on \"no version\" would start over from the \
+         unedited photo; Chain::recover() looks for it in the history",
     )
 }

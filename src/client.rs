@@ -15,6 +15,8 @@ use crate::types::Enhancement;
 const BASE_URL: &str = "https://api.imagen-ai.com/v1";
 const KEY_VARIABLE: &str = "IMAGEN_API_KEY";
 const BASE_URL_VARIABLE: &str = "IMAGEN_BASE_URL";
+/// What does not fit in `ureq`'s output buffer with the rest of a request's head cannot be sent.
+const MAX_SUFFIX: usize = 256;
 const USER_AGENT: &str = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
 
 /// A client of the Copilot API.
@@ -218,7 +220,21 @@ impl ClientBuilder {
     }
 
     /// The largest answer that is read, in bytes after decompression. Default: 64 MiB, since the history of a large
-    /// project is large. Memory stays below this whatever the server sends. Downloads are not limited by it.
+    /// project is large. Answers that are no lists of files or versions are read up to 1 MiB at most. Memory is bounded by
+    /// this, whatever the server sends: a history takes about twice its text, JSON that nobody expects up to forty times.
+    /// Downloads are not limited by it.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use imagen_ai::RetryPolicy;
+    ///
+    /// let embedded = imagen_ai::Client::builder("my-key")
+    ///     .max_answer_size(1_000_000)
+    ///     .connect_timeout(Duration::from_secs(30))
+    ///     .retry(RetryPolicy { max_attempts: 10, ..RetryPolicy::default() })
+    ///     .build()?;
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
     pub fn max_answer_size(mut self, bytes: u64) -> Self {
         self.max_answer_size = bytes;
         self
@@ -310,6 +326,12 @@ impl ClientBuilder {
             check_agent(agent, base_url.is_https())?;
         }
         let suffix = self.user_agent_suffix.trim();
+        if suffix.len() > MAX_SUFFIX {
+            return Err(Error::invalid(
+                "user_agent_suffix",
+                format!("longer than {MAX_SUFFIX} bytes"),
+            ));
+        }
         let user_agent = if suffix.is_empty() {
             HeaderValue::from_static(USER_AGENT)
         } else {

@@ -30,7 +30,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Refused before anything was sent: mend the call.
+    /// Refused by this crate, and not by the service: nothing was sent that costs anything. Mend the call, or what it is
+    /// based on: a photo that the history does not name, a result that has no version to build on.
     #[error("{field}: {message}")]
     InvalidInput {
         /// What was wrong: an argument (`instruction`), a setting (`base_url`) or an environment variable.
@@ -362,6 +363,20 @@ pub enum CauseKind {
 }
 
 /// A project that [`Project::wait_until_completed`](crate::Project::wait_until_completed) waited for in vain.
+///
+/// Not to be confused with [`ApiErrorKind::NotReady`], by which the service refuses a call that came too early.
+///
+/// ```no_run
+/// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
+/// use imagen_ai::{Error, NotReadyReason, Wait};
+///
+/// match project.wait_until_completed(&Wait::default()) {
+///     Ok(info) => println!("{} photos", info.number_of_images.unwrap_or(0)),
+///     Err(Error::NotReady(e)) if e.reason == NotReadyReason::NotExported => println!("export it first"),
+///     Err(e) => println!("{e}"),
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NotReady {
@@ -416,6 +431,25 @@ pub enum NotReadyReason {
 }
 
 /// A file that did not arrive whole.
+///
+/// ```no_run
+/// # let client = imagen_ai::Client::from_env()?;
+/// # let project = client.project("65f3a1c2");
+/// use imagen_ai::{DownloadReason, Error, Output};
+///
+/// for link in project.download_links(Output::Jpeg)? {
+///     match client.download(&link).to_file("photo.jpg") {
+///         Ok(file) => println!("{} bytes", file.bytes),
+///         Err(Error::Download(e)) => match e.reason {
+///             DownloadReason::LinkExpired => println!("ask for fresh links"),
+///             DownloadReason::Broken | DownloadReason::Stalled => println!("try again after {:?}", e.retry_after),
+///             _ => println!("{e} (request {:?})", e.request_id),
+///         },
+///         Err(e) => return Err(e),
+///     }
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DownloadError {
@@ -463,6 +497,9 @@ pub enum DownloadReason {
     Broken,
     /// No byte came for as long as the stall limit, again and again: try again.
     Stalled,
+    /// The transfer to a writer broke and cannot go on, since the file has changed, or cannot be shown to be still the
+    /// same, and what was written cannot be taken back: begin again with another writer.
+    Changed,
     /// A callback ended it.
     Cancelled,
     /// The file is larger than the caller allows.

@@ -185,14 +185,39 @@ impl History {
         self.unread == 0
             && match self.find(file_name) {
                 Some(image) => image.listed,
-                // Photos without versions may be left out, if it is the photos with versions that are listed.
-                None => self.alike(file_name).is_none() && self.images.iter().any(|image| !image.versions.is_empty()),
+                // Photos without versions may be left out, if it is the photos with versions that are listed, and by
+                // names of the same kind: not by those of the RAW files, or by what are no names of files at all.
+                None => {
+                    let (stem, end) = parts(file_name);
+                    let same_kind = |image: &ImageHistory| {
+                        let (other_stem, other_end) = parts(&image.file_name);
+                        other_end == end && other_stem != stem
+                    };
+                    end.is_some()
+                        && self.images.iter().all(same_kind)
+                        && self.images.iter().any(|image| !image.versions.is_empty())
+                }
             }
     }
 
     /// Whether the answer is a history with no photo in it, as far as can be told.
     pub(crate) fn tells_of_nothing(&self) -> bool {
         self.is_history && self.images.is_empty() && self.unread == 0
+    }
+}
+
+/// A file's name without its extension, and the extension, without case and without what is not ASCII, which may be
+/// composed in more than one way.
+fn parts(file_name: &str) -> (String, Option<String>) {
+    let plain = |text: &str| {
+        text.chars()
+            .filter(char::is_ascii)
+            .collect::<String>()
+            .to_ascii_lowercase()
+    };
+    match file_name.rsplit_once('.') {
+        Some((stem, end)) if !end.is_empty() => (plain(stem), Some(plain(end).replace("jpg", "jpeg"))),
+        _ => (plain(file_name), None),
     }
 }
 

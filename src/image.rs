@@ -83,7 +83,7 @@ impl Image {
             parent_version_id: request.parent_version_id.as_ref(),
             project_source: self.project.source(),
         };
-        let call = Call::post(self.path()?.then("/copilot"), &body)?.only_once();
+        let call = Call::post(self.path()?.then("/copilot"), &body)?.only_once().small();
         self.project.client().edit(&call)
     }
 
@@ -103,7 +103,7 @@ impl Image {
             parent_version_id: request.parent_version_id.as_ref(),
             project_source: self.project.source(),
         };
-        let call = Call::post(self.path()?.then("/enhance"), &body)?.only_once();
+        let call = Call::post(self.path()?.then("/enhance"), &body)?.only_once().small();
         self.project.client().edit(&call)
     }
 
@@ -118,7 +118,7 @@ impl Image {
         let body = SourceBody {
             project_source: self.project.source(),
         };
-        let call = Call::delete(self.path()?.then("/copilot"), &body)?;
+        let call = Call::delete(self.path()?.then("/copilot"), &body)?.small();
         self.project.client().nothing(&call)
     }
 

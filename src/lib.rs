@@ -16,7 +16,7 @@
 //!     let project = client.project("65f3a1c2d4e5f6a7b8c9d0e1");
 //!     project.wait_until_completed(&Wait::default())?;
 //!
-//!     // A photo, by the name of its finished JPEG. Each edit takes as long as the picture does, and makes a version.
+//!     // A photo, by the name of its finished JPEG. A call returns when the picture is done, which can take minutes.
 //!     let photo = project.image("DSC_0001.JPEG");
 //!     let sky = photo.copilot("make the sky more blue")?;
 //!     println!("version {} is at {}", sky.version()?, sky.enhanced_image_url);
@@ -84,8 +84,8 @@
 //!
 //! # Features
 //!
-//! `rustls` (default) is TLS with built-in root certificates; `platform-verifier` adds the operating system's
-//! certificates to it; `native-tls` is the operating system's TLS, if `rustls` is off; `gzip` reads compressed answers;
+//! `rustls` (default) is TLS with built-in root certificates; `platform-verifier` uses the operating system's
+//! certificates instead; `native-tls` is the operating system's TLS, if `rustls` is off; `gzip` reads compressed answers;
 //! `socks-proxy` goes through SOCKS proxies. With none of them, plain HTTP to this machine works. Proxies of the
 //! environment (`HTTPS_PROXY`, `NO_PROXY`) are used as `ureq` does. What is rarer goes through an agent of your own:
 //! [`ClientBuilder::agent`].

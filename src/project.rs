@@ -85,6 +85,21 @@ impl Project {
 
     /// Asks what the service knows of the project: `GET /projects/{uuid}` or `GET /i2i/projects/{uuid}`.
     ///
+    /// ```no_run
+    /// # let client = imagen_ai::Client::from_env()?;
+    /// use imagen_ai::{Output, ProjectStatus};
+    ///
+    /// let project = client.i2i_project("65f3a1c2d4e5f6a7b8c9d0e1");
+    /// let info = project.info()?;
+    /// println!("{:?}: {}, {:?} photos", info.name, info.status, info.number_of_images);
+    /// if info.status == ProjectStatus::Completed {
+    ///     for link in project.download_links(Output::Jpeg)? {
+    ///         println!("{:?}", link.file_name);
+    ///     }
+    /// }
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::InvalidInput`](crate::Error::InvalidInput) for an id that is no name;
     /// [`Error::Api`](crate::Error::Api) when the service says no;
@@ -92,13 +107,14 @@ impl Project {
     /// [`Error::Decode`](crate::Error::Decode) as for every call that changes nothing.
     pub fn info(&self) -> Result<ProjectInfo> {
         self.client
-            .json(&Call::get(self.info_path()?).query("?get_thumbnail=false"))
+            .json(&Call::get(self.info_path()?).query("?get_thumbnail=false").small())
     }
 
     /// Waits until the Copilot API works on the project: asks [`Project::info`] now and then until its status is
     /// `Completed`, and gives its last answer. Nothing else is started by it: who uploads and edits does that elsewhere.
     ///
-    /// A failure that may pass (see [`Error::is_safe_to_retry`]) only means to ask again later. A profile-based project
+    /// A failure that may pass (see [`Error::is_safe_to_retry`], and a page where JSON should be) only means to ask again
+    /// later. A profile-based project
     /// must also have been exported, which nobody may have asked for yet: when it is completed and has no
     /// `export_status`, that is told at once ([`NotReadyReason::NotExported`]); while the export is `Pending` or
     /// `In Progress`, the wait goes on. The service has not published the words of `export_status`, so any but these
@@ -153,7 +169,8 @@ impl Project {
                         (None, None)
                     }
                 },
-                Err(e) if e.is_safe_to_retry() => {
+                // A gateway's page with status 200 passes as well.
+                Err(e) if e.is_safe_to_retry() || matches!(e, Error::Decode(_)) => {
                     let asked = e.retry_after();
                     (Some(e), asked)
                 }

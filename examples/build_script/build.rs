@@ -11,7 +11,13 @@ use std::{env, fs, process};
 use imagen_ai::{Client, DownloadLink, Error, Overwrite};
 
 fn main() {
-    for variable in ["IMAGEN_SIMULATOR_PORT", "IMAGEN_API_KEY", "IMAGEN_BASE_URL", "IMAGEN_PROJECT", "IMAGEN_PHOTO"] {
+    for variable in [
+        "IMAGEN_SIMULATOR_PORT",
+        "IMAGEN_API_KEY",
+        "IMAGEN_BASE_URL",
+        "IMAGEN_PROJECT",
+        "IMAGEN_PHOTO",
+    ] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
     println!("cargo::rerun-if-changed=build.rs");
@@ -37,7 +43,11 @@ fn client() -> Result<Option<Client>, Error> {
     let patience = Duration::from_secs(120);
     if let Ok(port) = env::var("IMAGEN_SIMULATOR_PORT") {
         let url = format!("http://127.0.0.1:{port}/v1");
-        return Client::builder("sim-key-0123456789").base_url(url).timeout(patience).build().map(Some);
+        return Client::builder("sim-key-0123456789")
+            .base_url(url)
+            .timeout(patience)
+            .build()
+            .map(Some);
     }
     if env::var_os("IMAGEN_API_KEY").is_none() {
         return Ok(None);
@@ -47,13 +57,14 @@ fn client() -> Result<Option<Client>, Error> {
 
 fn fetch(client: &Client, out: &Path) -> Result<(), Error> {
     let instruction = include_str!("edit.txt").trim();
-    let project = env::var("IMAGEN_PROJECT").unwrap_or_else(|_| "65f3a1c2d4e5f6a7b8c9d0e1".to_owned());
-    let file = env::var("IMAGEN_PHOTO").unwrap_or_else(|_| "DSC_0001.JPEG".to_owned());
-    let photo = client.project(project).image(file);
+    let project = client.project(setting("IMAGEN_PROJECT", "65f3a1c2d4e5f6a7b8c9d0e1"));
+    let file = setting("IMAGEN_PHOTO", "DSC_0001.JPEG");
+    let photo = project.image(&file);
 
-    let history = photo.history()?;
-    let made = history
-        .versions()
+    // The service may leave out a photo that has no versions.
+    let history = project.history()?;
+    let versions = history.image(&file).map(|image| image.versions()).unwrap_or_default();
+    let made = versions
         .iter()
         .find(|version| version.instruction.as_deref() == Some(instruction) && version.url.is_some());
     let link = match made {
@@ -62,6 +73,18 @@ fn fetch(client: &Client, out: &Path) -> Result<(), Error> {
     };
     client.download(link).overwrite(Overwrite::Always).to_file(out)?;
     Ok(())
+}
+
+/// What a variable says, or what the simulator has.
+fn setting(variable: &str, simulated: &str) -> String {
+    match env::var(variable) {
+        Ok(value) => value,
+        Err(_) if env::var_os("IMAGEN_SIMULATOR_PORT").is_some() => simulated.to_owned(),
+        Err(_) => {
+            println!("cargo::error={variable} is not set; with IMAGEN_API_KEY it must name what is yours");
+            process::exit(1);
+        }
+    }
 }
 
 fn fail(error: &Error) -> ! {

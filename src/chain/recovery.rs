@@ -255,6 +255,18 @@ mod tests {
                 "not applied",
             ),
             (
+                "by the names of the RAW files",
+                r#"{"b.nef":[{"version_id":1}]}"#,
+                r#"{"b.nef":[{"version_id":1}],"a.nef":[{"version_id":2,"parent_id":null,"tool_id":"sky"}]}"#,
+                "cannot tell",
+            ),
+            (
+                "by names that are no files'",
+                r#"{"images":{"6650b2aa":{"versions":[{"version_id":1}]}}}"#,
+                r#"{"images":{"6650b2aa":{"versions":[{"version_id":1},{"version_id":2}]}}}"#,
+                "cannot tell",
+            ),
+            (
                 "nothing told at all",
                 r#"{"prompts":[]}"#,
                 r#"{"prompts":[]}"#,

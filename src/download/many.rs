@@ -172,7 +172,12 @@ impl Project {
             let fresh = match self.download_links(Output::Jpeg) {
                 Ok(fresh) => fresh,
                 Err(e) => {
-                    warn!(target: LOG, "no fresh links for {} files: {e}", expired.len());
+                    warn!(
+                        target: LOG,
+                        "no fresh links for {} files: status {}",
+                        expired.len(),
+                        e.status().map_or("none".to_owned(), |status| status.to_string())
+                    );
                     break;
                 }
             };

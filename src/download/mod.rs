@@ -238,6 +238,13 @@ impl<'a> Download<'a> {
     /// Gives the bytes of the file, up to `limit` of them; a larger one is
     /// [`DownloadReason::TooLarge`](crate::DownloadReason::TooLarge).
     ///
+    /// ```no_run
+    /// # let client = imagen_ai::Client::from_env()?;
+    /// # let edit = client.project("65f3a1c2").image("DSC_0001.JPEG").copilot("make the sky more blue")?;
+    /// let jpeg: Vec<u8> = client.download(&edit).to_vec(50_000_000)?;
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// See [`Download`].
     pub fn to_vec(self, limit: usize) -> Result<Vec<u8>> {
@@ -251,7 +258,15 @@ impl<'a> Download<'a> {
 
     /// Writes the bytes of the file, and says how many. What was written before an error stays written: a transfer that
     /// breaks goes on where it stopped, and when that cannot be, since the file has changed, it is
-    /// [`DownloadReason::Broken`](crate::DownloadReason::Broken).
+    /// [`DownloadReason::Changed`](crate::DownloadReason::Changed).
+    ///
+    /// ```no_run
+    /// # let client = imagen_ai::Client::from_env()?;
+    /// # let edit = client.project("65f3a1c2").image("DSC_0001.JPEG").copilot("make the sky more blue")?;
+    /// let bytes = client.download(&edit).to_writer(&mut std::io::stdout())?;
+    /// eprintln!("{bytes} bytes");
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
     ///
     /// # Errors
     /// See [`Download`]; the path of an error of the writer is `(writer)`.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use percent_encoding::percent_decode_str;
 use ureq::http::Uri;
 
+use crate::transport::is_unseen;
 use crate::types::DownloadLink;
 
 /// The end of the name of a file that is still being written.
@@ -87,12 +88,9 @@ pub(super) fn safe_name(given: &str) -> String {
 /// seen or turns the text around.
 fn is_harmless(c: char) -> bool {
     let forbidden = matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
-    let unseen = matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
     // Any white space but the plain one, in which no two names could be told apart.
     let white = c != ' ' && c.is_whitespace();
-    !(forbidden || unseen || white || c.is_control())
+    !(forbidden || is_unseen(c) || white || c.is_control())
 }
 
 /// The names of devices, which Windows finds in every folder and with every extension.

@@ -28,9 +28,8 @@ const BUFFER: usize = 128 * 1024;
 /// that gives a byte an attempt must not be asked for ever.
 const GOOD_ATTEMPT: u64 = 1024 * 1024;
 
-/// How often progress is told, at most; and how soon a callback can end a transfer from which nothing comes.
+/// How often progress is told, at most.
 const TELL_EVERY: Duration = Duration::from_millis(100);
-const LONGEST_READ: Duration = Duration::from_millis(500);
 
 /// The longest message of an error, in characters.
 const MESSAGE: usize = 500;
@@ -151,7 +150,16 @@ impl<'t> Transfer<'t> {
                 return Err(Error::Download(error));
             }
             let wait = wait.unwrap_or_else(|| retry.backoff(failures));
-            warn!(target: LOG, "{error}; trying again in {:.1} s", wait.as_secs_f64());
+            // Not the message, which may be the storage's.
+            warn!(
+                target: LOG,
+                "GET {}: {:?}, status {}, after {} bytes; trying again in {:.1} s",
+                error.url,
+                error.reason,
+                error.status.map_or("none".to_owned(), |status| status.to_string()),
+                error.received,
+                wait.as_secs_f64()
+            );
             self.pause(wait)?;
         }
         self.tell()?;
@@ -170,8 +178,7 @@ impl<'t> Transfer<'t> {
                 .as_ref()
                 .filter(|_| asked_for_rest)
                 .map(|validator| (self.received, &validator.value)),
-            head_timeout: self.stall,
-            read_timeout: self.stall.min(LONGEST_READ),
+            patience: self.stall,
         };
         let response = match self.transport.fetch(&fetch) {
             Ok(response) => response,
@@ -231,13 +238,13 @@ impl<'t> Transfer<'t> {
             return Err(Failure::Final(self.error(DownloadReason::TooLarge, message).into()));
         }
         let mut reader = body.into_reader();
-        let mut idle = Duration::ZERO;
+        let mut moved = Instant::now();
         self.tell()?;
         loop {
             match reader.read(&mut self.buffer) {
                 Ok(0) => return Ok(()),
                 Ok(read) => {
-                    idle = Duration::ZERO;
+                    moved = Instant::now();
                     let skipped = skip.min(read as u64);
                     skip -= skipped;
                     let new = self.buffer.get(skipped as usize..read).unwrap_or_default();
@@ -259,8 +266,7 @@ impl<'t> Transfer<'t> {
                 Err(e) => match ureq::Error::from(e) {
                     // Nothing is lost: the next read goes on where this one waited in vain.
                     ureq::Error::Timeout(ureq::Timeout::PerRead) => {
-                        idle += self.stall.min(LONGEST_READ);
-                        if idle >= self.stall {
+                        if moved.elapsed() >= self.stall {
                             return Err(self.stalled());
                         }
                         self.tell()?;
@@ -352,7 +358,7 @@ impl<'t> Transfer<'t> {
     fn changed(&self) -> Failure {
         let why = "the transfer broke and cannot go on, since the file cannot be shown to be still the same, and what \
                    was written cannot be taken back";
-        Failure::Final(self.error(DownloadReason::Broken, why).into())
+        Failure::Final(self.error(DownloadReason::Changed, why).into())
     }
 
     /// An answer that is not the file.

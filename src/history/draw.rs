@@ -15,6 +15,7 @@
 use std::fmt;
 
 use super::{History, ImageHistory, Version};
+use crate::transport::is_unseen;
 use crate::types::EnhancementStatus;
 
 /// The columns of a terminal, unless the formatter is told otherwise.
@@ -199,11 +200,10 @@ fn minute(time: &str) -> String {
 
 /// Without what would move the cursor or turn the line around: control characters and bidirectional marks.
 fn clean(text: &str) -> String {
-    let is_mark = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars()
         .map(|c| match c {
             _ if c.is_whitespace() => ' ',
-            _ if c.is_control() || is_mark(c) => '\u{fffd}',
+            _ if c.is_control() || is_unseen(c) => '\u{fffd}',
             _ => c,
         })
         .collect()

@@ -124,6 +124,13 @@ fn without_queries(text: &str) -> String {
     clean
 }
 
+/// Whether a character cannot be seen, or turns the text around.
+pub(crate) fn is_unseen(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// One line that is safe to print: no queries of URLs, no control or direction characters, white space folded, cut to
 /// `most` characters.
 pub(crate) fn printable(text: &str, most: usize) -> String {
@@ -136,8 +143,7 @@ pub(crate) fn printable(text: &str, most: usize) -> String {
             space = !line.is_empty();
             continue;
         }
-        let hidden = c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        let hidden = c.is_control() || is_unseen(c);
         if length + usize::from(space) >= most {
             line.push('…');
             break;

@@ -170,12 +170,10 @@ fn put_key(sent: &mut [u8], key: &[u8]) -> Option<Range<usize>> {
         // The body, which is written apart from the head.
         return None;
     }
+    // A head that does not fit in one buffer goes on at the start of a line.
     let mut line = 0;
-    loop {
+    while !sent.get(line..)?.starts_with(NAME) {
         line += sent.get(line..)?.iter().position(|b| *b == b'\n')? + 1;
-        if sent.get(line..)?.starts_with(NAME) {
-            break;
-        }
     }
     let start = line + NAME.len();
     let place = start..start + key.len();
@@ -196,6 +194,9 @@ mod tests {
         let mut head = *b"POST /*** HTTP/1.1\r\nhost: ***\r\nx-api-key: ***\r\nother: ***\r\n\r\n{\"x-api-key: ***\"}";
         let place = put_key(&mut head, b"k-1").unwrap();
         assert_eq!(&head[place], b"k-1");
+        // The rest of a head that did not fit in one buffer.
+        let mut rest = *b"x-api-key: ***\r\n\r\n";
+        assert_eq!(put_key(&mut rest, b"k-1"), Some(11..14));
         assert_eq!(
             head.as_slice(),
             b"POST /*** HTTP/1.1\r\nhost: ***\r\nx-api-key: k-1\r\nother: ***\r\n\r\n{\"x-api-key: ***\"}"

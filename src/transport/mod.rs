@@ -30,6 +30,7 @@ use self::response::{Answer, before_sending};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, EnhancementFailed, Error, Result};
 use crate::types::{Enhancement, EnhancementAnswer, EnhancementStatus};
 
+pub(crate) use self::clean::is_unseen;
 pub(crate) use self::key::ApiKey;
 pub(crate) use self::request::{BaseUrl, Call, Path, is_loopback};
 pub(crate) use self::response::{cause_of, message_in, request_id};
@@ -332,7 +333,7 @@ impl Transport {
         let mut witness = Witness::new(call.body.as_deref().unwrap_or_default());
         let response = self.send(call, timeout, &mut witness);
         match response {
-            Ok(response) => Attempt::Answered(Answer::read(response, self.settings.max_answer_size)),
+            Ok(response) => Attempt::Answered(Answer::read(response, self.settings.max_answer_size.min(call.most))),
             Err(e) => {
                 let cause = cause_of(&e);
                 let untouched = match call.body {

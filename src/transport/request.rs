@@ -104,7 +104,13 @@ pub(crate) struct Call {
     pub(crate) query: &'static str,
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) repeat: Repeat,
+    /// The most bytes of an answer that are read, if the client's limit is not less.
+    pub(crate) most: u64,
 }
+
+/// More than a hundred times what an answer has that is not a list of a project's files or versions. What is unknown of
+/// an answer is kept, and takes many times the memory of its text.
+const SMALL: u64 = 1024 * 1024;
 
 impl Call {
     pub(crate) fn get(path: Path) -> Self {
@@ -114,6 +120,7 @@ impl Call {
             query: "",
             body: None,
             repeat: Repeat::Freely,
+            most: u64::MAX,
         }
     }
 
@@ -133,6 +140,7 @@ impl Call {
             query: "",
             body: Some(body),
             repeat: Repeat::Freely,
+            most: u64::MAX,
         })
     }
 
@@ -144,6 +152,12 @@ impl Call {
     /// Marks a call that must not be carried out twice.
     pub(crate) fn only_once(mut self) -> Self {
         self.repeat = Repeat::IfUntouched;
+        self
+    }
+
+    /// Marks a call whose answer is small.
+    pub(crate) fn small(mut self) -> Self {
+        self.most = SMALL;
         self
     }
 }

@@ -19,6 +19,8 @@ const EXCERPT: usize = 300;
 const MESSAGE: usize = 500;
 /// The longest request id or host name kept, in characters.
 const SHORT: usize = 128;
+/// The most that room is made for before it has come, in bytes.
+const READ_AHEAD: u64 = 64 * 1024;
 /// How much of the body of an error is read, in bytes: more than any message needs.
 const ERROR_BODY: u64 = 64 * 1024;
 
@@ -55,7 +57,7 @@ impl Answer {
             answer.read_body(body, limit);
             if answer.body.len() as u64 > limit {
                 answer.body.truncate(ERROR_BODY as usize);
-                let message = format!("the answer is larger than the limit of {limit} bytes (max_answer_size)");
+                let message = format!("the answer is larger than the limit of {limit} bytes");
                 answer.broken = Some(Cause::new(CauseKind::TooLarge, message));
             }
         } else {
@@ -65,8 +67,9 @@ impl Answer {
     }
 
     fn read_body(&mut self, body: Body, limit: u64) {
-        if let Some(length) = body.content_length().filter(|length| *length <= limit) {
-            self.body.reserve_exact(length as usize);
+        // A promise, and no more: what is large is made room for as it comes.
+        if let Some(length) = body.content_length() {
+            self.body.reserve_exact(length.min(limit).min(READ_AHEAD) as usize);
         }
         // One byte more than allowed tells "too large" from "just so large".
         let mut reader = body.into_reader().take(limit.saturating_add(1));

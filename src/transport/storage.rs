@@ -6,7 +6,7 @@ use log::debug;
 use ureq::http::header::{ACCEPT_ENCODING, HeaderValue, IF_RANGE, LOCATION, RANGE, USER_AGENT};
 use ureq::http::uri::Scheme;
 use ureq::http::{Request, Response, Uri};
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::transport::{self, Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
 
 use super::clean::Cleaner;
@@ -20,6 +20,9 @@ const IDLE_CONNECTIONS: usize = 16;
 
 const MAX_REDIRECTS: usize = 5;
 
+/// How soon a callback can end a transfer from which nothing comes.
+const LONGEST_READ: Duration = Duration::from_millis(500);
+
 /// How much of an error's body is read: more than any message needs.
 const ERROR_BODY: usize = 8 * 1024;
 
@@ -28,10 +31,9 @@ pub(crate) struct Fetch<'a> {
     pub(crate) uri: &'a Uri,
     /// The byte to go on from, if the file is still the one that this validator names.
     pub(crate) from: Option<(u64, &'a HeaderValue)>,
-    /// The longest that sending the request, and then receiving the head of the answer, may take.
-    pub(crate) head_timeout: Duration,
-    /// The longest that one read of the body waits.
-    pub(crate) read_timeout: Duration,
+    /// The longest that sending the request, then receiving the head of the answer, and each wait for more of its body
+    /// may take.
+    pub(crate) patience: Duration,
 }
 
 /// Why there is no answer.
@@ -112,11 +114,20 @@ impl Transport {
             .timeout_per_call(None)
             .timeout_recv_body(None)
             .timeout_connect(self.limit(self.settings.connect_timeout, |agent| agent.connect))
-            .timeout_send_request(Some(fetch.head_timeout.min(LONGEST)))
-            .timeout_recv_response(Some(fetch.head_timeout.min(LONGEST)))
-            .timeout_per_read(Some(fetch.read_timeout.min(LONGEST)))
+            .timeout_send_request(Some(fetch.patience.min(LONGEST)))
+            .timeout_recv_response(Some(fetch.patience.min(LONGEST)))
+            .timeout_per_read(Some(self.longest_read(fetch.patience)))
             .proxy(proxy_for(agent, uri));
         agent.run(config.build())
+    }
+
+    /// How long one read of a body may wait before it is asked again whether to go on.
+    ///
+    /// With our own agent that is short, so that a callback is heard in the middle of a silence. With a caller's own the
+    /// same limit would hold for the head of the answer, which a storage may take its time for.
+    pub(crate) fn longest_read(&self, patience: Duration) -> Duration {
+        let longest = if self.foreign { LONGEST } else { LONGEST_READ };
+        patience.min(longest)
     }
 
     fn storage_agent(&self) -> &Agent {
@@ -152,9 +163,49 @@ fn storage_agent() -> Agent {
     let config = config.tls_config(super::tls_config());
     Agent::with_parts(
         config.build(),
-        DefaultConnector::new(),
+        DefaultConnector::new().chain(PatientConnector),
         CallingThreadResolver::default(),
     )
+}
+
+/// Keeps the limit of a single read from the head of an answer, which has a limit of its own.
+#[derive(Debug)]
+struct PatientConnector;
+
+impl<In: transport::Transport> Connector<In> for PatientConnector {
+    type Out = PatientTransport<In>;
+
+    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
+        Ok(chained.map(PatientTransport))
+    }
+}
+
+#[derive(Debug)]
+struct PatientTransport<T>(T);
+
+impl<T: transport::Transport> transport::Transport for PatientTransport<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.0.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        if timeout.reason == ureq::Timeout::RecvResponse {
+            timeout.per_read = None;
+        }
+        self.0.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.is_tls()
+    }
 }
 
 /// The start of the body of an answer that is no success, for as long as `limit`.

@@ -3,9 +3,11 @@
 use std::process::Command;
 use std::time::Duration;
 
-use imagen_ai::{Client, Error, Result};
+use imagen_ai::{Client, Error, Result, RetryPolicy};
 
 use crate::support::canned::{Canned, KEY};
+use crate::support::faulty::End::Close;
+use crate::support::faulty::{Faulty, Reply};
 
 const OK: &str = r#"{"status":"SUCCESS","version_id":1,"enhanced_image_url":"https://s3/a"}"#;
 
@@ -110,6 +112,21 @@ fn limits_without_end_are_no_reason_to_panic() {
         .copilot("x")
         .unwrap();
     assert_eq!(server.seen().len(), 2);
+}
+
+#[test]
+fn a_promised_length_is_no_reason_to_make_room() {
+    for length in ["18446744073709551615", "40000000000000"] {
+        let server = Faulty::start([Reply::json(OK).content_length(length).then(Close)]);
+        let client = Client::builder(KEY)
+            .base_url(server.url())
+            .max_answer_size(u64::MAX)
+            .retry(RetryPolicy::none())
+            .build()
+            .unwrap();
+        let error = client.project("p").ai_tools().unwrap_err();
+        assert!(matches!(error, Error::Transport(_)), "{error}");
+    }
 }
 
 #[test]

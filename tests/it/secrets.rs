@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use imagen_ai::ureq::http::{Request, Response};
 use imagen_ai::ureq::middleware::MiddlewareNext;
-use imagen_ai::ureq::{self, Agent, Body, Proxy, SendBody};
+use imagen_ai::ureq::{self, Body, Proxy, SendBody};
 use imagen_ai::{CauseKind, Client, ClientBuilder, Error, Result, RetryPolicy};
 use log::Level;
 
 use crate::faults::{self, Call, INSTRUCTION, side_by_side};
+use crate::support::agent_config;
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{Faulty, Reply};
 use crate::support::logs::{DUMP, Line, dumped, logged};
@@ -289,7 +290,7 @@ fn no_fault_tells_the_key_through_an_agent_of_the_callers_own() {
 
 #[test]
 fn a_client_warns_of_a_logger_that_would_be_told_the_key() {
-    let (client, lines) = logged(|| none().agent(Agent::new_with_defaults()).build().unwrap());
+    let (client, lines) = logged(|| none().agent(agent_config().build().into()).build().unwrap());
     let warnings = ours(&lines, Level::Warn);
     assert!(
         warnings.len() == 1 && warnings[0].contains("ureq_proto"),
@@ -312,7 +313,7 @@ fn quoting(request: Request<SendBody<'_>>, _: MiddlewareNext<'_>) -> Result<Resp
 
 #[test]
 fn an_agent_that_quotes_the_request_is_not_quoted() {
-    let agent = Agent::config_builder().middleware(quoting).build().into();
+    let agent = agent_config().middleware(quoting).build().into();
     let client = none().agent(agent).build().unwrap();
     for result in check_calls("a middleware", &client, &[]) {
         // It did not say whether it sent anything.
@@ -345,9 +346,7 @@ fn a_proxy_that_fails_learns_nothing_and_tells_nothing() {
     }) {
         let proxy = Faulty::start([reply.clone()]);
         let address = format!("http://user:{secret}@{}", proxy.addr());
-        let agent = Agent::config_builder()
-            .proxy(Some(Proxy::new(&address).unwrap()))
-            .build();
+        let agent = agent_config().proxy(Some(Proxy::new(&address).unwrap())).build();
         let client = none()
             .agent(agent.into())
             .base_url(base_url)
@@ -390,7 +389,11 @@ fn a_download_takes_no_key_along_and_tells_no_query() {
     ];
     for (reply, own_agent) in replies.iter().flat_map(|reply| [(reply, false), (reply, true)]) {
         let server = Faulty::start([reply.clone()]);
-        let builder = if own_agent { none().agent(ureq::agent()) } else { none() };
+        let builder = if own_agent {
+            none().agent(agent_config().build().into())
+        } else {
+            none()
+        };
         let client = builder.timeout(Duration::from_millis(500)).build().unwrap();
         let (result, lines) = logged(|| {
             let download = client.download(format!("{}/a.jpg?{query}", server.url()));

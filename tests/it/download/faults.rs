@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use imagen_ai::{Client, DownloadReason, Error, RetryPolicy};
 
 use super::{KEY, MIB, RETRY, broken, client, ms, names, reason, url};
+use crate::support::agent_config;
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{Faulty, File, Refused, Reply, Request};
 
@@ -14,7 +15,10 @@ fn the_storage_gets_a_plain_request_and_never_the_key() {
     let file = File::new("a picture");
     let target = Faulty::start([Reply::file(&file)]);
     let server = Faulty::start([Reply::redirect(302, url(&target)), Reply::file(&file)]);
-    let own_agent = Client::builder(KEY).agent(ureq::agent()).build().unwrap();
+    let own_agent = Client::builder(KEY)
+        .agent(agent_config().build().into())
+        .build()
+        .unwrap();
 
     for client in [client(), own_agent] {
         let bytes = client.download(url(&server)).to_vec(100).unwrap();
@@ -300,7 +304,7 @@ fn what_a_writer_has_is_never_written_twice() {
             assert!(written == old.bytes());
         } else {
             let (why, message) = reason(result);
-            assert_eq!(why, DownloadReason::Broken);
+            assert_eq!(why, DownloadReason::Changed);
             assert!(
                 message.contains("cannot be taken back") && message.contains("after 20000 bytes"),
                 "{message}"
@@ -507,6 +511,10 @@ fn a_stalled_transfer_is_noticed_and_a_slow_one_goes_on() {
         .to_vec(40_000)
         .unwrap();
     assert!(bytes == file.bytes() && began.elapsed() >= ms(1100));
+    assert_eq!(server.requests(), 1);
+    // Storage that takes its time before the first byte is not stalled.
+    let server = Faulty::start([Reply::file(&file).drip_head(200, ms(800))]);
+    assert!(client().download(url(&server)).to_vec(40_000).unwrap() == file.bytes());
     assert_eq!(server.requests(), 1);
     // A silence that is longer than one read waits, and shorter than the limit, costs nothing.
     let server = Faulty::start([Reply::file(&file).drip_body(20_000, ms(700))]);
