@@ -186,7 +186,7 @@ fn a_handshake_that_never_ends_is_cut_off_by_the_connect_timeout() {
         assert!(call.cause.message.contains("connect"), "{call:?}");
         let call = not_sent(client.project("p").ai_tools());
         assert_eq!(call.cause.kind, CauseKind::Timeout, "{call:?}");
-        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(began.elapsed() < Duration::from_secs(20));
     }
 }
 
