@@ -91,7 +91,7 @@ mod tests {
             current: None,
             steps: Vec::new(),
             known: versions.iter().map(|version| version.id.clone()).collect(),
-            known_all: history.tells_of("a.jpg"),
+            known_all: history.tells_all_of("a.jpg"),
             pending: None,
         }
     }
@@ -295,6 +295,12 @@ mod tests {
                 r#"{"prompts":[]}"#,
                 r#"{"a.jpg":[{"version_id":1,"parent_id":null,"tool_id":"sky"}]}"#,
                 "cannot tell 1",
+            ),
+            (
+                "after an empty history",
+                r#"{"images":[]}"#,
+                r#"{"a.jpg":[{"version_id":1,"parent_id":null,"tool_id":"sky"}]}"#,
+                "applied 1",
             ),
             ("the old one again", ONE, ONE, "not applied"),
             (

@@ -143,3 +143,27 @@ impl<T: Transport> Transport for PatientTransport<T> {
         self.0.is_tls()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_the_same_for_every_step_of_a_quick_call_and_hardly_longer() {
+        let of = |limit| match in_ticks(NextTimeout {
+            after: limit,
+            ..NextTimeout::default()
+        })
+        .after
+        {
+            Duration::Exact(after) => Some(after),
+            Duration::NotHappening => None,
+        };
+        let micros = |micros| Duration::Exact(time::Duration::from_micros(micros));
+        assert_eq!(of(micros(299_999_980)), Some(time::Duration::from_secs(300)));
+        assert_eq!(of(micros(299_990_001)), Some(time::Duration::from_secs(300)));
+        assert_eq!(of(micros(1)), Some(time::Duration::from_millis(10)));
+        assert_eq!(of(Duration::NotHappening), None);
+        assert!(of(Duration::Exact(time::Duration::MAX)).is_some());
+    }
+}
