@@ -154,189 +154,7 @@ pub struct Chain {
     recovering: Option<Wait>,
 }
 
-/// What a [`Chain`] knows: keep it, as JSON, to go on tomorrow ([`Image::continue_chain`]).
-///
-/// It holds no key and no URL. The instructions are in it. Whether the chain is [recovering](Chain::recovering) is not.
-///
-/// A state that was kept before an edit does not know of that edit. A process that is killed in the middle of one leaves
-/// no trace of it here: look at [`Image::history`] before going on.
-///
-/// ```
-/// # let photo = imagen_ai::Client::new("key")?.project("p").image("a.jpg");
-/// let chain = photo.chain_from(124);
-/// let kept = serde_json::to_string(chain.state())?;
-/// // ... tomorrow ...
-/// let chain = photo.continue_chain(serde_json::from_str(&kept)?)?;
-/// assert_eq!(chain.current(), Some(&124.into()));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ChainState {
-    /// The form of this struct: 1.
-    pub format: u32,
-    /// The project's id.
-    pub project: String,
-    /// How the project was edited.
-    pub project_source: ProjectSource,
-    /// The photo.
-    pub file_name: String,
-    /// The version that the next edit builds on; `None` is the unedited photo.
-    pub current: Option<VersionId>,
-    /// What was applied through this chain.
-    pub steps: Vec<Step>,
-    /// The versions of the photo that were known before the last edit, those that are gone by now among them.
-    pub known: BTreeSet<VersionId>,
-    /// Whether these were all that there were when the history was last asked.
-    pub known_all: bool,
-    /// An edit of which it is not known whether it was applied, or as which version.
-    pub pending: Option<Pending>,
-}
-
-/// What was asked for: words or a preset.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Edit {
-    /// [`Chain::copilot`] with this instruction.
-    Instruction(String),
-    /// [`Chain::enhance`] with this `tool_id`.
-    Preset(String),
-}
-
-impl fmt::Display for Edit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Instruction(text) => write!(f, "{text:?}"),
-            Self::Preset(tool_id) => f.write_str(tool_id),
-        }
-    }
-}
-
-/// One edit that was applied.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Step {
-    /// What was asked for.
-    pub edit: Edit,
-    /// What it was built on; `None` is the unedited photo.
-    pub parent: Option<VersionId>,
-    /// The version that it made; `None` until [`Chain::recover`] finds one that the service did not name.
-    pub version: Option<VersionId>,
-    /// Where the picture can be fetched for a while, if that was told: a presigned URL. Whoever has it can read the
-    /// picture, so it is not serialized, and `Debug` leaves its query out. [`Image::history`] may have a fresh one.
-    #[serde(skip)]
-    pub url: Option<String>,
-}
-
-impl Step {
-    /// The version that this edit made.
-    ///
-    /// # Errors
-    /// [`Error::InvalidInput`] when the service named none and [`Chain::recover`] has not found it.
-    pub fn version(&self) -> Result<&VersionId> {
-        self.version.as_ref().ok_or_else(unnamed)
-    }
-}
-
-impl fmt::Debug for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Step")
-            .field("edit", &self.edit)
-            .field("parent", &self.parent)
-            .field("version", &self.version)
-            .field("url", &self.url.as_deref().map(RedactedUrl))
-            .finish()
-    }
-}
-
-/// An edit of which it is not known whether it was applied, or as which version.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Pending {
-    /// What was asked for.
-    pub edit: Edit,
-    /// What it was to build on; `None` is the unedited photo.
-    pub parent: Option<VersionId>,
-    /// Whether the service said that it was applied, and only named no version.
-    pub applied: bool,
-}
-
-/// What became of an edit whose outcome was unknown: the answer of [`Chain::recover`].
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Recovery {
-    /// It was applied and is this version, to which the chain has moved.
-    Applied(VersionId),
-    /// It was not applied by the time of asking, and the chain is where it was: send it again. An edit that is still
-    /// running somewhere can turn up later, so this is only as sure as the time that has passed since.
-    NotApplied,
-    /// The history does not tell. The chain refuses the next edit still: ask again later, or decide by
-    /// [`Chain::branch_from`] or [`Chain::assume_not_applied`].
-    CannotTell {
-        /// The versions that may be this edit; maybe none.
-        candidates: Vec<Version>,
-    },
-}
-
 impl Chain {
-    fn new(image: &Image, current: Option<VersionId>) -> Self {
-        let project = image.project();
-        Self {
-            image: image.clone(),
-            state: ChainState {
-                format: FORMAT,
-                project: project.uuid().to_owned(),
-                project_source: project.source(),
-                file_name: image.file_name().to_owned(),
-                known: current.iter().cloned().collect(),
-                known_all: false,
-                current,
-                steps: Vec::new(),
-                pending: None,
-            },
-            recovering: None,
-        }
-    }
-
-    /// Finds out by itself what became of an edit whose outcome is unknown, before `copilot` and `enhance` return.
-    /// Default: off.
-    ///
-    /// The history is asked at once and then as `wait` says, since the edit may still be running. Once it is found the
-    /// call succeeds. If it was not applied by the end of the wait, it is sent again, three times in all. If the history
-    /// cannot tell by then, the [`Error::OutcomeUnknown`] is returned, and the chain is as it is without this setting.
-    ///
-    /// That an edit is applied once is only as sure as the wait is long: one that turns up later than that is applied
-    /// twice. [`Wait::for_an_edit`] is longer than the service holds a call.
-    ///
-    /// An edit on what this chain has not made itself is preceded by a look at the history, so that older versions are
-    /// not taken for it: one call more at the beginning of a chain.
-    #[must_use]
-    pub fn recovering(mut self, wait: Wait) -> Self {
-        self.recovering = Some(wait);
-        self
-    }
-
-    /// The photo.
-    pub fn image(&self) -> &Image {
-        &self.image
-    }
-
-    /// The version that the next edit builds on; `None` is the unedited photo. While an edit is
-    /// [pending](ChainState::pending) it is what that one was to build on.
-    pub fn current(&self) -> Option<&VersionId> {
-        self.state.current.as_ref()
-    }
-
-    /// What was applied through this chain, in order, on branches that are gone by now too.
-    pub fn steps(&self) -> &[Step] {
-        &self.state.steps
-    }
-
-    /// What is to be kept for going on tomorrow.
-    pub fn state(&self) -> &ChainState {
-        &self.state
-    }
-
     /// Applies a prompt to the current version and moves to the result: [`Image::copilot`] with the right parent.
     ///
     /// # Errors
@@ -371,15 +189,6 @@ impl Chain {
         let version = version.into();
         self.state.known.insert(version.clone());
         self.state.current = Some(version);
-        self.state.pending = None;
-    }
-
-    /// Decides that a [pending](ChainState::pending) edit was not applied, where [`recover`](Self::recover) cannot
-    /// tell: the chain goes on from where it stands. If the edit was applied after all and is sent again, it is paid for
-    /// twice, and the service drops the first of the two.
-    ///
-    /// An edit that the service said was applied stays in [`steps`](Self::steps), without a version.
-    pub fn assume_not_applied(&mut self) {
         self.state.pending = None;
     }
 
@@ -445,6 +254,73 @@ impl Chain {
         let (recovery, history) = self.ask(&pending)?;
         self.settle(pending, &recovery, &history);
         Ok(recovery)
+    }
+
+    /// Decides that a [pending](ChainState::pending) edit was not applied, where [`recover`](Self::recover) cannot
+    /// tell: the chain goes on from where it stands. If the edit was applied after all and is sent again, it is paid for
+    /// twice, and the service drops the first of the two.
+    ///
+    /// An edit that the service said was applied stays in [`steps`](Self::steps), without a version.
+    pub fn assume_not_applied(&mut self) {
+        self.state.pending = None;
+    }
+
+    /// Finds out by itself what became of an edit whose outcome is unknown, before `copilot` and `enhance` return.
+    /// Default: off.
+    ///
+    /// The history is asked at once and then as `wait` says, since the edit may still be running. Once it is found the
+    /// call succeeds. If it was not applied by the end of the wait, it is sent again, three times in all. If the history
+    /// cannot tell by then, the [`Error::OutcomeUnknown`] is returned, and the chain is as it is without this setting.
+    ///
+    /// That an edit is applied once is only as sure as the wait is long: one that turns up later than that is applied
+    /// twice. [`Wait::for_an_edit`] is longer than the service holds a call.
+    ///
+    /// An edit on what this chain has not made itself is preceded by a look at the history, so that older versions are
+    /// not taken for it: one call more at the beginning of a chain.
+    #[must_use]
+    pub fn recovering(mut self, wait: Wait) -> Self {
+        self.recovering = Some(wait);
+        self
+    }
+
+    /// The photo.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// The version that the next edit builds on; `None` is the unedited photo. While an edit is
+    /// [pending](ChainState::pending) it is what that one was to build on.
+    pub fn current(&self) -> Option<&VersionId> {
+        self.state.current.as_ref()
+    }
+
+    /// What was applied through this chain, in order, on branches that are gone by now too.
+    pub fn steps(&self) -> &[Step] {
+        &self.state.steps
+    }
+
+    /// What is to be kept for going on tomorrow.
+    pub fn state(&self) -> &ChainState {
+        &self.state
+    }
+
+    fn new(image: &Image, current: Option<VersionId>) -> Self {
+        let project = image.project();
+        Self {
+            image: image.clone(),
+            state: ChainState {
+                format: FORMAT,
+                project: project.uuid().to_owned(),
+                project_source: project.source(),
+                file_name: image.file_name().to_owned(),
+                known: current.iter().cloned().collect(),
+                known_all: false,
+                current,
+                steps: Vec::new(),
+                pending: None,
+            },
+            recovering: None,
+        }
     }
 
     fn apply(&mut self, edit: Edit) -> Result<Step> {
@@ -591,6 +467,130 @@ impl Chain {
         }
         self.state.known_all |= history.tells_all_of(&self.state.file_name);
     }
+}
+
+/// One edit that was applied.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Step {
+    /// What was asked for.
+    pub edit: Edit,
+    /// What it was built on; `None` is the unedited photo.
+    pub parent: Option<VersionId>,
+    /// The version that it made; `None` until [`Chain::recover`] finds one that the service did not name.
+    pub version: Option<VersionId>,
+    /// Where the picture can be fetched for a while, if that was told: a presigned URL. Whoever has it can read the
+    /// picture, so it is not serialized, and `Debug` leaves its query out. [`Image::history`] may have a fresh one.
+    #[serde(skip)]
+    pub url: Option<String>,
+}
+
+impl Step {
+    /// The version that this edit made.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when the service named none and [`Chain::recover`] has not found it.
+    pub fn version(&self) -> Result<&VersionId> {
+        self.version.as_ref().ok_or_else(unnamed)
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step")
+            .field("edit", &self.edit)
+            .field("parent", &self.parent)
+            .field("version", &self.version)
+            .field("url", &self.url.as_deref().map(RedactedUrl))
+            .finish()
+    }
+}
+
+/// What was asked for: words or a preset.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Edit {
+    /// [`Chain::copilot`] with this instruction.
+    Instruction(String),
+    /// [`Chain::enhance`] with this `tool_id`.
+    Preset(String),
+}
+
+impl fmt::Display for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Instruction(text) => write!(f, "{text:?}"),
+            Self::Preset(tool_id) => f.write_str(tool_id),
+        }
+    }
+}
+
+/// What a [`Chain`] knows: keep it, as JSON, to go on tomorrow ([`Image::continue_chain`]).
+///
+/// It holds no key and no URL. The instructions are in it. Whether the chain is [recovering](Chain::recovering) is not.
+///
+/// A state that was kept before an edit does not know of that edit. A process that is killed in the middle of one leaves
+/// no trace of it here: look at [`Image::history`] before going on.
+///
+/// ```
+/// # let photo = imagen_ai::Client::new("key")?.project("p").image("a.jpg");
+/// let chain = photo.chain_from(124);
+/// let kept = serde_json::to_string(chain.state())?;
+/// // ... tomorrow ...
+/// let chain = photo.continue_chain(serde_json::from_str(&kept)?)?;
+/// assert_eq!(chain.current(), Some(&124.into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ChainState {
+    /// The form of this struct: 1.
+    pub format: u32,
+    /// The project's id.
+    pub project: String,
+    /// How the project was edited.
+    pub project_source: ProjectSource,
+    /// The photo.
+    pub file_name: String,
+    /// The version that the next edit builds on; `None` is the unedited photo.
+    pub current: Option<VersionId>,
+    /// What was applied through this chain.
+    pub steps: Vec<Step>,
+    /// The versions of the photo that were known before the last edit, those that are gone by now among them.
+    pub known: BTreeSet<VersionId>,
+    /// Whether these were all that there were when the history was last asked.
+    pub known_all: bool,
+    /// An edit of which it is not known whether it was applied, or as which version.
+    pub pending: Option<Pending>,
+}
+
+/// An edit of which it is not known whether it was applied, or as which version.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Pending {
+    /// What was asked for.
+    pub edit: Edit,
+    /// What it was to build on; `None` is the unedited photo.
+    pub parent: Option<VersionId>,
+    /// Whether the service said that it was applied, and only named no version.
+    pub applied: bool,
+}
+
+/// What became of an edit whose outcome was unknown: the answer of [`Chain::recover`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// It was applied and is this version, to which the chain has moved.
+    Applied(VersionId),
+    /// It was not applied by the time of asking, and the chain is where it was: send it again. An edit that is still
+    /// running somewhere can turn up later, so this is only as sure as the time that has passed since.
+    NotApplied,
+    /// The history does not tell. The chain refuses the next edit still: ask again later, or decide by
+    /// [`Chain::branch_from`] or [`Chain::assume_not_applied`].
+    CannotTell {
+        /// The versions that may be this edit; maybe none.
+        candidates: Vec<Version>,
+    },
 }
 
 impl ChainState {

@@ -44,39 +44,6 @@ pub struct Project {
     source: ProjectSource,
 }
 
-/// Which files of a project.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Output {
-    /// The finished photos.
-    Jpeg,
-    /// The sidecars with the edits, of profile-based projects only.
-    Xmp,
-}
-
-/// What an answer says to who waits for the project.
-enum Judgement {
-    Ready,
-    NotYet,
-    Never(NotReadyReason),
-}
-
-/// Whether a failure to get an answer may be over later: a gateway's page with status 200 as well, but not a certificate
-/// that is not trusted.
-fn may_pass(error: &Error) -> bool {
-    match error {
-        Error::NotSent(e) => e.cause.kind != CauseKind::Tls,
-        Error::Decode(_) => true,
-        other => other.is_safe_to_retry(),
-    }
-}
-
-/// The body of the calls that need no other word.
-#[derive(Serialize)]
-pub(crate) struct SourceBody {
-    pub(crate) project_source: ProjectSource,
-}
-
 impl Project {
     /// The project's id, as it was given.
     pub fn uuid(&self) -> &str {
@@ -200,32 +167,6 @@ impl Project {
         }
     }
 
-    fn judge(&self, info: &ProjectInfo) -> Judgement {
-        match info.status {
-            ProjectStatus::Failed => return Judgement::Never(NotReadyReason::Failed),
-            ProjectStatus::Completed => {}
-            _ => return Judgement::NotYet,
-        }
-        match (self.source, info.export_status.as_deref().map(ProjectStatus::from)) {
-            (ProjectSource::I2i, _) => Judgement::Ready,
-            (ProjectSource::Regular, None) => Judgement::Never(NotReadyReason::NotExported),
-            (ProjectSource::Regular, Some(ProjectStatus::Failed)) => Judgement::Never(NotReadyReason::Failed),
-            (ProjectSource::Regular, Some(ProjectStatus::Pending | ProjectStatus::InProgress)) => Judgement::NotYet,
-            (ProjectSource::Regular, Some(_)) => Judgement::Ready,
-        }
-    }
-
-    fn not_ready(&self, reason: NotReadyReason, info: Option<ProjectInfo>) -> Error {
-        let extra = info.as_ref().map(|info| Value::Object(info.extra.clone()));
-        let message = extra.as_ref().and_then(message_in).unwrap_or_default();
-        Error::NotReady(Box::new(NotReady {
-            project_uuid: self.uuid.clone(),
-            reason,
-            message: self.client.transport.clean(&message),
-            info,
-        }))
-    }
-
     /// Asks for the presets that can be applied, and whatever else the answer brings: `GET /projects/{uuid}/ai-tools`.
     ///
     /// Vendor's page, Copilot API, "Check version history". For the versions themselves there is
@@ -237,13 +178,36 @@ impl Project {
     pub fn ai_tools(&self) -> Result<AiTools> {
         self.client.transport.json(&self.ai_tools_call()?)
     }
+}
 
-    pub(crate) fn ai_tools_call(&self) -> Result<Call> {
-        let query = match self.source {
-            ProjectSource::Regular => "?project_source=REGULAR",
-            ProjectSource::I2i => "?project_source=I2I",
+/// Which files of a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Output {
+    /// The finished photos.
+    Jpeg,
+    /// The sidecars with the edits, of profile-based projects only.
+    Xmp,
+}
+
+impl Project {
+    /// Asks for links to the project's files, which can be fetched for a while with
+    /// [`Client::download_all`]: `GET /projects/{uuid}/export/get_temporary_download_links` (JPEG),
+    /// `…/edit/get_temporary_download_links` (XMP) or `GET /i2i/projects/{uuid}/get_temporary_download_links`.
+    ///
+    /// # Errors
+    /// As [`Project::ai_tools`]; [`Error::InvalidInput`] for the XMP files of a Smart Editing project, which has none.
+    pub fn download_links(&self, output: Output) -> Result<Vec<DownloadLink>> {
+        let links = match (self.source, output) {
+            (ProjectSource::Regular, Output::Jpeg) => "/export/get_temporary_download_links",
+            (ProjectSource::Regular, Output::Xmp) => "/edit/get_temporary_download_links",
+            (ProjectSource::I2i, Output::Jpeg) => "/get_temporary_download_links",
+            (ProjectSource::I2i, Output::Xmp) => {
+                return Err(Error::invalid("output", "a Smart Editing project has no XMP files"));
+            }
         };
-        Ok(Call::get(self.path()?.then("/ai-tools")).query(query))
+        let answer: Finalized = self.client.transport.json(&Call::get(self.info_path()?.then(links)))?;
+        Ok(answer.files)
     }
 
     /// Locks the edits of all photos in and has the edited ones upscaled: `POST /projects/{uuid}/finalize`. It can
@@ -267,24 +231,64 @@ impl Project {
         }
         Ok(finalized)
     }
+}
 
-    /// Asks for links to the project's files, which can be fetched for a while with
-    /// [`Client::download_all`]: `GET /projects/{uuid}/export/get_temporary_download_links` (JPEG),
-    /// `…/edit/get_temporary_download_links` (XMP) or `GET /i2i/projects/{uuid}/get_temporary_download_links`.
-    ///
-    /// # Errors
-    /// As [`Project::ai_tools`]; [`Error::InvalidInput`] for the XMP files of a Smart Editing project, which has none.
-    pub fn download_links(&self, output: Output) -> Result<Vec<DownloadLink>> {
-        let links = match (self.source, output) {
-            (ProjectSource::Regular, Output::Jpeg) => "/export/get_temporary_download_links",
-            (ProjectSource::Regular, Output::Xmp) => "/edit/get_temporary_download_links",
-            (ProjectSource::I2i, Output::Jpeg) => "/get_temporary_download_links",
-            (ProjectSource::I2i, Output::Xmp) => {
-                return Err(Error::invalid("output", "a Smart Editing project has no XMP files"));
-            }
+/// What an answer says to who waits for the project.
+enum Judgement {
+    Ready,
+    NotYet,
+    Never(NotReadyReason),
+}
+
+/// Whether a failure to get an answer may be over later: a gateway's page with status 200 as well, but not a certificate
+/// that is not trusted.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::NotSent(e) => e.cause.kind != CauseKind::Tls,
+        Error::Decode(_) => true,
+        other => other.is_safe_to_retry(),
+    }
+}
+
+/// The body of the calls that need no other word.
+#[derive(Serialize)]
+pub(crate) struct SourceBody {
+    pub(crate) project_source: ProjectSource,
+}
+
+impl Project {
+    fn judge(&self, info: &ProjectInfo) -> Judgement {
+        match info.status {
+            ProjectStatus::Failed => return Judgement::Never(NotReadyReason::Failed),
+            ProjectStatus::Completed => {}
+            _ => return Judgement::NotYet,
+        }
+        match (self.source, info.export_status.as_deref().map(ProjectStatus::of)) {
+            (ProjectSource::I2i, _) => Judgement::Ready,
+            (ProjectSource::Regular, None) => Judgement::Never(NotReadyReason::NotExported),
+            (ProjectSource::Regular, Some(ProjectStatus::Failed)) => Judgement::Never(NotReadyReason::Failed),
+            (ProjectSource::Regular, Some(ProjectStatus::Pending | ProjectStatus::InProgress)) => Judgement::NotYet,
+            (ProjectSource::Regular, Some(_)) => Judgement::Ready,
+        }
+    }
+
+    fn not_ready(&self, reason: NotReadyReason, info: Option<ProjectInfo>) -> Error {
+        let extra = info.as_ref().map(|info| Value::Object(info.extra.clone()));
+        let message = extra.as_ref().and_then(message_in).unwrap_or_default();
+        Error::NotReady(Box::new(NotReady {
+            project_uuid: self.uuid.clone(),
+            reason,
+            message: self.client.transport.clean(&message),
+            info,
+        }))
+    }
+
+    pub(crate) fn ai_tools_call(&self) -> Result<Call> {
+        let query = match self.source {
+            ProjectSource::Regular => "?project_source=REGULAR",
+            ProjectSource::I2i => "?project_source=I2I",
         };
-        let answer: Finalized = self.client.transport.json(&Call::get(self.info_path()?.then(links)))?;
-        Ok(answer.files)
+        Ok(Call::get(self.path()?.then("/ai-tools")).query(query))
     }
 
     /// The path of this project where projects of its kind stand.

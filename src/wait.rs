@@ -3,6 +3,9 @@
 use std::iter;
 use std::time::Duration;
 
+/// The shortest wait, so that a `first` or `longest` of zero is no busy loop.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// How long to wait for the service to be done with something, and how often to ask.
 ///
 /// Each wait is [`factor`](Self::factor) times the one before, from [`first`](Self::first) up to
@@ -50,12 +53,7 @@ impl Wait {
             total: Duration::from_secs(10 * 60),
         }
     }
-}
 
-/// The shortest wait, so that a `first` or `longest` of zero is no busy loop.
-const SHORTEST: Duration = Duration::from_millis(1);
-
-impl Wait {
     /// The waits between the questions, in order; together they are the total.
     pub(crate) fn delays(self) -> impl Iterator<Item = Duration> {
         let factor = if self.factor >= 1.0 { self.factor } else { 1.0 };

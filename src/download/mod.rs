@@ -20,7 +20,7 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::history::Version;
 use crate::transport::{check_agent, check_limit, is_https, may_fetch};
-use crate::types::{DownloadLink, Enhancement, RedactedUrl};
+use crate::types::{DownloadLink, RedactedUrl};
 
 pub use self::many::{DownloadOptions, Progress, ProgressCallback};
 
@@ -28,7 +28,7 @@ pub use self::many::{DownloadOptions, Progress, ProgressCallback};
 const STALL: Duration = Duration::from_secs(60);
 
 impl Client {
-    /// A download of one file: of a presigned URL, a [`DownloadLink`], an [`Enhancement`], a
+    /// A download of one file: of a presigned URL, a [`DownloadLink`], an [`Enhancement`](crate::Enhancement), a
     /// [`Version`]. Nothing is sent until one of
     /// the builder's last steps, and a URL that is not usable is an error of that step.
     ///
@@ -47,78 +47,6 @@ impl Client {
             progress: Box::new(|_, _| ControlFlow::Continue(())),
         }
     }
-}
-
-impl From<&DownloadLink> for DownloadLink {
-    fn from(link: &DownloadLink) -> Self {
-        link.clone()
-    }
-}
-
-/// A presigned URL; the file is named by its last segment.
-impl From<&str> for DownloadLink {
-    fn from(url: &str) -> Self {
-        Self::from(url.to_owned())
-    }
-}
-
-/// A presigned URL; the file is named by its last segment.
-impl From<String> for DownloadLink {
-    fn from(url: String) -> Self {
-        Self {
-            file_name: None,
-            ..Self::new("", url)
-        }
-    }
-}
-
-/// A presigned URL; the file is named by its last segment.
-impl From<&String> for DownloadLink {
-    fn from(url: &String) -> Self {
-        Self::from(url.as_str())
-    }
-}
-
-/// The picture of the new version.
-impl From<&Enhancement> for DownloadLink {
-    fn from(edit: &Enhancement) -> Self {
-        Self::from(&edit.enhanced_image_url)
-    }
-}
-
-/// The picture of a version of the history. One whose URL the service did not tell is an error of the last step.
-impl From<&Version> for DownloadLink {
-    fn from(version: &Version) -> Self {
-        Self::from(version.url.as_deref().unwrap_or_default())
-    }
-}
-
-/// What to do about a file that is already there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Overwrite {
-    /// It is an error ([`Error::Io`] with [`AlreadyExists`](std::io::ErrorKind::AlreadyExists)), and stays as it is.
-    #[default]
-    Never,
-    /// It is replaced, at the moment when the new one is whole.
-    Always,
-    /// It stays as it is, and nothing is downloaded. Its content is not looked at.
-    Skip,
-}
-
-/// A file on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Downloaded {
-    /// Where it is.
-    pub path: PathBuf,
-    /// How long it is.
-    pub bytes: u64,
-    /// Its name as it was given: by the link's `file_name`, else by the last segment of its URL, percent-decoded.
-    pub file_name: String,
-    /// Whether its name on disk is another, since the given one was not safe or not the only one of its kind.
-    pub renamed: bool,
-    /// Whether it was there before and nothing was downloaded ([`Overwrite::Skip`]).
-    pub skipped: bool,
 }
 
 /// A download of one file, made by [`Client::download`].
@@ -280,6 +208,41 @@ impl<'a> Download<'a> {
         }
         check_limit("stall_timeout", self.stall_timeout)?;
         Transfer::new(transport, &uri, self.stall_timeout, &mut self.progress).run(sink)
+    }
+}
+
+/// What to do about a file that is already there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Overwrite {
+    /// It is an error ([`Error::Io`] with [`AlreadyExists`](std::io::ErrorKind::AlreadyExists)), and stays as it is.
+    #[default]
+    Never,
+    /// It is replaced, at the moment when the new one is whole.
+    Always,
+    /// It stays as it is, and nothing is downloaded. Its content is not looked at.
+    Skip,
+}
+
+/// A file on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Downloaded {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How long it is.
+    pub bytes: u64,
+    /// Its name as it was given: by the link's `file_name`, else by the last segment of its URL, percent-decoded.
+    pub file_name: String,
+    /// Whether its name on disk is another, since the given one was not safe or not the only one of its kind.
+    pub renamed: bool,
+    /// Whether it was there before and nothing was downloaded ([`Overwrite::Skip`]).
+    pub skipped: bool,
+}
+
+/// The picture of a version of the history. One whose URL the service did not tell is an error of the last step.
+impl From<&Version> for DownloadLink {
+    fn from(version: &Version) -> Self {
+        Self::from(version.url.as_deref().unwrap_or_default())
     }
 }
 

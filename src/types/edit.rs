@@ -132,8 +132,8 @@ pub enum EnhancementStatus {
     Other(String),
 }
 
-impl From<&str> for EnhancementStatus {
-    fn from(word: &str) -> Self {
+impl EnhancementStatus {
+    pub(crate) fn of(word: &str) -> Self {
         let is = |known: &str| word.trim().eq_ignore_ascii_case(known);
         if is("SUCCESS") {
             Self::Success
@@ -165,7 +165,7 @@ impl<'de> Deserialize<'de> for EnhancementStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Value::deserialize(deserializer)? {
             Value::Null => Self::Other(String::new()),
-            Value::String(word) => Self::from(word.as_str()),
+            Value::String(word) => Self::of(&word),
             other => Self::Other(other.to_string()),
         })
     }

@@ -7,6 +7,7 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::edit::Enhancement;
 use super::lenient;
 use super::redact::{RedactedMap, RedactedUrl};
 
@@ -55,8 +56,8 @@ pub enum ProjectStatus {
     Other(String),
 }
 
-impl From<&str> for ProjectStatus {
-    fn from(word: &str) -> Self {
+impl ProjectStatus {
+    pub(crate) fn of(word: &str) -> Self {
         let plain: String = word
             .chars()
             .filter(|c| c.is_alphanumeric())
@@ -92,7 +93,7 @@ impl Serialize for ProjectStatus {
 
 impl<'de> Deserialize<'de> for ProjectStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::from(String::deserialize(deserializer)?.as_str()))
+        Ok(Self::of(&String::deserialize(deserializer)?))
     }
 }
 
@@ -158,6 +159,43 @@ impl DownloadLink {
             download_link: download_link.into(),
             extra: Map::new(),
         }
+    }
+}
+
+impl From<&DownloadLink> for DownloadLink {
+    fn from(link: &DownloadLink) -> Self {
+        link.clone()
+    }
+}
+
+/// A presigned URL; the file is named by its last segment.
+impl From<&str> for DownloadLink {
+    fn from(url: &str) -> Self {
+        Self::from(url.to_owned())
+    }
+}
+
+/// A presigned URL; the file is named by its last segment.
+impl From<String> for DownloadLink {
+    fn from(url: String) -> Self {
+        Self {
+            file_name: None,
+            ..Self::new("", url)
+        }
+    }
+}
+
+/// A presigned URL; the file is named by its last segment.
+impl From<&String> for DownloadLink {
+    fn from(url: &String) -> Self {
+        Self::from(url.as_str())
+    }
+}
+
+/// The picture of the new version.
+impl From<&Enhancement> for DownloadLink {
+    fn from(edit: &Enhancement) -> Self {
+        Self::from(&edit.enhanced_image_url)
     }
 }
 
