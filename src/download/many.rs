@@ -17,7 +17,7 @@ use super::{Downloaded, Overwrite, STALL};
 use crate::client::Client;
 use crate::error::{DownloadReason, Error, Result};
 use crate::project::{Output, Project};
-use crate::transport::{LOG, check_limit};
+use crate::transport::{LOG, check_limit, status_word};
 use crate::types::DownloadLink;
 
 /// How [`Client::download_all`] and [`Project::finalize_to`] go about it.
@@ -181,7 +181,7 @@ impl Project {
                         target: LOG,
                         "no fresh links for {} files: status {}",
                         expired.len(),
-                        e.status().map_or("none".to_owned(), |status| status.to_string())
+                        status_word(e.status())
                     );
                     break;
                 }

@@ -16,6 +16,9 @@ const MIN_CUT_SECRET: usize = 4;
 /// How much of a body is looked at for its start, in bytes.
 const START: usize = 16 * 1024;
 
+/// The longest message taken from an answer, in characters.
+pub(crate) const MESSAGE: usize = 500;
+
 /// Cleans texts of one call.
 pub(crate) struct Cleaner {
     /// What must not be shown, and what is shown instead.

@@ -33,7 +33,7 @@ use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, Enhancem
 use crate::types::{Enhancement, EnhancementAnswer, EnhancementStatus};
 
 pub(crate) use self::agent::check_agent;
-pub(crate) use self::clean::is_unseen;
+pub(crate) use self::clean::{MESSAGE, is_unseen};
 pub(crate) use self::key::ApiKey;
 pub(crate) use self::request::{BaseUrl, Call, Path, is_https};
 pub(crate) use self::response::{cause_of, message_in, request_id};
@@ -238,7 +238,7 @@ impl Transport {
                 "{} {}: status {}, attempt {}, {:.3} s, request {}",
                 call.method.as_str(),
                 call.path.as_str(),
-                status.map_or("none".to_owned(), |status| status.to_string()),
+                status_word(status),
                 progress.attempts,
                 progress.began.elapsed().as_secs_f64(),
                 id.as_deref().unwrap_or("none"),
@@ -500,6 +500,11 @@ pub(crate) fn check_limit(field: &'static str, limit: Duration) -> Result<()> {
 fn not_json(error: &serde_json::Error) -> Cause {
     let message = format!("the answer is not the JSON that the API promises: {error}");
     Cause::new(CauseKind::Json, message)
+}
+
+/// The status in a log record.
+pub(crate) fn status_word(status: Option<u16>) -> String {
+    status.map_or("none".to_owned(), |status| status.to_string())
 }
 
 /// What the log says of an error: nothing that the body of an answer may have said.
