@@ -16,8 +16,14 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// use std::time::Duration;
 /// use imagen_ai::Wait;
 ///
-/// let hasty = Wait { total: Duration::from_secs(60), ..Wait::default() };
-/// assert_eq!(hasty.first, Duration::from_secs(10));
+/// // Asks at once, after 2 s, 5 s, 9.5 s and 14.5 s, and so on every 5 s for a minute.
+/// let hasty = Wait {
+///     first: Duration::from_secs(2),
+///     factor: 1.5,
+///     longest: Duration::from_secs(5),
+///     total: Duration::from_secs(60),
+/// };
+/// let overnight = Wait { total: Duration::from_secs(8 * 60 * 60), ..Wait::default() };
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wait {
