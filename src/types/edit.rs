@@ -16,13 +16,22 @@ use crate::error::{Error, Result};
 
 /// A prompt for one photo: `POST …/copilot`.
 ///
-/// `copilot("text")` makes one; this type adds a parent.
+/// `copilot("text")` makes one; this type adds a parent. A `String` or a reference does too, so that one prompt can be
+/// sent for many photos.
 ///
-/// ```
+/// ```no_run
+/// # let photos = [imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG")];
 /// use imagen_ai::{CopilotRequest, VersionId};
 ///
 /// let request = CopilotRequest::new("brighten the interior").parent(123);
+/// assert_eq!(request.instruction, "brighten the interior");
 /// assert_eq!(request.parent_version_id, Some(VersionId::from(123)));
+///
+/// let prompt = String::from("make the sky more blue");
+/// for photo in &photos {
+///     photo.copilot(&prompt)?;
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -59,6 +68,7 @@ impl CopilotRequest {
 ///
 /// let request = EnhanceRequest::new("virtual_staging").parent(124);
 /// assert_eq!(request.tool_id, "virtual_staging");
+/// assert_eq!(request.parent_version_id, Some(124.into()));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -120,6 +130,21 @@ impl From<&AiTool> for EnhanceRequest {
 }
 
 /// What the service says of an edit. Only `SUCCESS` is published.
+///
+/// ```no_run
+/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// use imagen_ai::EnhancementStatus;
+///
+/// for version in photo.history()?.versions() {
+///     match &version.status {
+///         Some(EnhancementStatus::Success) | None => println!("{}: ready", version.id),
+///         Some(EnhancementStatus::Failed) => println!("{}: not to be built on", version.id),
+///         Some(EnhancementStatus::Other(word)) => println!("{}: {word}", version.id),
+///         Some(other) => println!("{}: {other}", version.id),
+///     }
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EnhancementStatus {

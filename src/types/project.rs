@@ -138,6 +138,15 @@ impl fmt::Debug for ProjectInfo {
 }
 
 /// A file of a project and the presigned URL that it can be fetched from for a while.
+///
+/// ```
+/// use imagen_ai::DownloadLink;
+///
+/// let link = DownloadLink::new("sky.jpg", "https://storage.example/0123?X-Amz-Signature=4f1c");
+/// assert_eq!(link.file_name.as_deref(), Some("sky.jpg"));
+/// assert!(link.download_link.ends_with("=4f1c"));
+/// assert!(!format!("{link:?}").contains("4f1c"));
+/// ```
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DownloadLink {
