@@ -192,8 +192,8 @@ impl Chain {
         self.state.pending = None;
     }
 
-    /// Discards all edits of the photo ([`Image::reset`]) and starts over from the unedited photo. Only when the service
-    /// says that it did so are the steps and a pending edit forgotten.
+    /// Discards all edits of the photo ([`Image::reset`]) and starts over from the unedited photo. Only when the
+    /// service says that it did so are the steps and a pending edit forgotten.
     ///
     /// # Errors
     /// As [`Image::reset`]; nothing is forgotten then.
@@ -217,8 +217,8 @@ impl Chain {
     /// was to build on. Everything else is [`Recovery::CannotTell`], a history among them that tells no parents.
     ///
     /// A chain that was begun by [`Image::chain`] or [`Image::chain_from`] does not know which versions there were
-    /// before it. Of its first edit it can tell "applied" only if it is [`recovering`](Self::recovering), which looks at
-    /// the history first.
+    /// before it. Of its first edit it can tell "applied" only if it is [`recovering`](Self::recovering), which looks
+    /// at the history first.
     ///
     /// ```no_run
     /// # let mut edits = imagen_ai::Client::from_env()?.project("p").image("a.jpg").chain();
@@ -257,8 +257,8 @@ impl Chain {
     }
 
     /// Decides that a [pending](ChainState::pending) edit was not applied, where [`recover`](Self::recover) cannot
-    /// tell: the chain goes on from where it stands. If the edit was applied after all and is sent again, it is paid for
-    /// twice, and the service drops the first of the two.
+    /// tell: the chain goes on from where it stands. If the edit was applied after all and is sent again, it is paid
+    /// for twice, and the service drops the first of the two.
     ///
     /// An edit that the service said was applied stays in [`steps`](Self::steps), without a version.
     pub fn assume_not_applied(&mut self) {
@@ -269,8 +269,9 @@ impl Chain {
     /// Default: off.
     ///
     /// The history is asked at once and then as `wait` says, since the edit may still be running. Once it is found the
-    /// call succeeds. If it was not applied by the end of the wait, it is sent again, three times in all. If the history
-    /// cannot tell by then, the [`Error::OutcomeUnknown`] is returned, and the chain is as it is without this setting.
+    /// call succeeds. If it was not applied by the end of the wait, it is sent again, three times in all. If the
+    /// history cannot tell by then, the [`Error::OutcomeUnknown`] is returned, and the chain is as it is without this
+    /// setting.
     ///
     /// That an edit is applied once is only as sure as the wait is long: one that turns up later than that is applied
     /// twice. [`Wait::for_an_edit`] is longer than the service holds a call.
@@ -529,8 +530,8 @@ impl fmt::Display for Edit {
 ///
 /// It holds no key and no URL. The instructions are in it. Whether the chain is [recovering](Chain::recovering) is not.
 ///
-/// A state that was kept before an edit does not know of that edit. A process that is killed in the middle of one leaves
-/// no trace of it here: look at [`Image::history`] before going on.
+/// A state that was kept before an edit does not know of that edit. A process that is killed in the middle of one
+/// leaves no trace of it here: look at [`Image::history`] before going on.
 ///
 /// ```
 /// # let photo = imagen_ai::Client::new("key")?.project("p").image("a.jpg");

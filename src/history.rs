@@ -196,8 +196,8 @@ impl History {
             }
     }
 
-    /// Whether a photo has no other versions than those that are here, as far as can be told: a history with no photo in
-    /// it says so of every photo.
+    /// Whether a photo has no other versions than those that are here, as far as can be told: a history with no photo
+    /// in it says so of every photo.
     pub(crate) fn tells_all_of(&self, file_name: &str) -> bool {
         let empty = self.is_history && self.images.is_empty() && self.unread == 0;
         empty || self.tells_of(file_name)

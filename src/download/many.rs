@@ -106,9 +106,9 @@ impl Client {
     /// returns. The results are in the order of the links, and a file that fails stops no other: look at each.
     ///
     /// A file is named by its link's `file_name`, else by the last segment of its URL, percent-decoded. A name that
-    /// could leave the folder, hide in it, or that a common file system does not allow, is made safe: separators, colons
-    /// and characters that cannot be seen become `_`, a leading dot too, reserved names of Windows get one in front, and
-    /// long ones are cut. Names that differ at most in case get a number: `a.jpg`, `A (2).JPG`.
+    /// could leave the folder, hide in it, or that a common file system does not allow, is made safe: separators,
+    /// colons and characters that cannot be seen become `_`, a leading dot too, reserved names of Windows get one in
+    /// front, and long ones are cut. Names that differ at most in case get a number: `a.jpg`, `A (2).JPG`.
     /// [`Downloaded::renamed`] says so. (Names that differ only in how an accent is composed are not recognized. On a
     /// file system that takes them for one, the second is an error unless [`Overwrite::Always`] replaces files.)
     ///
@@ -146,8 +146,8 @@ impl Client {
 }
 
 impl Project {
-    /// Finalizes the project and downloads its finished files into a folder, as [`Client::download_all`] does. Links that
-    /// expire on the way are asked for again, as long as each new lot brings at least one file.
+    /// Finalizes the project and downloads its finished files into a folder, as [`Client::download_all`] does. Links
+    /// that expire on the way are asked for again, as long as each new lot brings at least one file.
     ///
     /// ```no_run
     /// # use imagen_ai::DownloadOptions;

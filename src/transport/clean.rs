@@ -37,8 +37,8 @@ impl Cleaner {
         Self::of(secrets)
     }
 
-    /// For what object storage says about presigned URLs: whatever of a query is quoted, as it was sent or decoded, is as
-    /// good as the URL.
+    /// For what object storage says about presigned URLs: whatever of a query is quoted, as it was sent or decoded, is
+    /// as good as the URL.
     pub(crate) fn of_urls(key: &ApiKey, urls: &[&Uri]) -> Self {
         let mut secrets = vec![key.expose().to_owned()];
         for query in urls.iter().filter_map(|url| url.query()) {

@@ -75,15 +75,15 @@ pub(crate) struct Transport {
 struct Shared {
     settings: Settings,
     agent: Agent,
-    /// The agent for object storage, which never sees the key; made when it is first needed. A caller's own agent serves
-    /// for both.
+    /// The agent for object storage, which never sees the key; made when it is first needed. A caller's own agent
+    /// serves for both.
     storage: OnceLock<Agent>,
     /// Whether the agent is the caller's, so that what this client relies on must be set on every request.
     foreign: bool,
     key_header: Option<HeaderValue>,
     made: Instant,
-    /// Until when the service asked this client to wait, in milliseconds since it was made. Not behind a lock, which all
-    /// threads would meet at for every call.
+    /// Until when the service asked this client to wait, in milliseconds since it was made. Not behind a lock, which
+    /// all threads would meet at for every call.
     slow_until: AtomicU64,
 }
 
@@ -413,7 +413,8 @@ impl Transport {
         Some(ours.min(theirs.unwrap_or(ours)).min(LONGEST))
     }
 
-    /// Refuses to connect to what needs TLS in a build that has none. Who brings an agent has been told by [`check_agent`].
+    /// Refuses to connect to what needs TLS in a build that has none. Who brings an agent has been told by
+    /// [`check_agent`].
     fn check_tls(&self, agent: &Agent, uri: &Uri) -> Result<(), ureq::Error> {
         if !self.shared.foreign && lacks_tls(agent, uri) {
             return Err(ureq::Error::TlsRequired);

@@ -268,8 +268,8 @@ pub(crate) fn cause_of(error: &ureq::Error) -> Cause {
     Cause::new(kind, message)
 }
 
-/// Whether an error has the type that a variant of `ureq`'s error holds: that of `rustls`, which is no dependency of this
-/// crate by name.
+/// Whether an error has the type that a variant of `ureq`'s error holds: that of `rustls`, which is no dependency of
+/// this crate by name.
 #[cfg(feature = "rustls")]
 fn is_made_of<T: std::error::Error + 'static>(
     error: &(dyn std::error::Error + Send + Sync + 'static),

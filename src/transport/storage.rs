@@ -119,8 +119,8 @@ impl Transport {
 
     /// How long one read of a body may wait before it is asked again whether to go on.
     ///
-    /// With our own agent that is short, so that a callback is heard in the middle of a silence. With a caller's own the
-    /// same limit would hold for the head of the answer, which a storage may take its time for.
+    /// With our own agent that is short, so that a callback is heard in the middle of a silence. With a caller's own
+    /// the same limit would hold for the head of the answer, which a storage may take its time for.
     pub(crate) fn longest_read(&self, patience: Duration) -> Duration {
         let longest = if self.shared.foreign { LONGEST } else { LONGEST_READ };
         patience.min(longest)
