@@ -31,8 +31,8 @@ impl Image {
         Chain::new(self, None)
     }
 
-    /// A chain of edits that starts from this version. Nothing is sent, so that a version that there is not is an error
-    /// of the first edit.
+    /// A chain of edits that starts from this version. Nothing is sent, so that a version that does not exist is an
+    /// error of the first edit.
     pub fn chain_from(&self, version: impl Into<VersionId>) -> Chain {
         Chain::new(self, Some(version.into()))
     }
@@ -76,11 +76,11 @@ impl Image {
         Ok(chain)
     }
 
-    /// Goes on with a chain whose [state](Chain::state) was kept. Nothing is sent.
+    /// Goes on with a chain whose [state](Chain::state) was saved; [`ChainState`] has an example. Nothing is sent.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for the state of another photo or project, or of another version of this crate that
-    /// keeps it in another form.
+    /// saves it in another form.
     pub fn continue_chain(&self, state: ChainState) -> Result<Chain> {
         if state.format != FORMAT {
             return Err(Error::invalid(
@@ -117,21 +117,24 @@ impl Image {
 /// # What the service does to the branch not kept
 /// The service keeps one line of versions for each photo. An edit built on an earlier version
 /// ([`branch_from`](Self::branch_from), [`Image::chain_from`]) begins another branch, and "subsequent edits will
-/// overwrite the branch you didn't keep", in the vendor's words: the versions that came after that earlier one are lost
-/// for good, and their pictures with them. So is everything when a [`chain`](Image::chain) starts over from the
+/// overwrite the branch you didn't keep" (vendor's page, Copilot API, "Chain edits"): the versions that came after that
+/// earlier one are lost for good, and their pictures with them. So is everything when a [`chain`](Image::chain) starts over from the
 /// unedited photo. Nothing here can prevent or undo that: look at [`Image::history`] first.
 ///
 /// # After a failure
-/// After any error the chain stands where it stood before. After [`Error::OutcomeUnknown`] the edit may exist all the
-/// same: the chain remembers what it tried ([`ChainState::pending`]) and refuses the next edit until it is known what
+/// After any error the chain stands where it stood before. Three ends leave open what became of the edit:
+/// - [`Error::OutcomeUnknown`]: it may have been made.
+/// - [`Error::EnhancementFailed`] with any status but [`Failed`](EnhancementStatus::Failed): no picture came, but a
+///   version may exist all the same.
+/// - A [`Step`] without a version: it was made, and the service did not say as which version. As a parent, "no version"
+///   would mean the unedited photo.
+///
+/// The chain then remembers what it tried ([`ChainState::pending`]) and refuses the next edit until it is known what
 /// became of this one, since sending it again might pay for it twice. [`recover`](Self::recover) asks the history. If
 /// even that cannot tell, a person can: [`branch_from`](Self::branch_from) goes on from the version that is the right
 /// one, and [`assume_not_applied`](Self::assume_not_applied) from where the chain stands.
 ///
-/// The same holds when the service says that an edit succeeded and names no version for it: the next edit is refused,
-/// since "no version" as a parent means the unedited photo.
-///
-/// [`recovering`](Self::recovering) does all this by itself.
+/// A chain that is [`recovering`](Self::recovering) asks by itself.
 ///
 /// ```no_run
 /// # let client = imagen_ai::Client::from_env()?;
@@ -145,6 +148,9 @@ impl Image {
 ///
 /// edits.branch_from(sky.version()?);
 /// edits.copilot("remove the car")?; // on the blue sky; the service drops the other two
+/// println!("{}: {} edits, now {:?}", edits.image().file_name(), edits.steps().len(), edits.current());
+///
+/// edits.reset()?; // all are discarded, and the next edit starts from the unedited photo
 /// # Ok::<(), imagen_ai::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -208,8 +214,8 @@ impl Chain {
         Ok(())
     }
 
-    /// Asks the history once what became of the [pending](ChainState::pending) edit: of one that ended in
-    /// [`Error::OutcomeUnknown`], or that the service named no version for.
+    /// Asks the history once what became of the [pending](ChainState::pending) edit (see
+    /// [After a failure](Self#after-a-failure)).
     ///
     /// It was applied if one version is new since the chain last knew the photo, and has the right parent and, where
     /// the service tells it, the right instruction or preset. That a version is the newest counts for nothing. It was
@@ -222,21 +228,28 @@ impl Chain {
     ///
     /// ```no_run
     /// # let mut edits = imagen_ai::Client::from_env()?.project("p").image("a.jpg").chain();
-    /// use imagen_ai::{Error, Recovery};
+    /// use imagen_ai::{Error, Recovery, Version, VersionId};
     ///
-    /// if let Err(Error::OutcomeUnknown(e)) = edits.copilot("make the sky more blue") {
-    ///     eprintln!("{}; asking the history", e.cause);
-    ///     match edits.recover()? {
-    ///         Recovery::Applied(version) => println!("it is version {version}"),
-    ///         Recovery::NotApplied => drop(edits.copilot("make the sky more blue")?),
-    ///         Recovery::CannotTell { candidates } => {
-    ///             for version in &candidates {
-    ///                 println!("it may be {}: {:?}", version.id, version.instruction);
-    ///             }
-    ///             // A person has looked: edits.branch_from(version) or edits.assume_not_applied().
-    ///         }
-    ///         _ => {}
+    /// fn ask_a_person(candidates: &[Version]) -> Option<VersionId> {
+    ///     for version in candidates {
+    ///         println!("is it {}, {:?}, at {:?}?", version.id, version.instruction, version.url);
     ///     }
+    ///     // ...
+    /// #   None
+    /// }
+    ///
+    /// match edits.copilot("make the sky more blue") {
+    ///     Ok(step) => println!("version {:?}", step.version),
+    ///     Err(Error::OutcomeUnknown(e)) => match edits.recover()? {
+    ///         Recovery::Applied(version) => println!("{}, but it is there: version {version}", e.cause),
+    ///         Recovery::NotApplied => println!("{}; send it again", e.cause),
+    ///         Recovery::CannotTell { candidates } => match ask_a_person(&candidates) {
+    ///             Some(version) => edits.branch_from(version),
+    ///             None => edits.assume_not_applied(),
+    ///         },
+    ///         _ => return Err(Error::OutcomeUnknown(e)),
+    ///     },
+    ///     Err(e) => return Err(e),
     /// }
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
@@ -265,16 +278,15 @@ impl Chain {
         self.state.pending = None;
     }
 
-    /// Finds out by itself what became of an edit whose outcome is unknown, before `copilot` and `enhance` return.
-    /// Default: off.
+    /// Finds out by itself what became of an edit that is [pending](ChainState::pending), before `copilot` and
+    /// `enhance` return. Default: off.
     ///
     /// The history is asked at once and then as `wait` says, since the edit may still be running. Once it is found the
     /// call succeeds. If it was not applied by the end of the wait, it is sent again, three times in all. If the
-    /// history cannot tell by then, the [`Error::OutcomeUnknown`] is returned, and the chain is as it is without this
-    /// setting.
+    /// history cannot tell by then, the edit's own error is returned, and the chain is as it is without this setting.
     ///
     /// That an edit is applied once is only as sure as the wait is long: one that turns up later than that is applied
-    /// twice. [`Wait::for_an_edit`] is longer than the service holds a call.
+    /// twice. [`Wait::for_an_edit`] is twice what the vendor's clients allow a call.
     ///
     /// An edit on what this chain has not made itself is preceded by a look at the history, so that older versions are
     /// not taken for it: one call more at the beginning of a chain.
@@ -300,7 +312,7 @@ impl Chain {
         &self.state.steps
     }
 
-    /// What is to be kept for going on tomorrow.
+    /// What to save in order to go on later.
     pub fn state(&self) -> &ChainState {
         &self.state
     }
@@ -471,6 +483,16 @@ impl Chain {
 }
 
 /// One edit that was applied.
+///
+/// ```no_run
+/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// let step = photo.chain().copilot("make the sky more blue")?;
+/// println!("{} on {:?} made {:?}", step.edit, step.parent, step.version);
+/// if let Some(url) = &step.url {
+///     photo.project().client().download(url).to_file("sky.jpg")?;
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Step {
@@ -526,42 +548,62 @@ impl fmt::Display for Edit {
     }
 }
 
-/// What a [`Chain`] knows: keep it, as JSON, to go on tomorrow ([`Image::continue_chain`]).
+/// What to save of a [`Chain`] in order to go on later, as JSON: [`Image::continue_chain`] takes it.
 ///
 /// It holds no key and no URL. The instructions are in it. Whether the chain is [recovering](Chain::recovering) is not.
 ///
-/// A state that was kept before an edit does not know of that edit. A process that is killed in the middle of one
+/// A state that was saved before an edit does not know of that edit. A process that is killed in the middle of one
 /// leaves no trace of it here: look at [`Image::history`] before going on.
 ///
 /// ```
-/// # let photo = imagen_ai::Client::new("key")?.project("p").image("a.jpg");
-/// let chain = photo.chain_from(124);
-/// let kept = serde_json::to_string(chain.state())?;
-/// // ... tomorrow ...
-/// let chain = photo.continue_chain(serde_json::from_str(&kept)?)?;
-/// assert_eq!(chain.current(), Some(&124.into()));
+/// use imagen_ai::{ChainState, Edit};
+///
+/// # let photo = imagen_ai::Client::new("my-key")?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// // What serde_json::to_string(edits.state()) gave, when the answer to the second edit was lost:
+/// let saved = r#"{
+///     "format": 1,
+///     "project": "65f3a1c2",
+///     "project_source": "REGULAR",
+///     "file_name": "DSC_0001.JPEG",
+///     "current": 123,
+///     "steps": [{"edit": {"instruction": "make the sky more blue"}, "parent": null, "version": 123}],
+///     "known": [123],
+///     "known_all": true,
+///     "pending": {"edit": {"preset": "virtual_staging"}, "parent": 123, "applied": false}
+/// }"#;
+/// let edits = photo.continue_chain(serde_json::from_str(saved)?)?;
+///
+/// let state: &ChainState = edits.state();
+/// assert_eq!(state.current, Some(123.into()));
+/// assert_eq!(state.steps.len(), 1);
+/// let pending = state.pending.as_ref().ok_or("nothing to recover")?;
+/// match &pending.edit {
+///     Edit::Instruction(text) => println!("was it asked to {text:?}?"),
+///     Edit::Preset(tool_id) => println!("was {tool_id} applied to {:?}? {}", pending.parent, pending.applied),
+/// }
+/// # assert_eq!(serde_json::from_str::<serde_json::Value>(saved)?, serde_json::to_value(state)?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ChainState {
-    /// The form of this struct: 1.
+    /// The form of this struct: 1. [`Image::continue_chain`] refuses any other.
     pub format: u32,
-    /// The project's id.
+    /// The project's id. [`Image::continue_chain`] refuses another's state; so it does with the next two.
     pub project: String,
     /// How the project was edited.
     pub project_source: ProjectSource,
-    /// The photo.
+    /// The photo's file name.
     pub file_name: String,
     /// The version that the next edit builds on; `None` is the unedited photo.
     pub current: Option<VersionId>,
     /// What was applied through this chain.
     pub steps: Vec<Step>,
-    /// The versions of the photo that were known before the last edit, those that are gone by now among them.
+    /// Every version of the photo that the chain has heard of, even if it is gone. What is not among them is new.
     pub known: BTreeSet<VersionId>,
-    /// Whether these were all that there were when the history was last asked.
+    /// Whether the history once told all there were.
     pub known_all: bool,
-    /// An edit of which it is not known whether it was applied, or as which version.
+    /// The edit of which it is not known whether it was applied, or as which version; `None` if there is none.
     pub pending: Option<Pending>,
 }
 
