@@ -22,6 +22,18 @@ impl Project {
     /// Vendor's page, Copilot API, "Check version history". The shape of the answer is not published:
     /// [`History`] says how it is read.
     ///
+    /// ```no_run
+    /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
+    /// let history = project.history()?;
+    /// for photo in history.images() {
+    ///     println!("{}: {} versions", photo.file_name(), photo.versions().len());
+    /// }
+    /// if history.unread() > 0 {
+    ///     println!("not all of it was understood: {}", history.raw());
+    /// }
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Project::ai_tools`]; [`Error::Decode`] also for an answer that is nested deeper than 127 levels.
     pub fn history(&self) -> Result<History> {
@@ -37,6 +49,12 @@ impl Project {
 impl Image {
     /// Asks for the versions of this photo. The service tells those of all photos at once, so that for several photos
     /// [`Project::history`] is one call where this is many.
+    ///
+    /// ```no_run
+    /// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+    /// println!("{}", photo.history()?);
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Project::history`], and [`Error::InvalidInput`] for a photo that the history does not name, as
@@ -78,13 +96,11 @@ impl Image {
 /// let photo = history.image("DSC_0001.JPEG")?;
 /// let newest = photo.latest().ok_or("no versions")?;
 /// assert_eq!(newest.instruction.as_deref(), Some("brighten the interior"));
-/// assert_eq!(photo.parent_of(124).map(|parent| &parent.id), Some(&123.into()));
-/// println!("{photo}");
+/// println!("{history}"); // a line for each photo
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// `Display` prints a line for each photo. To keep a history, keep [`History::raw`] and read it with
-/// [`History::from_json`].
+/// To keep a history, keep [`History::raw`] and read it with [`History::from_json`].
 #[derive(Clone)]
 pub struct History {
     images: Vec<ImageHistory>,
@@ -215,31 +231,27 @@ impl fmt::Debug for History {
 
 /// The versions of one photo: a tree whose root is the unedited photo, which is no version itself.
 ///
-/// `Display` draws it, as wide as the formatter is told (`{history:100}`), or else for 80 columns: the path to the
-/// newest version goes straight down and is marked `●`, what was built beside it branches off, long instructions are
-/// cut.
+/// `Display` draws it, as wide as the formatter is told (`{photo:100}`), or else for 80 columns: the path to the newest
+/// version goes straight down and is marked `●`, what was built beside it branches off, long instructions are cut.
+/// Each [problem](Self::problems) has a line below.
 ///
 /// ```
 /// # let history = imagen_ai::History::from_json(r#"{"DSC_0001.JPEG": [
-/// #     {"version_id": 123, "parent_version_id": null, "instruction": "make the sky more blue", "created_at": "2026-01-31T10:02:11Z"},
-/// #     {"version_id": 124, "parent_version_id": 123, "instruction": "brighten the interior", "created_at": "2026-01-31T10:03:40Z"},
-/// #     {"version_id": 125, "parent_version_id": 124, "tool_id": "virtual_staging", "created_at": "2026-01-31T10:05:02Z"},
-/// #     {"version_id": 126, "parent_version_id": 123, "instruction": "warm evening light over the roofs", "created_at": "2026-01-31T10:09:57Z"},
-/// #     {"version_id": 127, "parent_version_id": 126, "instruction": "remove the car", "created_at": "2026-01-31T10:12:20Z"}
+/// #     {"version_id": 123, "parent_version_id": null, "created_at": "2026-01-31T10:02:11Z",
+/// #      "instruction": "make the sky more blue"},
+/// #     {"version_id": 124, "parent_version_id": 123, "created_at": "2026-01-31T10:03:40Z",
+/// #      "instruction": "brighten the interior"},
+/// #     {"version_id": 125, "parent_version_id": 124, "created_at": "2026-01-31T10:05:02Z",
+/// #      "tool_id": "virtual_staging"},
+/// #     {"version_id": 126, "parent_version_id": 123, "created_at": "2026-01-31T10:09:57Z",
+/// #      "instruction": "warm evening light over the roofs"},
+/// #     {"version_id": 127, "parent_version_id": 126, "created_at": "2026-01-31T10:12:20Z",
+/// #      "instruction": "remove the car"}
 /// # ]}"#)?;
-/// let drawn = format!("{:72}", history.image("DSC_0001.JPEG")?);
-/// # assert_eq!(drawn, "\
-/// # DSC_0001.JPEG: 5 versions
-/// # ● unedited
-/// # ● 123  \"make the sky more blue\"             2026-01-31 10:02
-/// # ├─○ 124  \"brighten the interior\"            2026-01-31 10:03
-/// # │ ○ 125  virtual_staging                    2026-01-31 10:05
-/// # ● 126  \"warm evening light over the roofs\"  2026-01-31 10:09
-/// # ● 127  \"remove the car\"                     2026-01-31 10:12  ← newest");
-/// # Ok::<(), imagen_ai::Error>(())
-/// ```
-///
-/// ```text
+/// let photo = history.image("DSC_0001.JPEG")?;
+/// assert_eq!(
+///     format!("\n{photo:72}\n"),
+///     r#"
 /// DSC_0001.JPEG: 5 versions
 /// ● unedited
 /// ● 123  "make the sky more blue"             2026-01-31 10:02
@@ -247,6 +259,20 @@ impl fmt::Debug for History {
 /// │ ○ 125  virtual_staging                    2026-01-31 10:05
 /// ● 126  "warm evening light over the roofs"  2026-01-31 10:09
 /// ● 127  "remove the car"                     2026-01-31 10:12  ← newest
+/// "#
+/// );
+///
+/// let newest = photo.latest().ok_or("no versions")?;
+/// let way: Vec<_> = photo.path_to(&newest.id).iter().map(|version| version.id.to_string()).collect();
+/// assert_eq!(way, ["123", "126", "127"]);
+/// assert_eq!(photo.roots().count(), 1);
+/// assert_eq!(photo.children_of(123).count(), 2);
+///
+/// let staged = photo.get(125).ok_or("no such version")?;
+/// assert_eq!(staged.preset.as_deref(), Some("virtual_staging"));
+/// let before = photo.parent_of(125).ok_or("on the unedited photo")?;
+/// assert_eq!(before.instruction.as_deref(), Some("brighten the interior"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct ImageHistory {
@@ -281,12 +307,13 @@ impl ImageHistory {
         self.at(self.latest)
     }
 
-    /// The version of this id.
+    /// The version of this id; `None` if it is not in the history.
     pub fn get(&self, id: impl Into<VersionId>) -> Option<&Version> {
         self.at(self.index(&id.into()))
     }
 
-    /// The version that this one was built on, if it is in the history. `None` for one built on the unedited photo.
+    /// The version that this one was built on, if it is in the history. `None` for one built on the unedited photo, or
+    /// whose parent was not told.
     pub fn parent_of(&self, id: impl Into<VersionId>) -> Option<&Version> {
         self.at(self.links(self.index(&id.into())).parent)
     }
@@ -297,8 +324,8 @@ impl ImageHistory {
             .filter_map(|index| self.at(Some(index)))
     }
 
-    /// The way from a root to this version, both included: what to apply to the unedited photo to get it. Empty for an
-    /// id that is not in the history.
+    /// The way from a root to this version, both included: what was applied, one after the other, to get it. Empty for
+    /// an id that is not in the history.
     pub fn path_to(&self, id: impl Into<VersionId>) -> Vec<&Version> {
         let start = self.index(&id.into());
         let mut path: Vec<_> = self.ancestors(start).filter_map(|index| self.at(Some(index))).collect();
@@ -329,6 +356,25 @@ impl fmt::Debug for ImageHistory {
 }
 
 /// One version of a photo, as far as the service told it.
+///
+/// ```no_run
+/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// for version in photo.history()?.versions() {
+///     let made_by = version.instruction.as_ref().or(version.preset.as_ref());
+///     let on = match &version.parent {
+///         Some(parent) => format!("version {parent}"),
+///         None if version.parent_told => "the unedited photo".to_owned(),
+///         None => "nobody knows what".to_owned(),
+///     };
+///     println!("{}: {made_by:?} on {on}, {:?}, {:?}", version.id, version.status, version.created_at);
+///     println!("and besides: {:?}", version.extra);
+///     if version.url.is_some() {
+///         let picture = photo.project().client().download(version).to_vec(100_000_000)?;
+///         println!("{} bytes", picture.len());
+///     }
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Version {
@@ -336,7 +382,8 @@ pub struct Version {
     pub id: VersionId,
     /// The version that it was built on; `None` is the unedited photo, if [`parent_told`](Self::parent_told).
     pub parent: Option<VersionId>,
-    /// Whether the service told the parent. Where it did not, nothing is known of it.
+    /// Whether the service told the parent, and no more than one. Where it did not, nothing is known of it, except
+    /// after [`HistoryProblem::TwoParents`], when `parent` is the first of the two.
     pub parent_told: bool,
     /// What was asked for in words.
     pub instruction: Option<String>,
@@ -403,6 +450,23 @@ impl fmt::Debug for Version {
 }
 
 /// What is wrong with a photo's history. It is read all the same.
+///
+/// ```no_run
+/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// use imagen_ai::HistoryProblem;
+///
+/// for problem in photo.history()?.problems() {
+///     match problem {
+///         HistoryProblem::MissingParent { version, parent } => println!("{version} has lost its parent {parent}"),
+///         HistoryProblem::Loop { version } => println!("do not ask what came before {version}"),
+///         HistoryProblem::TwoParents { version, first, other } => {
+///             println!("{version} was built on {first:?}, or else on {other:?}");
+///         }
+///         other => println!("{other}"),
+///     }
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HistoryProblem {
@@ -419,8 +483,8 @@ pub enum HistoryProblem {
         /// The version.
         version: VersionId,
     },
-    /// A version is listed twice, with two parents; `None` is the unedited photo. The first is kept, and counts as not
-    /// told.
+    /// A version is listed twice, with two parents; `None` is the unedited photo. The first is kept as its
+    /// [`parent`](Version::parent), and [`parent_told`](Version::parent_told) is false.
     TwoParents {
         /// The version.
         version: VersionId,
