@@ -29,8 +29,8 @@ const STALL: Duration = Duration::from_secs(60);
 
 impl Client {
     /// A download of one file: of a presigned URL, a [`DownloadLink`], an [`Enhancement`](crate::Enhancement), a
-    /// [`Version`]. Nothing is sent until one of
-    /// the builder's last steps, and a URL that is not usable is an error of that step.
+    /// [`Version`]. Nothing is sent until [`to_file`](Download::to_file), [`to_vec`](Download::to_vec) or
+    /// [`to_writer`](Download::to_writer), and a URL that is not usable is an error of those.
     ///
     /// ```no_run
     /// # let client = imagen_ai::Client::from_env()?;
@@ -63,14 +63,35 @@ impl Client {
 /// - A call's time limit does not hold here: a slow transfer goes on as long as it moves. One from which no byte comes
 ///   for [`stall_timeout`](Self::stall_timeout) is a failure to try again.
 ///
-/// # Errors
-/// Of all its last steps:
-/// - [`Error::InvalidInput`]: no URL, or one that is neither https nor on this machine; nothing was sent.
-/// - [`Error::Download`]: [`reason`](crate::DownloadError::reason) tells an expired link from a broken network.
-/// - [`Error::Io`]: the local disk, or the writer that was given.
-///
 /// At `trace`, `ureq` and `ureq_proto` log URLs and headers as they are sent, presigned queries included; leave those
 /// targets out of your logs.
+///
+/// ```no_run
+/// # let client = imagen_ai::Client::from_env()?;
+/// # let edit = client.project("65f3a1c2").image("DSC_0001.JPEG").copilot("make the sky more blue")?;
+/// use std::ops::ControlFlow;
+/// use std::time::Duration;
+/// use imagen_ai::Overwrite;
+///
+/// let file = client
+///     .download(&edit)
+///     .overwrite(Overwrite::Always)
+///     .stall_timeout(Duration::from_secs(20))
+///     .progress(|bytes, total| {
+///         println!("{bytes} of {total:?}");
+///         ControlFlow::Continue(())
+///     })
+///     .to_file("sky.jpg")?;
+/// println!("{}: {} bytes", file.path.display(), file.bytes);
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
+///
+/// # Errors
+/// Of `to_file`, `to_vec` and `to_writer`:
+/// - [`Error::InvalidInput`]: no URL, or one that is neither https nor on this machine; a stall limit of zero. Nothing
+///   was sent.
+/// - [`Error::Download`]: [`reason`](crate::DownloadError::reason) tells an expired link from a broken network.
+/// - [`Error::Io`]: the local disk, or the writer that was given.
 #[must_use = "nothing is sent until to_file, to_vec or to_writer"]
 pub struct Download<'a> {
     client: &'a Client,
@@ -97,7 +118,7 @@ impl<'a> Download<'a> {
         self
     }
 
-    /// How long no byte may come before an attempt is given up. Default: 60 s.
+    /// How long no byte may come before an attempt is given up. Default: 60 s. Zero is [`Error::InvalidInput`].
     pub fn stall_timeout(mut self, limit: Duration) -> Self {
         self.stall_timeout = limit;
         self
@@ -106,19 +127,6 @@ impl<'a> Download<'a> {
     /// Calls this with the bytes so far and of the whole file, if that is known: at the start, at the end and about ten
     /// times a second in between, on the thread that downloads. [`Break`](ControlFlow::Break) ends the download with
     /// [`DownloadReason::Cancelled`](crate::DownloadReason::Cancelled). The bytes fall when a transfer starts over.
-    ///
-    /// ```no_run
-    /// # use std::ops::ControlFlow;
-    /// # let client = imagen_ai::Client::from_env()?;
-    /// client
-    ///     .download("https://storage.example/a.jpg?X-Amz-Signature=...")
-    ///     .progress(|bytes, total| {
-    ///         println!("{bytes} of {total:?}");
-    ///         ControlFlow::Continue(())
-    ///     })
-    ///     .to_file("a.jpg")?;
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
     pub fn progress(mut self, callback: impl FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a) -> Self {
         self.progress = Box::new(callback);
         self
@@ -212,6 +220,17 @@ impl<'a> Download<'a> {
 }
 
 /// What to do about a file that is already there.
+///
+/// ```
+/// use imagen_ai::{DownloadOptions, Overwrite};
+///
+/// let overwrite = match std::env::args().nth(1).as_deref() {
+///     Some("--go-on") => Overwrite::Skip,
+///     Some("--replace") => Overwrite::Always,
+///     _ => Overwrite::Never,
+/// };
+/// let options = DownloadOptions { overwrite, ..DownloadOptions::default() };
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Overwrite {
     /// It is an error ([`Error::Io`] with [`AlreadyExists`](std::io::ErrorKind::AlreadyExists)), and stays as it is.
@@ -239,7 +258,7 @@ pub struct Downloaded {
     pub skipped: bool,
 }
 
-/// The picture of a version of the history. One whose URL the service did not tell is an error of the last step.
+/// The picture of a version of the history. If the service did not tell its URL, that is an error of the download.
 impl From<&Version> for DownloadLink {
     fn from(version: &Version) -> Self {
         Self::from(version.url.as_deref().unwrap_or_default())

@@ -12,8 +12,12 @@ use std::time::{Duration, SystemTime};
 ///
 /// | call | not connected | 429 | 503 | 408, 500, 502, 504, connection lost |
 /// | --- | --- | --- | --- | --- |
-/// | `copilot`, `enhance` | again | again | again if it has `Retry-After` | never: [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) |
+/// | `copilot`, `enhance` | again | again | again if it has `Retry-After` | never: [`OutcomeUnknown`] |
 /// | everything else | again | again | again | again: a second one changes nothing |
+///
+/// Any other 5xx is not sent again: to an edit it is [`OutcomeUnknown`] too, to other calls [`Api`](crate::Error::Api).
+///
+/// [`OutcomeUnknown`]: crate::Error::OutcomeUnknown
 ///
 /// # How long a call can take
 /// At most `max_attempts` × ([`timeout`](crate::ClientBuilder::timeout) + the larger of `max_delay` and

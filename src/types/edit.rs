@@ -14,7 +14,7 @@ use super::tools::AiTool;
 use super::version_id::VersionId;
 use crate::error::{Error, Result};
 
-/// A prompt for one photo: `POST …/copilot`.
+/// A prompt for one photo: `POST …/copilot`. Vendor's page, Copilot API, "Send a prompt" and "Chain edits".
 ///
 /// `copilot("text")` makes one; this type adds a parent. A `String` or a reference does too, so that one prompt can be
 /// sent for many photos.
@@ -59,7 +59,7 @@ impl CopilotRequest {
     }
 }
 
-/// A preset for one photo: `POST …/enhance`.
+/// A preset for one photo: `POST …/enhance`. Vendor's page, Copilot API, "Preset enhancement".
 ///
 /// `enhance("virtual_staging")` makes one, and so does `enhance(&tool)` of an [`AiTool`].
 ///
@@ -137,10 +137,10 @@ impl From<&AiTool> for EnhanceRequest {
 ///
 /// for version in photo.history()?.versions() {
 ///     match &version.status {
-///         Some(EnhancementStatus::Success) | None => println!("{}: ready", version.id),
+///         Some(EnhancementStatus::Success) => println!("{}: ready", version.id),
 ///         Some(EnhancementStatus::Failed) => println!("{}: not to be built on", version.id),
 ///         Some(EnhancementStatus::Other(word)) => println!("{}: {word}", version.id),
-///         Some(other) => println!("{}: {other}", version.id),
+///         _ => println!("{}: the service does not say", version.id),
 ///     }
 /// }
 /// # Ok::<(), imagen_ai::Error>(())

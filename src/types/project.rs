@@ -218,7 +218,8 @@ impl fmt::Debug for DownloadLink {
     }
 }
 
-/// The finished files of a project: the answer to `finalize`, and of the download endpoints.
+/// The finished files of a project: the answer to [`Project::finalize`](crate::Project::finalize), and of the endpoints
+/// for download links. Vendor's page, Copilot API, "Finalize".
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finalized {
