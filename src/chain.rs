@@ -118,8 +118,8 @@ impl Image {
 /// The service keeps one line of versions for each photo. An edit built on an earlier version
 /// ([`branch_from`](Self::branch_from), [`Image::chain_from`]) begins another branch, and "subsequent edits will
 /// overwrite the branch you didn't keep" (vendor's page, Copilot API, "Chain edits"): the versions that came after that
-/// earlier one are lost for good, and their pictures with them. So is everything when a [`chain`](Image::chain) starts over from the
-/// unedited photo. Nothing here can prevent or undo that: look at [`Image::history`] first.
+/// earlier one are lost for good, and their pictures with them. So is everything when a [`chain`](Image::chain) starts
+/// over from the unedited photo. Nothing here can prevent or undo that: look at [`Image::history`] first.
 ///
 /// # After a failure
 /// After any error the chain stands where it stood before. Three ends leave open what became of the edit:

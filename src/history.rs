@@ -69,8 +69,8 @@ impl Image {
 /// # How it is read
 /// The service does not publish the shape of its history, so it is read by what is known of it, in any arrangement of
 /// lists, objects and names:
-/// - An object with a `version_id` is a version. So is one among `versions` (or `history`, `edits`, `revisions`, or a
-///   file's name) with an `id` and a parent.
+/// - An object with a `version_id` is a version. So is one among `versions` (or `version_history`, `history`, `edits`,
+///   `revisions`, or a file's name) with an `id` and a parent.
 /// - Its photo is named by the nearest `file_name`, `filename`, `image_name` or `image`, in itself or around it; or
 ///   else by the nearest name that ends as those of files do; or else by the nearest that is no word of the structure
 ///   (`versions`, `images`, `data`, ...).

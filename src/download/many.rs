@@ -141,10 +141,11 @@ impl Client {
     ///
     /// A file is named by its link's `file_name`, else by the last segment of its URL, percent-decoded. A name that
     /// could leave the folder, hide in it, or that a common file system does not allow, is made safe: separators,
-    /// colons and characters that cannot be seen become `_`, a leading dot too, reserved names of Windows get one in
-    /// front, and long ones are cut. Names that differ at most in case get a number: `a.jpg`, `A (2).JPG`.
-    /// [`Downloaded::renamed`] says so. (Names that differ only in how an accent is composed are not recognized. On a
-    /// file system that takes them for one, the second is an error unless [`Overwrite::Always`] replaces files.)
+    /// characters that cannot be seen and those that Windows refuses become `_`, a leading dot too, dots and spaces at
+    /// the end go, reserved names of Windows get a `_` in front, and long ones are cut. Names that differ at most in
+    /// case get a number: `a.jpg`, `A (2).JPG`. [`Downloaded::renamed`] says so. (Names that differ only in how an
+    /// accent is composed are not recognized. On a file system that takes them for one, the second is an error unless
+    /// [`Overwrite::Always`] replaces files.)
     ///
     /// Each file is downloaded as by [`Download::to_file`](crate::Download::to_file).
     ///
