@@ -283,7 +283,7 @@ impl Chain {
     ///
     /// The history is asked at once and then as `wait` says, since the edit may still be running. Once it is found the
     /// call succeeds. If it was not applied by the end of the wait, it is sent again, three times in all. If the
-    /// history cannot tell by then, the edit's own error is returned, and the chain is as it is without this setting.
+    /// history cannot tell by then, or the third time was no better, the call ends as it would without this setting.
     ///
     /// That an edit is applied once is only as sure as the wait is long: one that turns up later than that is applied
     /// twice. [`Wait::for_an_edit`] is twice what the vendor's clients allow a call.

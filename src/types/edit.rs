@@ -20,15 +20,17 @@ use crate::error::{Error, Result};
 /// sent for many photos.
 ///
 /// ```no_run
-/// # let photos = [imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG")];
+/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// # let others = [photo.clone()];
 /// use imagen_ai::{CopilotRequest, VersionId};
 ///
 /// let request = CopilotRequest::new("brighten the interior").parent(123);
 /// assert_eq!(request.instruction, "brighten the interior");
 /// assert_eq!(request.parent_version_id, Some(VersionId::from(123)));
+/// photo.copilot(&request)?;
 ///
 /// let prompt = String::from("make the sky more blue");
-/// for photo in &photos {
+/// for photo in &others {
 ///     photo.copilot(&prompt)?;
 /// }
 /// # Ok::<(), imagen_ai::Error>(())
