@@ -40,6 +40,7 @@ impl Path {
     /// Adds a name as the one segment that it is, whatever characters it holds.
     pub(crate) fn segment(mut self, field: &'static str, name: &str) -> Result<Self> {
         let refuse = |why: &str| Err(Error::invalid(field, format!("{name:?} {why}")));
+        // Most names need no encoding; to see that byte by byte is faster than to go through SEGMENT.
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
         if name.is_empty() {
             return Err(Error::invalid(field, "the name is empty"));
