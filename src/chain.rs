@@ -282,8 +282,9 @@ impl Chain {
     /// `enhance` return. Default: off.
     ///
     /// The history is asked at once and then as `wait` says, since the edit may still be running. Once it is found the
-    /// call succeeds. If it was not applied by the end of the wait, it is sent again, three times in all. If the
-    /// history cannot tell by then, or the third time was no better, the call ends as it would without this setting.
+    /// call succeeds. If one that ended in [`Error::OutcomeUnknown`] was not applied by the end of the wait, it is sent
+    /// again, three times in all. If the history cannot tell by then, or the third time was no better, the call ends as
+    /// it would without this setting.
     ///
     /// That an edit is applied once is only as sure as the wait is long: one that turns up later than that is applied
     /// twice. [`Wait::for_an_edit`] is twice what the vendor's clients allow a call.
@@ -366,9 +367,11 @@ impl Chain {
                 Err(error) => return Err(error),
             };
             self.state.pending = Some(self.pending(&edit, false));
-            match self.recover_in_time(sends < SENDS) {
+            // What the service has answered is not sent again, whatever the answer lacks.
+            let again = sends < SENDS && matches!(error, Error::OutcomeUnknown(_));
+            match self.recover_in_time(again) {
                 Some(Recovery::Applied(_)) => return self.state.steps.last().cloned().ok_or(error),
-                Some(Recovery::NotApplied) if sends < SENDS => {}
+                Some(Recovery::NotApplied) if again => {}
                 _ => return Err(error),
             }
         }

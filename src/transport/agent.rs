@@ -24,8 +24,8 @@ pub(super) const MAX_IDLE: Duration = Duration::from_secs(4);
 /// for every call and every file. An idle connection takes the room of its buffers, and after [`MAX_IDLE`] none.
 const IDLE_CONNECTIONS: usize = 16;
 
-/// `ureq` keeps a buffer for each direction of each connection, 128 KiB by default. Half of this input buffer, which is
-/// one TLS record, was measured to make large answers slower, and more to make them hardly faster. The output buffer
+/// `ureq` keeps a buffer for each direction of each connection, 128 KiB by default. The input buffer is one TLS record:
+/// `benches/buffers.rs` shows that less makes large answers slower, and more makes them hardly faster. The output buffer
 /// holds one request head.
 const INPUT_BUFFER: usize = 16 * 1024;
 const OUTPUT_BUFFER: usize = 8 * 1024;
