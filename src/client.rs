@@ -25,7 +25,7 @@ const USER_AGENT: &str = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
 /// let client = imagen_ai::Client::from_env()?;
 /// let photo = client.project("65f3a1c2d4e5f6a7b8c9d0e1").image("DSC_0001.JPEG");
 /// let edit = photo.copilot("make the sky more blue")?;
-/// println!("version {} at {}", edit.version()?, edit.enhanced_image_url);
+/// println!("version {}", edit.version()?);
 /// # Ok::<(), imagen_ai::Error>(())
 /// ```
 #[derive(Clone)]

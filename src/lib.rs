@@ -20,7 +20,7 @@
 //!     // A photo, by the name of its finished JPEG. A call returns when the picture is done, which can take minutes.
 //!     let photo = project.image("DSC_0001.JPEG");
 //!     let sky = photo.copilot("make the sky more blue")?;
-//!     println!("version {} is at {}", sky.version()?, sky.enhanced_image_url);
+//!     println!("version {}", sky.version()?);
 //!
 //!     // The next edit builds on that version. Without a parent an edit starts from the unedited photo.
 //!     let lit = photo.copilot(CopilotRequest::new("brighten the interior").parent(sky.version()?))?;
@@ -86,8 +86,8 @@
 //! # The key and the logs
 //!
 //! The API key is sent to the API's host and to nobody else. No error, `Debug` or log record of this crate shows it, or
-//! the query of a presigned URL. Log records have the target `imagen_ai`: one at `debug` for each call and each file,
-//! `warn` for a retry and for an unknown outcome.
+//! the query of a presigned URL. Log records have the target `imagen_ai`: one at `debug` for each call and each request
+//! for a file, `warn` for a retry and for an unknown outcome.
 //!
 //! # Features
 //!
