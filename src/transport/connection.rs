@@ -2,7 +2,7 @@
 //!
 //! They are built on `ureq`'s own, and `ureq` may change the traits between the two in a minor version.
 
-use std::time;
+use std::{io, time};
 
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -47,6 +47,7 @@ impl<In: Transport> Connector<In> for ApiConnector {
                 Either::B(ApiTransport {
                     inner,
                     key: self.key.clone(),
+                    look: Look::Taken,
                 })
             } else {
                 Either::A(ProxyTransport::new(inner, details.timeout.after))
@@ -60,6 +61,22 @@ impl<In: Transport> Connector<In> for ApiConnector {
 pub(super) struct ApiTransport<T> {
     inner: T,
     key: ApiKey,
+    look: Look,
+}
+
+/// Whether the server was seen to keep the connection open since its last answer.
+///
+/// `ureq` looks twice, and three system calls each time: when it puts a connection aside and when it takes it up again.
+/// What the first look would see the second one sees as well, so the first is left out. And no request is sent on a
+/// connection without a look, even if `ureq` should look only once some day.
+#[derive(Debug, PartialEq)]
+enum Look {
+    /// It was looked at, or it is new.
+    Taken,
+    /// An answer has come.
+    Due,
+    /// It was put aside without a look.
+    Owed,
 }
 
 impl<T: Transport> Transport for ApiTransport<T> {
@@ -68,6 +85,9 @@ impl<T: Transport> Transport for ApiTransport<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        if self.look == Look::Owed && !self.is_open() {
+            return Err(io::Error::from(io::ErrorKind::NotConnected).into());
+        }
         let output = self.inner.buffers().output();
         let placed = output.get_mut(..amount).and_then(|sent| put_key(sent, &self.key));
         let result = self.inner.transmit_output(amount, in_ticks(timeout));
@@ -79,10 +99,16 @@ impl<T: Transport> Transport for ApiTransport<T> {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.look = Look::Due;
         self.inner.await_input(in_ticks(timeout))
     }
 
     fn is_open(&mut self) -> bool {
+        if self.look == Look::Due {
+            self.look = Look::Owed;
+            return true;
+        }
+        self.look = Look::Taken;
         self.inner.is_open()
     }
 
@@ -147,7 +173,78 @@ impl<T: Transport> Transport for PatientTransport<T> {
 
 #[cfg(test)]
 mod tests {
+    use ureq::unversioned::transport::LazyBuffers;
+
     use super::*;
+
+    /// Counts what is asked of it.
+    #[derive(Debug)]
+    struct Counting {
+        buffers: LazyBuffers,
+        open: bool,
+        looks: usize,
+        sent: usize,
+    }
+
+    impl Transport for Counting {
+        fn buffers(&mut self) -> &mut dyn Buffers {
+            &mut self.buffers
+        }
+
+        fn transmit_output(&mut self, _amount: usize, _timeout: NextTimeout) -> Result<(), ureq::Error> {
+            self.sent += 1;
+            Ok(())
+        }
+
+        fn await_input(&mut self, _timeout: NextTimeout) -> Result<bool, ureq::Error> {
+            Ok(true)
+        }
+
+        fn is_open(&mut self) -> bool {
+            self.looks += 1;
+            self.open
+        }
+    }
+
+    #[test]
+    fn a_connection_is_looked_at_once_between_two_calls_whoever_asks() {
+        let soon = NextTimeout::default();
+        let mut connection = ApiTransport {
+            inner: Counting {
+                buffers: LazyBuffers::new(64, 64),
+                open: true,
+                looks: 0,
+                sent: 0,
+            },
+            key: ApiKey::new("k", "api_key").unwrap(),
+            look: Look::Taken,
+        };
+        // As `ureq` does it: put aside, taken up again.
+        for call in 0..3 {
+            connection.transmit_output(0, soon).unwrap();
+            connection.transmit_output(0, soon).unwrap();
+            connection.await_input(soon).unwrap();
+            assert!(connection.is_open());
+            assert_eq!(connection.inner.looks, call);
+            assert!(connection.is_open());
+            assert_eq!(connection.inner.looks, call + 1);
+        }
+        connection.transmit_output(0, soon).unwrap();
+
+        // Closed in between.
+        connection.await_input(soon).unwrap();
+        connection.inner.open = false;
+        connection.is_open();
+        assert!(!connection.is_open());
+
+        // If it were looked at only when it is put aside.
+        connection.await_input(soon).unwrap();
+        connection.is_open();
+        let sent = connection.inner.sent;
+        let error = connection.transmit_output(0, soon).unwrap_err();
+        assert!(matches!(error, ureq::Error::Io(e) if e.kind() == io::ErrorKind::NotConnected));
+        assert_eq!(connection.inner.sent, sent);
+    }
 
     #[test]
     fn a_limit_is_the_same_for_every_step_of_a_quick_call_and_hardly_longer() {
