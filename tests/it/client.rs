@@ -1,15 +1,13 @@
 //! The client, its builder and the environment.
 
-use std::process::Command;
 use std::time::Duration;
 
 use imagen_ai::{Client, Error, Result, RetryPolicy};
 
-use crate::support::canned::{Canned, KEY};
+use crate::support::canned::{Canned, KEY, OK};
+use crate::support::child;
 use crate::support::faulty::End::Close;
 use crate::support::faulty::{Faulty, Reply};
-
-const OK: &str = r#"{"status":"SUCCESS","version_id":1,"enhanced_image_url":"https://s3/a"}"#;
 
 fn refused(result: Result<Client>) -> (&'static str, String) {
     match result {
@@ -155,35 +153,17 @@ fn handles_can_be_stored_and_sent_anywhere() {
     error::<Error>();
 }
 
-/// Also run by the test below as a process of its own, since a test must not change its own environment.
-#[test]
-fn from_env_follows_the_environment() {
-    let key = std::env::var("IMAGEN_API_KEY");
-    match Client::from_env() {
-        Ok(client) => {
-            assert!(key.is_ok_and(|key| !key.trim().is_empty()));
-            println!("made {client:?}");
-        }
-        Err(e) => {
-            assert!(e.to_string().starts_with("IMAGEN_"), "{e}");
-            println!("refused {e}");
-        }
-    }
-}
-
 #[test]
 fn the_environment_gives_the_key_and_the_base_url() {
-    let run = |variables: &[(&str, &str)]| {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "client::from_env_follows_the_environment", "--nocapture"])
-            .env_remove("IMAGEN_API_KEY")
-            .env_remove("IMAGEN_BASE_URL")
-            .envs(variables.iter().copied())
-            .output()
-            .unwrap();
-        assert!(output.status.success());
-        String::from_utf8(output.stdout).unwrap()
-    };
+    if child::is_child() {
+        match Client::from_env() {
+            Ok(client) => println!("made {client:?}"),
+            Err(e) => println!("refused {e}"),
+        }
+        return;
+    }
+    let run =
+        |variables: &[(&str, &str)]| child::run("client::the_environment_gives_the_key_and_the_base_url", variables);
     let text = run(&[]);
     assert!(
         text.contains("refused IMAGEN_API_KEY: the environment variable is not set"),

@@ -9,15 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use imagen_ai::ureq::Agent;
-use imagen_ai::ureq::config::RedirectAuthHeaders;
 use imagen_ai::{CallError, Client, Error, Result, RetryPolicy};
 
+use crate::support::canned::OK;
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{BacklogFull, Faulty, Refused, Reply};
+use crate::support::{contrary_agent, ms};
 
-/// An answer that every call can read.
-pub const OK: &str = r#"{"status":"SUCCESS","version_id":7,"enhanced_image_url":"https://s3.example/a.jpg?sig=presigned",
-    "project_uuid":"p","prompts":[],"files_list":[{"download_link":"https://s3.example/a.jpg?sig=presigned"}]}"#;
 /// What the calls send that must not be shown.
 pub const INSTRUCTION: &str = "make the sky more blue";
 /// In every proper answer of the table, so that every error with a status must name it.
@@ -230,10 +228,6 @@ pub fn faults() -> Vec<Fault> {
 
 /// Thirty thousand zero bytes, compressed. Repeated, it goes on with more of them.
 const ZEROS: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xed\xc1\x31\x01\x00\x00\x00\xc2\xa0\xf5\x4f\x6d\x09\x4f\xa0\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x3e\x06\x20\x4a\x02\x65\x30\x75\x00\x00";
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
 
 /// Waits so short that they cost nothing, and still long enough for one `Retry-After` of a second.
 fn policy() -> RetryPolicy {
@@ -698,20 +692,6 @@ fn attempts(error: &Error) -> Option<u32> {
         Error::Api(e) => Some(e.attempts),
         other => call_error(other).map(|e| e.attempts),
     }
-}
-
-/// An agent of the caller's own that is set up against everything that the client relies on.
-pub fn contrary_agent() -> Agent {
-    Agent::config_builder()
-        .http_status_as_error(true)
-        .max_redirects(10)
-        .max_redirects_will_error(true)
-        .redirect_auth_headers(RedirectAuthHeaders::SameHost)
-        .timeout_global(None)
-        .timeout_connect(None)
-        .max_idle_age(Duration::from_secs(60))
-        .build()
-        .into()
 }
 
 /// Does something for each of many, a few at a time, since most of them wait most of the time.

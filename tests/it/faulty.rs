@@ -9,6 +9,7 @@ use After::{Eof, Gone, Open};
 
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{BacklogFull, End, Fate, Faulty, File, Refused, Reply, Request, Unserved};
+use crate::support::{eventually, ms};
 
 const POST: &[u8] = b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody";
 const HI: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
@@ -18,21 +19,8 @@ const LONG: Duration = Duration::from_secs(10);
 /// How long nothing must happen before "nothing happens" is believed.
 const QUIET: Duration = Duration::from_millis(40);
 
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
 fn hi() -> Reply {
     Reply::ok().body("hi")
-}
-
-/// For what another thread is about to do.
-fn eventually(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + LONG;
-    while !condition() {
-        assert!(Instant::now() < deadline, "it never happened");
-        thread::sleep(ms(1));
-    }
 }
 
 fn get(path: &str) -> Vec<u8> {

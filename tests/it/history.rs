@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::support::canned::Canned;
+use crate::support::client_of;
 use crate::support::simulator::{READY, Simulator};
 
 fn read(json: Value) -> History {
@@ -437,10 +438,7 @@ fn hostile_and_truncated_answers_end_in_typed_errors() {
 #[test]
 fn the_service_is_asked_and_its_answer_is_kept_untouched() {
     let simulator = Simulator::start();
-    let client = imagen_ai::Client::builder(simulator.key())
-        .base_url(simulator.base_url())
-        .build()
-        .unwrap();
+    let client = client_of(&simulator);
     let photo = client.project(READY).image("DSC_0001.JPEG");
     let mut chain = photo.chain();
     chain.copilot("make the sky more blue").unwrap();

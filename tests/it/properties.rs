@@ -10,10 +10,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 
+use crate::support::canned::OK;
 use crate::support::faulty::End::Close;
 use crate::support::faulty::{Faulty, Reply};
-
-const OK: &str = r#"{"status":"SUCCESS","version_id":7,"enhanced_image_url":"https://s3.example/a.jpg?sig=presigned"}"#;
 
 /// The most of an answer that the client may read.
 const LIMIT: u64 = 4_096;

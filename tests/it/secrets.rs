@@ -12,10 +12,10 @@ use imagen_ai::{CauseKind, Client, ClientBuilder, Error, Result, RetryPolicy};
 use log::Level;
 
 use crate::faults::{self, Call, INSTRUCTION, side_by_side};
-use crate::support::agent_config;
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{Faulty, Reply};
 use crate::support::logs::{DUMP, Line, dumped, logged};
+use crate::support::{agent_config, contrary_agent};
 
 /// As a real one looks. No part of it is found in anything by chance.
 const KEY: &str = "sk-Zq8vN3xR7tLm2WcYb5Kd9Hf4Pg6Js";
@@ -278,7 +278,7 @@ fn no_fault_tells_the_key_through_an_agent_of_the_callers_own() {
             .filter(|call| [Call::Copilot, Call::Info].contains(call));
         for call in played {
             let what = format!("{call:?}, {}", fault.name);
-            let (played, lines) = logged(|| fault.play(call, KEY, Some(faults::contrary_agent())));
+            let (played, lines) = logged(|| fault.play(call, KEY, Some(contrary_agent())));
             assert_no_key_in_logs(&what, lines.iter().filter(|line| !SENT.contains(&line.target.as_str())));
             assert_keyless(&what, played.elsewhere.bytes_received());
             if let Err(error) = &played.result {

@@ -1,6 +1,5 @@
 //! TLS for real: which servers are believed, and what the caller hears of those that are not.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use imagen_ai::ureq::tls::TlsProvider;
@@ -8,6 +7,7 @@ use imagen_ai::{CallError, CauseKind, Client, ClientBuilder, Error, RetryPolicy}
 
 use crate::support::canned::{Canned, KEY};
 use crate::support::child;
+use crate::support::eventually;
 use crate::support::faulty::Unserved;
 use crate::support::tls::{Authority, Goodbye, Identity, TlsServer, agent, providers, showing, trusting};
 
@@ -203,18 +203,10 @@ fn an_edit_after_the_server_closed_the_connection_uses_a_new_one() {
                 .unwrap();
             for nth in 1..=3 {
                 client.project("p").image("a.jpg").copilot("x").unwrap();
-                wait_until(|| server.closed() == nth);
+                eventually(|| server.closed() == nth);
             }
             assert_eq!((server.requests().len(), server.connections()), (3, 3), "{goodbye:?}");
         }
-    }
-}
-
-fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(Instant::now() < deadline, "it never happened");
-        thread::sleep(Duration::from_millis(1));
     }
 }
 

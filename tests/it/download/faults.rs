@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use imagen_ai::{Client, DownloadReason, Error, RetryPolicy};
 
-use super::{KEY, MIB, RETRY, broken, client, ms, names, reason, url};
-use crate::support::agent_config;
+use super::{KEY, MIB, RETRY, broken, client, names, reason, url};
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{Faulty, File, Refused, Reply, Request};
+use crate::support::{agent_config, contrary_config, ms};
 
 #[test]
 fn the_storage_gets_a_plain_request_and_never_the_key() {
@@ -512,8 +512,8 @@ fn a_stalled_transfer_is_noticed_and_a_slow_one_goes_on() {
         .unwrap();
     assert!(bytes == file.bytes() && began.elapsed() >= ms(1100));
     assert_eq!(server.requests(), 1);
-    // Storage that takes its time before the first byte is not stalled.
-    let server = Faulty::start([Reply::file(&file).drip_head(200, ms(800))]);
+    // Storage that takes its time in the middle of the head is not stalled.
+    let server = Faulty::start([Reply::file(&file).drip_head(100, ms(800))]);
     assert!(client().download(url(&server)).to_vec(40_000).unwrap() == file.bytes());
     assert_eq!(server.requests(), 1);
     // A silence that is longer than one read waits, and shorter than the limit, costs nothing.
@@ -559,4 +559,37 @@ fn a_callback_ends_a_transfer_that_moves_one_that_does_not_and_one_that_waits() 
             .to_vec(1),
     );
     assert_eq!((why, server.connections()), (DownloadReason::Cancelled, 0));
+}
+
+/// What a caller's own agent says of time limits and redirects does not hold for files, which take as long as they take.
+#[test]
+fn no_agent_of_the_callers_shortens_or_bends_a_transfer() {
+    let file = File::made(14, 40_000);
+    let target = Faulty::start([Reply::file(&file)]);
+    let agent = contrary_config()
+        .timeout_global(Some(ms(500)))
+        .timeout_per_call(Some(ms(500)))
+        .timeout_recv_response(Some(ms(500)))
+        .timeout_recv_body(Some(ms(500)));
+    let client = Client::builder(KEY)
+        .timeout(ms(500))
+        .retry(RetryPolicy::none())
+        .agent(agent.build().into())
+        .build()
+        .unwrap();
+    for reply in [
+        Reply::redirect(302, url(&target)),
+        Reply::file(&file).drip_body(4_000, ms(100)),
+        Reply::file(&file).drip_head(100, ms(800)),
+    ] {
+        let server = Faulty::start([reply.clone()]);
+        let bytes = client.download(url(&server)).to_vec(40_000);
+        assert!(bytes.unwrap_or_else(|e| panic!("{reply:?}: {e}")) == file.bytes());
+        for request in server.received().iter().chain(&target.received()) {
+            let user_agent = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
+            assert_eq!(request.header("user-agent"), Some(user_agent));
+            assert_eq!(request.header("x-api-key"), None);
+        }
+    }
+    assert_eq!(target.requests(), 1);
 }

@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use imagen_ai::{DownloadLink, DownloadOptions, DownloadReason, Error, Overwrite};
 
-use super::{client, ms, names};
+use super::{client, names};
 use crate::support::faulty::{Faulty, Reply};
+use crate::support::ms;
 
 /// A server whose files hold their own number, `/0?sig=SECRET` and on, each sent in `pieces`.
 fn numbered(pieces: usize) -> Faulty {

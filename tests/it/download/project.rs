@@ -6,19 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use imagen_ai::{Client, DownloadOptions, DownloadReason, Error, Output};
+use imagen_ai::{DownloadOptions, DownloadReason, Error, Output};
 
-use super::{RETRY, names};
+use super::names;
 use crate::support::canned::Canned;
+use crate::support::client_of;
 use crate::support::simulator::{I2I, NOT_EXPORTED, ProjectSpec, READY, Simulator};
-
-fn client(simulator: &Simulator) -> Client {
-    Client::builder(simulator.key())
-        .base_url(simulator.base_url())
-        .retry(RETRY)
-        .build()
-        .unwrap()
-}
 
 fn paths(simulator: &Simulator) -> Vec<String> {
     simulator.requests().into_iter().map(|request| request.path).collect()
@@ -36,7 +29,7 @@ fn finalize_gives_the_links_of_its_answer_or_asks_for_them() {
     for empty in [false, true] {
         let simulator = Simulator::start();
         simulator.configure(|settings| settings.empty_finalize = empty);
-        let client = client(&simulator);
+        let client = client_of(&simulator);
         for (project, links) in [
             (
                 client.project(READY),
@@ -66,7 +59,7 @@ fn finalize_gives_the_links_of_its_answer_or_asks_for_them() {
 #[test]
 fn links_are_asked_for_where_the_project_stands() {
     let simulator = Simulator::start();
-    let client = client(&simulator);
+    let client = client_of(&simulator);
     for (project, output, path, ends) in [
         (
             client.project(READY),
@@ -123,7 +116,7 @@ fn assert_photos(simulator: &Simulator, project: &str, folder: &Path, count: usi
 fn finalize_to_puts_the_finished_photos_on_disk() {
     let simulator = Simulator::start();
     simulator.configure(|settings| settings.jpeg_size = 100_000);
-    let client = client(&simulator);
+    let client = client_of(&simulator);
     for project in [client.project(READY), client.i2i_project(I2I)] {
         let folder = tempfile::tempdir().unwrap();
         let files = project.finalize_to(folder.path(), &DownloadOptions::default()).unwrap();
@@ -143,7 +136,7 @@ fn finalize_to_puts_the_finished_photos_on_disk() {
 fn links_that_expire_half_way_are_asked_for_again() {
     let simulator = Arc::new(Simulator::start());
     simulator.add_project(ProjectSpec::regular("long").photo_count(12));
-    let client = client(&simulator);
+    let client = client_of(&simulator);
     let folder = tempfile::tempdir().unwrap();
     // After every fourth file: as if the lot took three times as long as its links live.
     let clock = Arc::clone(&simulator);
@@ -181,7 +174,7 @@ fn links_that_are_never_good_are_asked_for_once_more_and_no_further() {
     let simulator = Simulator::start();
     simulator.configure(|settings| settings.link_lifetime = Duration::ZERO);
     let folder = tempfile::tempdir().unwrap();
-    let files = client(&simulator)
+    let files = client_of(&simulator)
         .project(READY)
         .finalize_to(folder.path(), &DownloadOptions::default())
         .unwrap();
