@@ -138,7 +138,7 @@ fn built(agent: &Agent) -> [Result<Client, Error>; 2] {
 
 #[allow(dead_code, reason = "with every feature there is nothing to refuse")]
 #[track_caller]
-fn refused(result: &Result<Client, Error>, feature: &str) {
+fn refused<T: std::fmt::Debug>(result: &Result<T, Error>, feature: &str) {
     match result {
         Err(Error::InvalidInput {
             field: "agent",
@@ -185,7 +185,9 @@ mod tls {
     fn needs(feature: &str, config: impl Fn() -> ConfigBuilder<AgentScope>) {
         let [https, http] = built(&agent(config()));
         refused(&https, feature);
-        assert!(http.is_ok(), "without TLS it does not matter: {http:?}");
+        // Without TLS it does not matter, until there is a file that is got with it.
+        let file = http.unwrap().download("https://s3.example.test/a.jpg").to_vec(1);
+        refused(&file, feature);
         // Unless it is the proxy that speaks it.
         let proxy = Proxy::new("https://proxy.example.test").unwrap();
         let [https, http] = built(&agent(config().proxy(Some(proxy))));

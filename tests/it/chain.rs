@@ -8,7 +8,7 @@ use imagen_ai::{Client, CopilotRequest, Edit, Error, Image, Recovery, RetryPolic
 
 use crate::support::canned::Canned;
 use crate::support::faulty::{End, Fate, Faulty, Reply, Request};
-use crate::support::simulator::{self, ProjectSpec, READY, Received, Simulator};
+use crate::support::simulator::{self, I2I, ProjectSpec, READY, Received, Simulator};
 
 const PHOTO: &str = "DSC_0001.JPEG";
 
@@ -180,7 +180,7 @@ fn reset_forgets_only_what_the_service_has_discarded() {
 
     simulator.set_exported(READY, true);
     chain.reset().unwrap();
-    assert_eq!((chain.current(), chain.steps().len()), (None, 0));
+    assert_eq!(chain.state(), photo(&simulator).chain().state());
     chain.copilot("b").unwrap();
     assert_eq!(parents(&simulator), ["null", "null"]);
 }
@@ -211,6 +211,8 @@ fn a_kept_state_goes_on_tomorrow_and_holds_no_secret() {
         PHOTO
     ));
     let project = photo.project().client().i2i_project(READY);
+    project.image(PHOTO).continue_chain(state.clone()).unwrap_err();
+    let project = photo.project().client().project(I2I);
     project.image(PHOTO).continue_chain(state).unwrap_err();
     let newer = kept.replace(r#""format":1"#, r#""format":2"#);
     let newer = photo.continue_chain(serde_json::from_str(&newer).unwrap()).unwrap_err();
@@ -279,6 +281,27 @@ fn after_an_unknown_outcome_nothing_is_built_until_it_is_known() {
     chain.assume_not_applied();
     chain.copilot("d").unwrap();
     assert_eq!(parents(&simulator), ["null", "123", "124", "125"]);
+}
+
+#[test]
+fn a_history_that_cannot_be_asked_changes_nothing() {
+    let server = Faulty::each(|request| match request.method() {
+        "POST" => End::Close.after_request(),
+        _ => Reply::status(403),
+    });
+    let photo = photo_at(&server.url(), READY);
+    // What was there before is to be looked at first, and so nothing is sent.
+    let mut chain = photo.chain().recovering(short());
+    assert_eq!(chain.copilot("a").unwrap_err().status(), Some(403));
+    assert_eq!(chain.state(), photo.chain().state());
+    assert!(server.received().iter().all(|request| request.method() == "GET"));
+
+    let mut chain = photo.chain();
+    assert!(matches!(chain.copilot("a").unwrap_err(), Error::OutcomeUnknown(_)));
+    let before = chain.state().clone();
+    assert!(before.pending.is_some());
+    assert_eq!(chain.recover().unwrap_err().status(), Some(403));
+    assert_eq!(chain.state(), &before);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::support::{contrary_agent, ms};
 /// What the calls send that must not be shown.
 pub const INSTRUCTION: &str = "make the sky more blue";
 /// In every proper answer of the table, so that every error with a status must name it.
-const REQUEST_ID: &str = "request-id-1";
+pub const REQUEST_ID: &str = "request-id-1";
 
 /// How often a call is tried, unless its row says otherwise.
 const TRIES: u32 = 3;

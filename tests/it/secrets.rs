@@ -11,7 +11,7 @@ use imagen_ai::ureq::{self, Body, Proxy, SendBody};
 use imagen_ai::{CauseKind, Client, ClientBuilder, Error, Result, RetryPolicy};
 use log::Level;
 
-use crate::faults::{self, Call, INSTRUCTION, side_by_side};
+use crate::faults::{self, Call, INSTRUCTION, REQUEST_ID, side_by_side};
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{Faulty, Reply};
 use crate::support::logs::{DUMP, Line, dumped, logged};
@@ -88,11 +88,9 @@ fn check_records(what: &str, call: Call, result: &Result<()>, lines: &[Line], ca
         Some(None) => "status none,".to_owned(),
         Some(Some(status)) => format!("status {status},"),
     };
-    let id = match result {
-        Err(e) => e.request_id().unwrap_or("none"),
-        Ok(()) => "",
-    };
-    for part in [method, path, &status, "attempt ", " s, request ", id] {
+    let id = result.as_ref().err().map(|e| e.request_id().unwrap_or("none"));
+    let id = format!(" s, request {}", id.unwrap_or_default());
+    for part in [method, path, &status, "attempt ", &id] {
         assert!(record.contains(part), "{what}: {record} does not tell {part}");
     }
     let warnings = ours(lines, Level::Warn);
@@ -141,6 +139,14 @@ fn no_fault_tells_the_key() {
             &lines,
             1 + usize::from(fault.calls_before()),
         );
+        if played.result.is_ok() {
+            let records = ours(&lines, Level::Debug);
+            let id = format!("request {REQUEST_ID}");
+            assert!(
+                records.iter().all(|record| record.ends_with(&id)),
+                "{what}: {records:?}"
+            );
+        }
         // It is there to be found: the API got it, and the log shows the place where it would be.
         let server = played.server.as_ref().map(|server| server.bytes_received());
         if holds(&server.unwrap_or_default(), &format!("x-api-key: {KEY}\r\n")) {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::support::canned::Canned;
 use crate::support::faulty::{Fate, Faulty, Reply};
+use crate::support::ms;
 use crate::support::simulator::{FAILED, I2I, IN_PROGRESS, NOT_EXPORTED, READY, Simulator, Status};
 
 const QUICK: Wait = Wait {
@@ -40,7 +41,10 @@ fn said(status: &str, export: &str) -> (Canned, Project) {
 #[track_caller]
 fn reason(result: Result<imagen_ai::ProjectInfo, Error>) -> NotReadyReason {
     match result.unwrap_err() {
-        Error::NotReady(e) => e.reason,
+        Error::NotReady(e) => {
+            assert!(e.info.is_some(), "{e}");
+            e.reason
+        }
         e => panic!("{e}"),
     }
 }
@@ -165,6 +169,15 @@ fn a_project_that_is_not_exported_is_told_apart() {
         });
         assert_eq!(result.map_err(|e| reason(Err(e))).err(), expected, "{export}");
     }
+    // Nor is one that is not even begun, or is said to be what nobody has heard of.
+    for status in ["Pending", "Queued"] {
+        let (_server, project) = said(&format!("{status:?}"), "\"Completed\"");
+        let result = project.wait_until_completed(&Wait {
+            total: Duration::from_millis(20),
+            ..QUICK
+        });
+        assert_eq!(reason(result), NotReadyReason::TimedOut, "{status}");
+    }
     // A Smart Editing project has no export.
     let server = Canned::new(200, r#"{"status":"Completed"}"#);
     assert!(server.client().i2i_project("p").wait_until_completed(&QUICK).is_ok());
@@ -229,7 +242,6 @@ fn the_wait_ends_when_its_time_is_over_or_the_callback_says_so() {
 #[test]
 fn the_pauses_grow_to_the_longest() {
     let server = Canned::new(200, json!({"status": "In Progress"}).to_string());
-    let ms = Duration::from_millis;
     let wait = Wait {
         first: ms(20),
         factor: 2.0,
@@ -243,9 +255,13 @@ fn the_pauses_grow_to_the_longest() {
     });
     assert_eq!(reason(result), NotReadyReason::TimedOut);
     let pauses: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    for (pause, least) in pauses.iter().zip([20, 40, 80, 80, 80, 80]) {
-        assert!(*pause >= ms(least), "{pauses:?}");
-    }
+    // The last one is what is left of the time.
+    let least = [20, 40, 80, 80, 80, 80, 80, 40].map(ms);
+    assert_eq!(pauses.len(), least.len(), "{pauses:?}");
+    assert!(
+        pauses.iter().zip(least).all(|(pause, least)| *pause >= least),
+        "{pauses:?}"
+    );
 }
 
 #[test]
@@ -258,6 +274,16 @@ fn a_service_that_names_a_time_is_not_asked_before() {
         .wait_until_completed(&QUICK)
         .unwrap();
     assert!(began.elapsed() >= Duration::from_secs(1));
+}
+
+/// As a gateway shows it while it is being repaired.
+#[test]
+fn a_page_where_json_should_be_is_asked_again() {
+    let ready = r#"{"status":"Completed","export_status":"Completed"}"#;
+    let server = Faulty::start([Reply::html(200, "<h1>Back soon</h1>"), Reply::json(ready)]);
+    let project = client("key", server.url()).project("p");
+    project.wait_until_completed(&QUICK).unwrap();
+    assert_eq!(server.requests(), 2);
 }
 
 #[test]

@@ -4,10 +4,12 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use imagen_ai::{Client, DownloadReason, Error, RetryPolicy};
+use log::Level;
 
 use super::{KEY, MIB, RETRY, broken, client, names, reason, url};
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{Faulty, File, Refused, Reply, Request};
+use crate::support::logs::logged;
 use crate::support::{agent_config, contrary_config, ms};
 
 #[test]
@@ -258,6 +260,45 @@ fn a_transfer_starts_over_when_it_cannot_go_on() {
             assert_eq!(range(last).0, None, "{why}");
         }
     }
+}
+
+/// Without a length it may be compressed on the way, and a range is one of other bytes then.
+#[test]
+fn a_file_in_chunks_starts_over_although_it_has_a_validator() {
+    let file = File::made(15, 50_000);
+    let chunked = Reply::file(&file).chunked([1000]);
+    let server = Faulty::start([chunked.clone().cut_body(20_000, Close), chunked]);
+    assert!(client().download(url(&server)).to_vec(50_000).unwrap() == file.bytes());
+    let requests = server.received();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(range(&requests[1]), (None, None));
+}
+
+#[test]
+fn the_rest_of_a_file_need_not_say_how_long_the_whole_is() {
+    let file = File::made(16, 50_000);
+    let rest = file.clone().with_content_range("bytes 20000-49999/*");
+    let server = Faulty::start([Reply::file(&file).cut_body(20_000, Close), Reply::file(&rest)]);
+    assert!(client().download(url(&server)).to_vec(50_000).unwrap() == file.bytes());
+    assert_eq!(server.requests(), 2);
+}
+
+#[test]
+fn a_log_tells_of_each_request_and_of_each_that_is_made_again() {
+    let file = File::made(17, 50_000);
+    let target = Faulty::start(broken(&file, 2, 10_000, Close));
+    let server = Faulty::start([Reply::redirect(302, url(&target))]);
+    let (result, lines) = logged(|| client().download(url(&server)).to_vec(50_000));
+    assert!(result.unwrap() == file.bytes());
+    let told = |level| {
+        lines
+            .iter()
+            .filter(|line| line.target == "imagen_ai" && line.level == level)
+            .count()
+    };
+    // Three attempts, each by way of the redirect.
+    assert_eq!((server.requests(), target.requests()), (3, 3));
+    assert_eq!((told(Level::Debug), told(Level::Warn)), (6, 2), "{lines:#?}");
 }
 
 #[test]
