@@ -213,12 +213,44 @@ fn an_answer_that_is_no_list_has_a_limit_of_its_own() {
     assert_eq!(project.download_links(Output::Jpeg).unwrap().len(), 1);
 }
 
-/// What a process of this test's own needs at most, in KiB.
+/// What the kernel says of this process's memory, in KiB.
 #[cfg(target_os = "linux")]
-fn most_memory() -> u64 {
+fn memory(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// A thread that was there for a moment is seen by the room that its stack took up.
+#[test]
+#[cfg(target_os = "linux")]
+fn no_call_starts_a_thread() {
+    const STACK: u64 = 64 << 20;
+    let Ok(port) = std::env::var("TEST_PORT") else {
+        let server = Faulty::start([Reply::json(OK).header("Connection", "close")]);
+        let port = server.addr().port().to_string();
+        let variables = [("TEST_PORT", port), ("RUST_MIN_STACK", STACK.to_string())];
+        child::run("bounds::no_call_starts_a_thread", &variables);
+        assert_eq!(server.connections(), 3 * 5);
+        return;
+    };
+    let url = format!("http://localhost:{port}");
+    let client = Client::builder("key").base_url(&url).retry(policy()).build().unwrap();
+    let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+    // The system's lookup loads what it needs, once.
+    std::net::ToSocketAddrs::to_socket_addrs(&("localhost", 80)).unwrap();
+    let before = (threads(), memory("VmPeak:"));
+    for _ in 0..3 {
+        let project = client.project("p");
+        project.info().unwrap();
+        project.image("a").copilot("x").unwrap();
+        project.finalize().unwrap();
+        project.history().unwrap();
+        client.download(&url).to_vec(1 << 20).unwrap();
+    }
+    assert_eq!(threads(), before.0);
+    let grown = memory("VmPeak:") - before.1;
+    assert!(grown * 1024 < STACK, "{grown} KiB");
 }
 
 const LIMIT: u64 = 4 << 20;
@@ -226,7 +258,7 @@ const LIMIT: u64 = 4 << 20;
 #[cfg(target_os = "linux")]
 fn read_endless_answers() {
     let endless = || Reply::json("{\"a\":\"").endless_body("x");
-    let before = most_memory();
+    let before = memory("VmHWM:");
     for reply in [
         endless(),
         endless().chunked([16_384]),
@@ -246,7 +278,7 @@ fn read_endless_answers() {
         assert!(project.ai_tools().is_err() && project.image("a").copilot("x").is_err());
         assert!(began.elapsed() < Duration::from_secs(20));
     }
-    println!("{} KiB", most_memory() - before);
+    println!("{} KiB", memory("VmHWM:") - before);
 }
 
 #[test]

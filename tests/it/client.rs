@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use imagen_ai::{Client, Error, Result, RetryPolicy};
+use imagen_ai::{Client, DownloadOptions, Error, Overwrite, Result, RetryPolicy, Wait};
 
+use crate::support::agent_config;
 use crate::support::canned::{Canned, KEY, OK};
 use crate::support::child;
 use crate::support::faulty::End::Close;
@@ -42,8 +43,38 @@ fn the_user_agent_takes_a_suffix() {
         server.only().header("user-agent"),
         Some(concat!("imagen-ai/", env!("CARGO_PKG_VERSION"), " darkroom/2.1"))
     );
-    let (field, _) = refused(server.builder().user_agent_suffix("a\r\nx-evil: 1").build());
-    assert_eq!(field, "user_agent_suffix");
+    for bad in ["a\r\nx-evil: 1", &"x".repeat(257)] {
+        let (field, _) = refused(server.builder().user_agent_suffix(bad).build());
+        assert_eq!(field, "user_agent_suffix");
+    }
+}
+
+/// All that a caller can make long, as long as it may be: `ureq` fails where a line of a head, and the lines that it
+/// writes at once, do not fit in its buffer.
+#[test]
+fn the_longest_names_key_and_user_agent_reach_the_server_together() {
+    let server = Faulty::start([Reply::json(OK)]);
+    let (key, suffix) = ("k".repeat(2048), "u".repeat(256));
+    // Three bytes, each of them percent-encoded.
+    let name = "\u{20ac}".repeat(341) + "x";
+    assert_eq!(name.len(), 1024);
+    for agent in [None, Some(agent_config().build().into())] {
+        let mut builder = Client::builder(&key).base_url(server.url()).user_agent_suffix(&suffix);
+        if let Some(agent) = agent {
+            builder = builder.agent(agent);
+        }
+        let client = builder.retry(RetryPolicy::none()).build().unwrap();
+        client.project(&name).image(&name).copilot("x").unwrap();
+        client.i2i_project(&name).info().unwrap();
+    }
+    let requests = server.received();
+    assert_eq!(requests.len(), 4);
+    for request in requests {
+        assert_eq!(request.header("x-api-key"), Some(key.as_str()));
+        assert!(request.header("user-agent").unwrap().ends_with(&suffix));
+        let encoded = "%E2%82%AC".repeat(341) + "x";
+        assert!(request.path().contains(&encoded));
+    }
 }
 
 #[test]
@@ -128,6 +159,45 @@ fn a_promised_length_is_no_reason_to_make_room() {
 }
 
 #[test]
+fn the_defaults_are_as_documented() {
+    let seconds = Duration::from_secs;
+    let policy = RetryPolicy {
+        max_attempts: 4,
+        base_delay: Duration::from_millis(500),
+        max_delay: seconds(20),
+        max_retry_after: seconds(60),
+    };
+    assert_eq!(RetryPolicy::default(), policy);
+    for (wait, first, factor, longest, total) in [
+        (Wait::default(), 10, 1.2, 60, 20 * 60 * 60),
+        (Wait::for_an_edit(), 2, 1.5, 15, 10 * 60),
+    ] {
+        assert_eq!(
+            (wait.first, wait.longest, wait.total),
+            (seconds(first), seconds(longest), seconds(total))
+        );
+        assert_eq!(wait.factor, factor);
+    }
+    let options = DownloadOptions::default();
+    assert_eq!(
+        (options.threads, options.overwrite, options.stall_timeout),
+        (4, Overwrite::Never, seconds(60))
+    );
+    assert!(options.progress.is_none());
+    let client = format!("{:?}", Client::new(KEY).unwrap());
+    for setting in [
+        ", timeout: 300s",
+        "connect_timeout: 10s",
+        "max_answer_size: 67108864",
+        &format!("{policy:?}"),
+    ] {
+        assert!(client.contains(setting), "{setting} is not in {client}");
+    }
+    let download = format!("{:?}", Client::new(KEY).unwrap().download("https://s3.example/a"));
+    assert!(download.contains("overwrite: Never, stall_timeout: 60s"), "{download}");
+}
+
+#[test]
 fn debug_of_the_handles_shows_no_key() {
     let client = Client::new(KEY).unwrap();
     let project = client.project("p");
@@ -155,6 +225,7 @@ fn handles_can_be_stored_and_sent_anywhere() {
 
 #[test]
 fn the_environment_gives_the_key_and_the_base_url() {
+    const TEST: &str = "client::the_environment_gives_the_key_and_the_base_url";
     if child::is_child() {
         match Client::from_env() {
             Ok(client) => println!("made {client:?}"),
@@ -162,8 +233,7 @@ fn the_environment_gives_the_key_and_the_base_url() {
         }
         return;
     }
-    let run =
-        |variables: &[(&str, &str)]| child::run("client::the_environment_gives_the_key_and_the_base_url", variables);
+    let run = |variables: &[(&str, &str)]| child::run(TEST, variables);
     let text = run(&[]);
     assert!(
         text.contains("refused IMAGEN_API_KEY: the environment variable is not set"),
@@ -190,4 +260,15 @@ fn the_environment_gives_the_key_and_the_base_url() {
     assert!(text.contains(r#"base_url: "http://127.0.0.1:9/x""#), "{text}");
     let text = run(&[("IMAGEN_API_KEY", KEY), ("IMAGEN_BASE_URL", "http://example.com")]);
     assert!(text.contains("refused IMAGEN_BASE_URL: "), "{text}");
+    #[cfg(unix)]
+    for name in ["IMAGEN_API_KEY", "IMAGEN_BASE_URL"] {
+        use std::ffi::OsStr;
+        let not_unicode = std::os::unix::ffi::OsStrExt::from_bytes(b"sec\xffret");
+        let variables: [(&str, &OsStr); 2] = [("IMAGEN_API_KEY", KEY.as_ref()), (name, not_unicode)];
+        let text = child::run(TEST, &variables);
+        assert!(
+            text.contains(&format!("refused {name}: ")) && !text.contains("ret"),
+            "{text}"
+        );
+    }
 }

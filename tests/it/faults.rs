@@ -28,8 +28,9 @@ const SOON: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(25);
 /// A limit that a row waits out.
 const SHORT: Duration = Duration::from_secs(1);
-/// An idle time that the client takes a connection to be good for, and one that it does not.
+/// Idle times that the client takes a connection to be good for, and one that it does not.
 const IDLE: Duration = Duration::from_millis(600);
+const STILL_GOOD: Duration = Duration::from_millis(2_500);
 const TOO_IDLE: Duration = Duration::from_millis(4_300);
 
 /// The table.
@@ -208,6 +209,7 @@ pub fn faults() -> Vec<Fault> {
 
         // The connection of an earlier call. It is used again, but not if it is closed or has been idle for too long.
         answers("a kept connection", [ok()]).after_a_call().all("ok", 1),
+        answers("a kept connection that was idle for a while", [ok()]).after_a_call().idle(STILL_GOOD).all("ok", 1),
         answers("a kept connection, for a clone with another limit", [ok()]).after_a_call().limit_of_clone(SOON).all("ok", 1),
         breaks("a connection that was idle for long", [ok()]).after_a_call().idle(TOO_IDLE).all("ok", 1),
         breaks("the server closes the idle connection", [ok().then_wait(ms(20)).then(Close), ok()]).after_a_call().idle(IDLE).all("ok", 1),

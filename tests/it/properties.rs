@@ -18,7 +18,7 @@ use crate::support::faulty::{Faulty, Reply};
 const LIMIT: u64 = 4_096;
 
 /// The same cases on every run, and none of them on the disk.
-fn check<S: Strategy>(cases: u32, of: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+pub fn check<S: Strategy>(cases: u32, of: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let config = Config {
         cases,
         failure_persistence: None,

@@ -2,16 +2,21 @@
 //! a presigned URL in a log record or an error.
 
 use std::error::Error as _;
+use std::fmt::Debug;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use imagen_ai::ureq::http::{Request, Response};
 use imagen_ai::ureq::middleware::MiddlewareNext;
 use imagen_ai::ureq::{self, Body, Proxy, SendBody};
-use imagen_ai::{CauseKind, Client, ClientBuilder, Error, Result, RetryPolicy};
+use imagen_ai::{
+    AiTool, CauseKind, Client, ClientBuilder, DownloadLink, Error, Finalized, History, ProjectInfo, Result, RetryPolicy,
+};
 use log::Level;
+use serde_json::{Value, json};
 
 use crate::faults::{self, Call, INSTRUCTION, REQUEST_ID, side_by_side};
+use crate::support::canned::Canned;
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{Faulty, Reply};
 use crate::support::logs::{DUMP, Line, dumped, logged};
@@ -425,4 +430,48 @@ fn a_download_takes_no_key_along_and_tells_no_query() {
         }
     }
     assert!(elsewhere.requests() > 0);
+}
+
+/// Whoever holds the query of a presigned URL can read the picture, and `Debug` is what ends up in logs.
+#[test]
+fn debug_tells_no_query_wherever_the_url_stands() {
+    let url = "https://s3.example/a.jpg?X-Amz-Signature=SECRET";
+    let with = |mut fields: Value| {
+        fields["thumbnail"] = json!(url);
+        fields["more"] = json!({"list": [[url], {"link": url}]});
+        fields
+    };
+    let link = with(json!({"file_name": "a.jpg", "download_link": url}));
+    let edit = with(json!({"status": "SUCCESS", "version_id": 1, "enhanced_image_url": url}));
+    let history = json!({"a.jpg": [with(json!({"version_id": 1, "url": url}))]}).to_string();
+    let finalized = with(json!({"files_list": [link]}));
+    let tool = with(json!({"enhancement_type": "x"}));
+    let info = with(json!({"status": "Completed"}));
+    let server = Canned::new(200, edit.to_string());
+    let all: [(&str, Box<dyn Debug>); 6] = [
+        (
+            "DownloadLink",
+            Box::new(serde_json::from_value::<DownloadLink>(link).unwrap()),
+        ),
+        (
+            "Finalized",
+            Box::new(serde_json::from_value::<Finalized>(finalized).unwrap()),
+        ),
+        ("AiTool", Box::new(serde_json::from_value::<AiTool>(tool).unwrap())),
+        (
+            "ProjectInfo",
+            Box::new(serde_json::from_value::<ProjectInfo>(info).unwrap()),
+        ),
+        ("History", Box::new(History::from_json(history).unwrap())),
+        (
+            "Enhancement",
+            Box::new(server.client().project("p").image("a.jpg").copilot("x").unwrap()),
+        ),
+    ];
+    for (name, value) in all {
+        for text in [format!("{value:?}"), format!("{value:#?}")] {
+            assert!(text.starts_with(name) && !text.contains("SECRET"), "{text}");
+            assert!(text.matches("s3.example/a.jpg?[redacted]").count() >= 3, "{text}");
+        }
+    }
 }

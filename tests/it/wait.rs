@@ -50,16 +50,6 @@ fn reason(result: Result<imagen_ai::ProjectInfo, Error>) -> NotReadyReason {
 }
 
 #[test]
-fn the_default_is_the_vendors_polling() {
-    let wait = Wait::default();
-    assert_eq!(
-        (wait.first, wait.longest),
-        (Duration::from_secs(10), Duration::from_secs(60))
-    );
-    assert_eq!((wait.factor, wait.total), (1.2, Duration::from_secs(20 * 60 * 60)));
-}
-
-#[test]
 fn a_project_is_asked_for_until_it_is_completed() {
     let simulator = Simulator::start();
     let client = simulated(&simulator);

@@ -633,4 +633,10 @@ fn no_agent_of_the_callers_shortens_or_bends_a_transfer() {
         }
     }
     assert_eq!(target.requests(), 1);
+    // It would follow this one.
+    let server = Faulty::start([Reply::redirect(302, "http://storage.example/a")]);
+    assert_eq!(
+        reason(client.download(url(&server)).to_vec(1)).0,
+        DownloadReason::Refused
+    );
 }
