@@ -8,7 +8,7 @@ use imagen_ai::{Client, CopilotRequest, Edit, Error, Image, Recovery, RetryPolic
 
 use crate::support::canned::Canned;
 use crate::support::faulty::{End, Fate, Faulty, Reply, Request};
-use crate::support::simulator::{self, I2I, ProjectSpec, READY, Received, Simulator};
+use crate::support::simulator::{self, I2I, READY, Received, Simulator};
 
 const PHOTO: &str = "DSC_0001.JPEG";
 
@@ -409,7 +409,7 @@ fn faults_of_a_real_network_are_recovered_from_in_time() {
         chain.copilot(format!("edit {}", edit / 2)).unwrap();
     }
     network.settle();
-    assert_in_order(&simulator, READY, 8, |edit| format!("edit {}", edit / 2));
+    assert_in_order(&simulator, 8, |edit| format!("edit {}", edit / 2));
 }
 
 #[test]
@@ -504,8 +504,8 @@ fn in_process(
 
 /// The versions are exactly these edits, each built on the one before; and nothing else was ever applied, since the
 /// numbers have no gap.
-fn assert_in_order(simulator: &Simulator, project: &str, count: usize, text: impl Fn(usize) -> String) {
-    let versions = simulator.versions(project, PHOTO);
+fn assert_in_order(simulator: &Simulator, count: usize, text: impl Fn(usize) -> String) {
+    let versions = simulator.versions(READY, PHOTO);
     assert_eq!(versions.len(), count, "{versions:#?}");
     for (index, version) in versions.iter().enumerate() {
         assert_eq!(version.id, 123 + index as u64, "{versions:#?}");
@@ -536,9 +536,8 @@ fn twenty_edits_are_applied_once_each_through_a_thousand_bad_days() {
     std::thread::scope(|scope| {
         for worker in 0..WORKERS {
             scope.spawn(move || {
-                let simulator = Arc::new(Simulator::start());
                 for day in (worker..DAYS).step_by(WORKERS as usize) {
-                    a_bad_day(&simulator, day, &LOST);
+                    a_bad_day(day, &LOST);
                 }
             });
         }
@@ -547,10 +546,10 @@ fn twenty_edits_are_applied_once_each_through_a_thousand_bad_days() {
     assert!(LOST.load(Ordering::Relaxed) > DAYS * 20 / 2);
 }
 
-fn a_bad_day(simulator: &Arc<Simulator>, seed: u64, lost: &'static AtomicU64) {
+fn a_bad_day(seed: u64, lost: &'static AtomicU64) {
     const EDITS: usize = 20;
-    let project = format!("day-{seed}");
-    simulator.add_project(ProjectSpec::regular(&project).photos([PHOTO]));
+    // One of its own: what it remembers only grows.
+    let simulator = Arc::new(Simulator::start());
     // Half the days the chain recovers by itself; the other half a program asks it to.
     let by_itself = seed % 2 == 0;
     // Some days all edits are alike, so that only the parents tell them apart.
@@ -565,7 +564,7 @@ fn a_bad_day(simulator: &Arc<Simulator>, seed: u64, lost: &'static AtomicU64) {
 
     let mut dice = Dice(seed);
     let mut late: Option<(Request, u64)> = None;
-    let network = in_process(simulator, move |request, answer| {
+    let network = in_process(&simulator, move |request, answer| {
         if request.method() == "GET" {
             // The first question that finds its time over, or the last that a chain asks, comes after the edit.
             if let Some((edit, 1)) = &late {
@@ -589,7 +588,7 @@ fn a_bad_day(simulator: &Arc<Simulator>, seed: u64, lost: &'static AtomicU64) {
         End::Close.after_request()
     });
 
-    let photo = photo_at(&format!("{}/v1", network.url()), &project);
+    let photo = photo_behind(&network);
     let mut chain = if by_itself {
         photo.chain().recovering(short())
     } else {
@@ -609,8 +608,7 @@ fn a_bad_day(simulator: &Arc<Simulator>, seed: u64, lost: &'static AtomicU64) {
         }
     }
     drop(network);
-    simulator.clear_requests();
-    assert_in_order(simulator, &project, EDITS, text);
+    assert_in_order(&simulator, EDITS, text);
     let ids: Vec<_> = chain.steps().iter().map(|step| step.version.clone()).collect();
     assert_eq!(ids, (123..143).map(|id| Some(VersionId::from(id))).collect::<Vec<_>>());
 }

@@ -58,9 +58,8 @@ fn holds(bytes: &[u8], part: &str) -> bool {
 #[track_caller]
 fn assert_no_key_in_logs<'a>(what: &str, lines: impl IntoIterator<Item = &'a Line>) {
     let (dumps, lines): (Vec<&Line>, Vec<&Line>) = lines.into_iter().partition(|line| line.target == DUMP);
-    for line in lines {
-        assert_keyless(what, &line.text);
-    }
+    let lines: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
+    assert_keyless(what, lines.join("\n"));
     assert_keyless(what, dumped(dumps.iter().copied()));
     let column: String = dumps.iter().filter_map(|line| line.text.get(41..57)).collect();
     assert_keyless(what, column);
@@ -121,11 +120,14 @@ fn check_records(what: &str, call: Call, result: &Result<()>, lines: &[Line], ca
 #[test]
 fn no_fault_tells_the_key() {
     let faults = faults::faults();
+    // Those that are idle for long say nothing new, and those that wait for long nothing new of every call.
     let mut plays: Vec<_> = faults
         .iter()
+        .filter(|fault| fault.pause().is_zero())
         .flat_map(|fault| fault.calls().into_iter().map(move |call| (fault, call)))
+        .filter(|(fault, call)| fault.waits().is_zero() || [Call::Copilot, Call::Info].contains(call))
         .collect();
-    plays.sort_by_key(|(fault, _)| std::cmp::Reverse(fault.pause()));
+    plays.sort_by_key(|(fault, _)| std::cmp::Reverse(fault.waits()));
     let sent = Mutex::new(0);
     side_by_side(&plays, |(fault, call)| {
         let what = format!("{call:?}, {}", fault.name);
