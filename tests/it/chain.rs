@@ -390,7 +390,7 @@ fn faults_of_a_real_network_are_recovered_from_in_time() {
         Fate::LoseAfter,
         Fate::LoseBefore,
         Fate::Pass,
-        Fate::Late(Duration::from_millis(50)),
+        Fate::Late(Duration::from_millis(20)),
         Fate::StatusAfter(504, r#"{"message":"Endpoint request timed out"}"#.into()),
         Fate::Status(502, "<html>".into()),
         Fate::LoseAfter,
@@ -401,7 +401,7 @@ fn faults_of_a_real_network_are_recovered_from_in_time() {
     let (simulator, network) = behind(fates);
     let wait = Wait {
         first: Duration::from_millis(20),
-        total: Duration::from_secs(1),
+        total: Duration::from_millis(500),
         ..Wait::default()
     };
     let mut chain = photo_behind(&network).chain().recovering(wait);

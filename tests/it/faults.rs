@@ -4,7 +4,6 @@
 //! the caller gets what the row says, the server saw as many requests over as many connections, and it took no longer.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use imagen_ai::{CallError, Client, Error, Result, RetryPolicy};
 use crate::support::canned::OK;
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{BacklogFull, Faulty, Refused, Reply};
-use crate::support::{contrary_agent, ms};
+use crate::support::{contrary_agent, ms, side_by_side};
 
 /// What the calls send that must not be shown.
 pub const INSTRUCTION: &str = "make the sky more blue";
@@ -712,20 +711,6 @@ fn attempts(error: &Error) -> Option<u32> {
         Error::Api(e) => Some(e.attempts),
         other => call_error(other).map(|e| e.attempts),
     }
-}
-
-/// Does something for each of many, a few at a time, since most of them wait most of the time.
-pub fn side_by_side<T: Sync>(many: &[T], each: impl Fn(&T) + Sync) {
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for _ in 0..48 {
-            scope.spawn(|| {
-                while let Some(one) = many.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    each(one);
-                }
-            });
-        }
-    });
 }
 
 /// Plays every row for the calls that are wanted, with an agent if one is given.

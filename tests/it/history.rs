@@ -850,7 +850,7 @@ fn wild() -> impl Strategy<Value = Value> {
 #[test]
 fn no_json_of_any_shape_does_harm() {
     let large = Cell::new(0);
-    check(500, wild(), |json| {
+    check(200, wild(), |json| {
         let history = History::from_json(json!({ "c.jpg": json }).to_string()).unwrap();
         let _ = (history.to_string(), format!("{history:?}"));
         for image in history.images() {

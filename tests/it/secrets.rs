@@ -15,12 +15,12 @@ use imagen_ai::{
 use log::Level;
 use serde_json::{Value, json};
 
-use crate::faults::{self, Call, INSTRUCTION, REQUEST_ID, side_by_side};
+use crate::faults::{self, Call, INSTRUCTION, REQUEST_ID};
 use crate::support::canned::Canned;
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{Faulty, Reply};
 use crate::support::logs::{DUMP, Line, dumped, logged};
-use crate::support::{agent_config, contrary_agent};
+use crate::support::{agent_config, contrary_agent, side_by_side};
 
 /// As a real one looks. No part of it is found in anything by chance.
 const KEY: &str = "sk-Zq8vN3xR7tLm2WcYb5Kd9Hf4Pg6Js";

@@ -179,9 +179,9 @@ fn what_a_killed_process_leaves_is_replaced_by_the_next() {
         let _ = client().download(url).to_file(path);
         return;
     }
-    let file = File::made(2, 64 * MIB);
+    let file = File::made(2, 16 * MIB);
     let whole = Reply::file(&file);
-    let server = Faulty::start([whole.clone().drip_body(64 * 1024, ms(1)), whole]);
+    let server = Faulty::start([whole.clone().drip_body(64 * 1024, ms(5)), whole]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jpg");
     let part = folder.path().join("a.jpg.imagen-part");

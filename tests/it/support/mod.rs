@@ -1,5 +1,6 @@
 //! The servers that stand in for the real one, and what else tests share.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -75,6 +76,20 @@ pub fn eventually(condition: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "it never happened");
         thread::sleep(ms(1));
     }
+}
+
+/// Does something for each of many, a few at a time, since most of them wait most of the time.
+pub fn side_by_side<T: Sync>(many: &[T], each: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..48 {
+            scope.spawn(|| {
+                while let Some(one) = many.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    each(one);
+                }
+            });
+        }
+    });
 }
 
 /// Takes a lock that another thread may have held as it panicked.
