@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use imagen_ai::{Client, CopilotRequest, Edit, Error, Image, Recovery, RetryPolicy, VersionId, Wait};
 
+use crate::support::address_of;
 use crate::support::canned::Canned;
 use crate::support::faulty::{End, Fate, Faulty, Reply, Request};
 use crate::support::simulator::{self, I2I, READY, Received, Simulator};
@@ -226,11 +227,7 @@ fn behind(fates: impl IntoIterator<Item = Fate>) -> (Simulator, Faulty) {
     let simulator = Simulator::start();
     let mut fates: Vec<Fate> = fates.into_iter().collect();
     fates.reverse();
-    let address = simulator.base_url()["http://".len()..]
-        .replace("/v1", "")
-        .parse()
-        .unwrap();
-    let network = Faulty::proxy(address, move |request| match request.method() {
+    let network = Faulty::proxy(address_of(&simulator), move |request| match request.method() {
         "POST" => fates.pop().unwrap_or(Fate::Pass),
         _ => Fate::Pass,
     });

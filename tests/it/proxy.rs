@@ -58,8 +58,20 @@ fn stopped(proxy: &str) -> CallError {
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod https {
+    use imagen_ai::ureq::tls::TlsProvider;
+
     use super::*;
     use crate::support::tls::{Authority, TlsServer, providers, trusting};
+
+    /// A client that goes through this proxy and believes this authority.
+    pub fn over_tls(provider: TlsProvider, authority: &Authority, proxy: &str) -> Client {
+        let agent = Agent::config_builder()
+            .proxy(Some(Setting::new(proxy).unwrap()))
+            .tls_config(trusting(provider, authority))
+            .build();
+        let client = builder().base_url("https://api.example.test/v1").agent(agent.into());
+        client.build().unwrap()
+    }
 
     #[test]
     fn a_proxy_sees_where_a_call_goes_and_nothing_else() {
@@ -67,16 +79,7 @@ mod https {
         for provider in providers() {
             let server = TlsServer::start(&authority.issue(&["api.example.test"]));
             let proxy = Proxy::connect(server.addr());
-            let agent: Agent = Agent::config_builder()
-                .proxy(Some(Setting::new(&format!("http://{}", proxy.addr())).unwrap()))
-                .tls_config(trusting(provider, &authority))
-                .build()
-                .into();
-            let client = builder()
-                .base_url("https://api.example.test/v1")
-                .agent(agent)
-                .build()
-                .unwrap();
+            let client = over_tls(provider, &authority, &format!("http://{}", proxy.addr()));
             edit(&client).unwrap();
             edit(&client).unwrap();
 
@@ -90,12 +93,7 @@ mod https {
                 assert!(!asked[0].contains(secret), "{asked:?}");
                 assert!(!proxy.carried(secret), "{secret}");
             }
-            let requests = server.requests();
-            assert_eq!(requests.len(), 2);
-            assert!(
-                requests.iter().all(|r| r.contains(&format!("x-api-key: {KEY}\r\n"))),
-                "{requests:?}"
-            );
+            server.assert_keyed(2);
         }
     }
 
@@ -104,16 +102,8 @@ mod https {
         for provider in providers() {
             let server = TlsServer::start(&Authority::new("stranger").issue(&["api.example.test"]));
             let proxy = Proxy::connect(server.addr());
-            let agent: Agent = Agent::config_builder()
-                .proxy(Some(Setting::new(&format!("http://{}", proxy.addr())).unwrap()))
-                .tls_config(trusting(provider, &Authority::new("private")))
-                .build()
-                .into();
-            let client = builder()
-                .base_url("https://api.example.test/v1")
-                .agent(agent)
-                .build()
-                .unwrap();
+            let private = Authority::new("private");
+            let client = over_tls(provider, &private, &format!("http://{}", proxy.addr()));
             let error = edit(&client).unwrap_err();
             assert!(
                 matches!(&error, Error::NotSent(e) if e.cause.kind == CauseKind::Tls),
@@ -353,22 +343,14 @@ mod socks {
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     #[test]
     fn tls_goes_through_a_socks_proxy() {
-        use crate::support::tls::{Authority, TlsServer, providers, trusting};
+        use super::https::over_tls;
+        use crate::support::tls::{Authority, TlsServer, providers};
 
         let authority = Authority::new("private");
         for provider in providers() {
             let server = TlsServer::start(&authority.issue(&["api.example.test"]));
             let proxy = Proxy::socks5(server.addr());
-            let agent: Agent = Agent::config_builder()
-                .proxy(Some(Setting::new(&format!("socks5h://{}", proxy.addr())).unwrap()))
-                .tls_config(trusting(provider, &authority))
-                .build()
-                .into();
-            let client = builder()
-                .base_url("https://api.example.test/v1")
-                .agent(agent)
-                .build()
-                .unwrap();
+            let client = over_tls(provider, &authority, &format!("socks5h://{}", proxy.addr()));
             edit(&client).unwrap();
             assert_eq!(proxy.asked(), ["api.example.test:443"]);
             assert!(!proxy.carried(KEY));

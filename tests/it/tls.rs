@@ -89,25 +89,26 @@ fn a_private_authority_is_believed_through_an_agent_with_its_root() {
                 "the second call uses the first one's connection"
             );
         }
-        let requests = server.requests();
-        assert_eq!(requests.len(), 4);
-        assert!(
-            requests.iter().all(|r| r.contains(&format!("x-api-key: {KEY}\r\n"))),
-            "{requests:?}"
-        );
+        server.assert_keyed(4);
+    }
+}
+
+/// The same for every kind of TLS that believes this authority, at a server with this certificate.
+#[track_caller]
+fn refused_by_all(host: &str, identity: &Identity, authority: &Authority, rustls: &'static str, openssl: &'static str) {
+    for provider in providers() {
+        let server = TlsServer::start(identity);
+        let builder = builder(host, server.port()).agent(agent(trusting(provider, authority)));
+        refused(builder, &server, words(provider, rustls, openssl));
     }
 }
 
 #[test]
 fn an_unknown_authority_is_refused() {
-    for provider in providers() {
-        let server = TlsServer::start(&Authority::new("stranger").issue(&HERE));
-        refused(
-            builder("localhost", server.port()).agent(agent(trusting(provider, &Authority::new("private")))),
-            &server,
-            words(provider, "UnknownIssuer", "unable to get local issuer certificate"),
-        );
-    }
+    let identity = Authority::new("stranger").issue(&HERE);
+    let private = Authority::new("private");
+    let openssl = "unable to get local issuer certificate";
+    refused_by_all("localhost", &identity, &private, "UnknownIssuer", openssl);
 }
 
 #[test]
@@ -128,29 +129,23 @@ fn the_clients_own_agent_refuses_an_unknown_authority_too() {
 #[test]
 fn a_certificate_for_another_name_is_refused() {
     let authority = Authority::new("private");
-    for provider in providers() {
-        for (host, openssl) in [("localhost", "ostname mismatch"), ("127.0.0.1", "IP address mismatch")] {
-            let server = TlsServer::start(&authority.issue(&["api.example.test", "127.0.0.9"]));
-            refused(
-                builder(host, server.port()).agent(agent(trusting(provider, &authority))),
-                &server,
-                words(provider, "not valid for name", openssl),
-            );
-        }
+    let identity = authority.issue(&["api.example.test", "127.0.0.9"]);
+    for (host, openssl) in [("localhost", "ostname mismatch"), ("127.0.0.1", "IP address mismatch")] {
+        refused_by_all(host, &identity, &authority, "not valid for name", openssl);
     }
 }
 
 #[test]
 fn an_expired_certificate_is_refused() {
     let authority = Authority::new("private");
-    for provider in providers() {
-        let server = TlsServer::start(&authority.issue_expired(&HERE));
-        refused(
-            builder("localhost", server.port()).agent(agent(trusting(provider, &authority))),
-            &server,
-            words(provider, "certificate expired", "certificate has expired"),
-        );
-    }
+    let identity = authority.issue_expired(&HERE);
+    refused_by_all(
+        "localhost",
+        &identity,
+        &authority,
+        "certificate expired",
+        "certificate has expired",
+    );
 }
 
 #[test]
@@ -265,12 +260,8 @@ fn the_systems_list_is_asked_where_the_features_say_so() {
         ],
     );
     if cfg!(feature = "platform-verifier") || !cfg!(feature = "rustls") {
-        let requests = server.requests();
-        assert_eq!((requests.len(), server.connections()), (2, 1), "{text}");
-        assert!(
-            requests.iter().all(|r| r.contains(&format!("x-api-key: {KEY}\r\n"))),
-            "{requests:?}"
-        );
+        server.assert_keyed(2);
+        assert_eq!(server.connections(), 1, "{text}");
     } else {
         assert!(text.contains("UnknownIssuer"), "{text}");
         assert_eq!(server.requests().len(), 0);

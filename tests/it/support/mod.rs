@@ -1,5 +1,6 @@
 //! The servers that stand in for the real one, and what else tests share.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -62,6 +63,13 @@ pub fn client_of(simulator: &Simulator) -> Client {
     };
     let client = Client::builder(simulator.key()).base_url(simulator.base_url());
     client.retry(retry).build().unwrap()
+}
+
+/// Where it listens.
+pub fn address_of(simulator: &Simulator) -> SocketAddr {
+    let url = simulator.base_url();
+    let address = url.trim_start_matches("http://").trim_end_matches("/v1");
+    address.parse().unwrap()
 }
 
 pub fn ms(millis: u64) -> Duration {

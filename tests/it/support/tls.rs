@@ -13,7 +13,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
-use super::canned::OK;
+use super::canned::{KEY, OK};
 use super::lock;
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ";
@@ -197,6 +197,15 @@ impl TlsServer {
     /// The requests, each with its head and body.
     pub fn requests(&self) -> Vec<String> {
         lock(&self.seen).requests.clone()
+    }
+
+    /// So many came, each of them with the key.
+    #[track_caller]
+    pub fn assert_keyed(&self, count: usize) {
+        let requests = self.requests();
+        let key = format!("x-api-key: {KEY}\r\n");
+        let keyed = requests.iter().filter(|request| request.contains(&key)).count();
+        assert_eq!((requests.len(), keyed), (count, count), "{requests:?}");
     }
 }
 
