@@ -15,7 +15,7 @@ use imagen_ai::{
 use log::Level;
 use serde_json::{Value, json};
 
-use crate::faults::{self, Call, INSTRUCTION, REQUEST_ID};
+use crate::faults::{self, Call, Fault, INSTRUCTION, REQUEST_ID};
 use crate::support::canned::Canned;
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{Faulty, Reply};
@@ -117,17 +117,24 @@ fn check_records(what: &str, call: Call, result: &Result<()>, lines: &[Line], ca
     }
 }
 
+/// A call of each kind: an edit, and one that may be sent again.
+const FEW: [Call; 2] = [Call::Copilot, Call::Info];
+
+/// The faults that are wanted, each with the calls that it says something about; those that wait come first. Those that
+/// are idle say nothing new.
+fn plays(faults: &[Fault], wanted: impl Fn(&Fault, Call) -> bool) -> Vec<(&Fault, Call)> {
+    let faults = faults.iter().filter(|fault| fault.pause().is_zero());
+    let plays = faults.flat_map(|fault| fault.calls().into_iter().map(move |call| (fault, call)));
+    let mut plays: Vec<_> = plays.filter(|(fault, call)| wanted(fault, *call)).collect();
+    plays.sort_by_key(|(fault, _)| std::cmp::Reverse(fault.waits()));
+    plays
+}
+
 #[test]
 fn no_fault_tells_the_key() {
     let faults = faults::faults();
-    // Those that are idle for long say nothing new, and those that wait for long nothing new of every call.
-    let mut plays: Vec<_> = faults
-        .iter()
-        .filter(|fault| fault.pause().is_zero())
-        .flat_map(|fault| fault.calls().into_iter().map(move |call| (fault, call)))
-        .filter(|(fault, call)| fault.waits().is_zero() || [Call::Copilot, Call::Info].contains(call))
-        .collect();
-    plays.sort_by_key(|(fault, _)| std::cmp::Reverse(fault.waits()));
+    // Those that wait for long say nothing new of every call.
+    let plays = plays(&faults, |fault, call| fault.waits().is_zero() || FEW.contains(&call));
     let sent = Mutex::new(0);
     side_by_side(&plays, |(fault, call)| {
         let what = format!("{call:?}, {}", fault.name);
@@ -282,21 +289,14 @@ const SENT: [&str; 1] = [DUMP];
 #[test]
 fn no_fault_tells_the_key_through_an_agent_of_the_callers_own() {
     let faults = faults::faults();
-    // Those that are idle for long say nothing new.
-    let faults: Vec<_> = faults.iter().filter(|fault| fault.pause().is_zero()).collect();
-    side_by_side(&faults, |fault| {
-        let played = fault
-            .calls()
-            .into_iter()
-            .filter(|call| [Call::Copilot, Call::Info].contains(call));
-        for call in played {
-            let what = format!("{call:?}, {}", fault.name);
-            let (played, lines) = logged(|| fault.play(call, KEY, Some(contrary_agent())));
-            assert_no_key_in_logs(&what, lines.iter().filter(|line| !SENT.contains(&line.target.as_str())));
-            assert_keyless(&what, played.elsewhere.bytes_received());
-            if let Err(error) = &played.result {
-                assert_keyless(&what, texts(error));
-            }
+    let plays = plays(&faults, |_, call| FEW.contains(&call));
+    side_by_side(&plays, |(fault, call)| {
+        let what = format!("{call:?}, {}", fault.name);
+        let (played, lines) = logged(|| fault.play(*call, KEY, Some(contrary_agent())));
+        assert_no_key_in_logs(&what, lines.iter().filter(|line| !SENT.contains(&line.target.as_str())));
+        assert_keyless(&what, played.elsewhere.bytes_received());
+        if let Err(error) = &played.result {
+            assert_keyless(&what, texts(error));
         }
     });
 }
@@ -353,16 +353,15 @@ fn a_proxy_that_fails_learns_nothing_and_tells_nothing() {
         Reply::ok().unframed().then(Close),
     ];
     let secret = "proxy-password";
-    for (reply, base_url) in replies.iter().flat_map(|reply| {
-        let urls = ["https://api.example/v1", "http://api.example/v1"];
-        urls.map(|url| (reply, url))
-    }) {
-        let proxy = Faulty::start([reply.clone()]);
+    let urls = ["https://api.example/v1", "http://api.example/v1"];
+    let cases: Vec<_> = replies.iter().flat_map(|reply| urls.map(|url| (reply, url))).collect();
+    side_by_side(&cases, |(reply, base_url)| {
+        let proxy = Faulty::start([(*reply).clone()]);
         let address = format!("http://user:{secret}@{}", proxy.addr());
         let agent = agent_config().proxy(Some(Proxy::new(&address).unwrap())).build();
         let client = none()
             .agent(agent.into())
-            .base_url(base_url)
+            .base_url(*base_url)
             .allow_http(true)
             .timeout(Duration::from_millis(700))
             .connect_timeout(Duration::from_millis(500))
@@ -377,7 +376,7 @@ fn a_proxy_that_fails_learns_nothing_and_tells_nothing() {
         if base_url.starts_with("https") || !tunnel {
             assert_keyless(&what, proxy.bytes_received());
         }
-    }
+    });
 }
 
 /// The storage is not the API: it gets no key, whatever it does, and nobody is told the query of its URL.
