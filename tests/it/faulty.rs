@@ -169,20 +169,22 @@ fn answers_are_sent_as_written() {
 fn ends_happen_at_the_point_they_name() {
     let half = &POST[..POST.len() - 4];
     for end in [Close, Reset, Stall] {
-        let server = Faulty::start([end.on_accept(), end.after_head(), end.after_request()]);
+        let server = Faulty::start([end.on_accept()]);
         let mut on_accept = Client::new(server.addr());
         if end == Reset {
             on_accept.ask(b"P");
         }
         on_accept.expect("", after_of(end));
         assert_eq!(server.requests(), 0);
+        let server = Faulty::start([end.after_head()]);
         Client::asking(server.addr(), half).expect("", after_of(end));
-        eventually(|| (server.connections(), server.requests()) == (2, 1));
+        eventually(|| server.requests() == 1);
+        let server = Faulty::start([end.after_request()]);
         let mut whole = Client::asking(server.addr(), half);
         assert_eq!(whole.after(&Open), Open);
         whole.ask(b"body");
         whole.expect("", after_of(end));
-        eventually(|| server.received()[1].body == b"body");
+        eventually(|| server.received().iter().any(|r| r.body == b"body"));
     }
 }
 

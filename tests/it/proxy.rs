@@ -227,7 +227,10 @@ fn a_tunnel_lasts_longer_than_the_connect_timeout() {
         edit(&client).unwrap();
         return;
     }
-    let server = Faulty::start([Reply::json(OK).drip_body(15, Duration::from_millis(100))]);
+    let server = Faulty::start([
+        Reply::json(OK).drip_body(15, Duration::from_millis(100)),
+        Reply::json(OK),
+    ]);
     let proxy = Proxy::connect(server.addr());
     child::run(
         "proxy::a_tunnel_lasts_longer_than_the_connect_timeout",

@@ -90,7 +90,7 @@ pub fn eventually(condition: impl Fn() -> bool) {
 pub fn side_by_side<T: Sync>(many: &[T], each: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for _ in 0..48 {
+        for _ in 0..32 {
             scope.spawn(|| {
                 while let Some(one) = many.get(next.fetch_add(1, Ordering::Relaxed)) {
                     each(one);
