@@ -2,7 +2,7 @@
 //!
 //! 10,000 photos with 20 versions each, about 60 MB of JSON, read from the same bytes in turn. It prints the least time
 //! of several rounds and the peak of the heap, without the bytes themselves, and ends non-zero when the history takes
-//! more than 1.5 times the time or twice the memory. `cargo test` runs it with a small history, as it does all benches.
+//! more than 1.5 times the time or twice the memory. `cargo test --bench history` runs it with a small history.
 
 use std::fmt::Write as _;
 use std::hint::black_box;

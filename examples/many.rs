@@ -3,7 +3,7 @@
 //! `cargo run --example many` needs nothing: it starts a simulator of the service inside this process, with 24 photos of
 //! which a few fail.
 //!
-//! With a key it uses the real service, and every photo costs credits:
+//! With a key it uses the real service, and every photo costs credits, in every run again:
 //! `IMAGEN_API_KEY=… cargo run --example many -- PROJECT "make the sky more blue"`
 
 use std::process::ExitCode;

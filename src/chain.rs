@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::history::{History, Version};
 use crate::image::{Image, check_instruction, check_preset};
-use crate::types::{CopilotRequest, EnhanceRequest, Enhancement, ProjectSource, RedactedUrl, VersionId};
+use crate::types::{
+    CopilotRequest, EnhanceRequest, Enhancement, EnhancementStatus, ProjectSource, RedactedUrl, VersionId,
+};
 use crate::wait::Wait;
 
 /// The form of [`ChainState`]; another one is not gone on from.
@@ -56,8 +58,7 @@ impl Image {
         let history = self.project().history()?;
         let image = history.find(self.file_name());
         let latest = image.and_then(|image| image.latest());
-        let none = history.tells_of(self.file_name()) || (image.is_none() && history.tells_of_nothing());
-        if history.unread() > 0 || (latest.is_none() && !none) {
+        if history.unread() > 0 || (latest.is_none() && !history.tells_all_of(self.file_name())) {
             return Err(match history.alike(self.file_name()) {
                 Some(_) if image.is_none() => history.no_such_image(self.file_name()),
                 _ => Error::invalid(
@@ -90,16 +91,22 @@ impl Image {
                 ),
             ));
         }
-        let own = Chain::new(self, None).state;
-        if (&state.project, state.project_source, &state.file_name)
-            != (&own.project, own.project_source, &own.file_name)
-        {
+        let mut chain = Chain::new(self, None);
+        let of = |state: &ChainState| {
+            let ChainState {
+                file_name,
+                project_source,
+                project,
+                ..
+            } = state;
+            format!("{file_name:?} in the {project_source} project {project:?}")
+        };
+        if of(&state) != of(&chain.state) {
             return Err(Error::invalid(
                 "state",
-                format!("is that of {:?} in project {}", state.file_name, state.project),
+                format!("is that of {}, and this is {}", of(&state), of(&chain.state)),
             ));
         }
-        let mut chain = Chain::new(self, None);
         chain.state = state;
         Ok(chain)
     }
@@ -461,12 +468,13 @@ impl Chain {
             let error = match self.send(&edit) {
                 Ok(enhancement) => return Ok(self.arrived(edit, enhancement)),
                 Err(error @ Error::OutcomeUnknown(_)) => error,
-                Err(error) => {
-                    if let Error::EnhancementFailed(failed) = &error {
-                        self.state.known.extend(failed.version_id.clone());
-                    }
-                    return Err(error);
+                Err(Error::EnhancementFailed(failed)) if failed.status == EnhancementStatus::Failed => {
+                    self.state.known.extend(failed.version_id.clone());
+                    return Err(Error::EnhancementFailed(failed));
                 }
+                // A success without a picture: there may be a version all the same.
+                Err(error @ Error::EnhancementFailed(_)) => error,
+                Err(error) => return Err(error),
             };
             self.state.pending = Some(self.pending(&edit, false));
             match self.recover_in_time(sends < SENDS) {
@@ -581,7 +589,7 @@ impl Chain {
             let ids = image.versions().iter().map(|version| version.id.clone());
             self.state.known.extend(ids);
         }
-        self.state.known_all |= history.tells_of(&self.state.file_name);
+        self.state.known_all |= history.tells_all_of(&self.state.file_name);
     }
 }
 

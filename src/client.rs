@@ -1,16 +1,13 @@
 //! The client and its builder.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
+use ureq::Agent;
 use ureq::http::header::HeaderValue;
-use ureq::{Agent, ProxyProtocol};
 
 use crate::error::{Error, Result};
-use crate::transport::{ApiKey, BaseUrl, Call, RetryPolicy, Settings, Transport};
-use crate::types::Enhancement;
+use crate::transport::{ApiKey, BaseUrl, RetryPolicy, Settings, Transport, check_agent, check_limit};
 
 const BASE_URL: &str = "https://api.imagen-ai.com/v1";
 const KEY_VARIABLE: &str = "IMAGEN_API_KEY";
@@ -33,8 +30,7 @@ const USER_AGENT: &str = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    pub(crate) transport: Arc<Transport>,
-    timeout: Option<Duration>,
+    pub(crate) transport: Transport,
 }
 
 impl Client {
@@ -71,8 +67,8 @@ impl Client {
                 "the environment variable is not set; it holds the API key",
             )
         })?;
-        let mut builder = Self::builder(key);
-        builder.key_field = KEY_VARIABLE;
+        let mut builder = Self::builder("");
+        builder.key = ApiKey::new(&key, KEY_VARIABLE);
         if let Some(url) = variable(BASE_URL_VARIABLE)?.filter(|url| !url.trim().is_empty()) {
             builder = builder.base_url(url);
             builder.base_url_field = BASE_URL_VARIABLE;
@@ -84,7 +80,6 @@ impl Client {
     pub fn builder(api_key: impl AsRef<str>) -> ClientBuilder {
         ClientBuilder {
             key: ApiKey::new(api_key.as_ref(), "api_key"),
-            key_field: "api_key",
             base_url: BASE_URL.to_owned(),
             base_url_field: "base_url",
             allow_http: false,
@@ -108,29 +103,8 @@ impl Client {
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self {
-            transport: Arc::clone(&self.transport),
-            timeout: Some(timeout),
+            transport: self.transport.with_timeout(timeout),
         }
-    }
-
-    pub(crate) fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T> {
-        self.transport.json(call, self.timeout)
-    }
-
-    pub(crate) fn json_with<T>(&self, call: &Call, read: impl FnOnce(&[u8]) -> serde_json::Result<T>) -> Result<T> {
-        self.transport.json_with(call, self.timeout, read)
-    }
-
-    pub(crate) fn json_or_default<T: DeserializeOwned + Default>(&self, call: &Call) -> Result<T> {
-        self.transport.json_or_default(call, self.timeout)
-    }
-
-    pub(crate) fn nothing(&self, call: &Call) -> Result<()> {
-        self.transport.nothing(call, self.timeout)
-    }
-
-    pub(crate) fn edit(&self, call: &Call) -> Result<Enhancement> {
-        self.transport.edit(call, self.timeout)
     }
 }
 
@@ -146,11 +120,11 @@ fn variable(name: &'static str) -> Result<Option<String>> {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = &self.transport.settings;
+        let settings = self.transport.settings();
         f.debug_struct("Client")
             .field("base_url", &settings.base_url.as_str())
             .field("api_key", &settings.key)
-            .field("timeout", &self.timeout.unwrap_or(settings.timeout))
+            .field("timeout", &self.transport.timeout())
             .field("connect_timeout", &settings.connect_timeout)
             .field("max_answer_size", &settings.max_answer_size)
             .field("retry", &settings.retry)
@@ -172,7 +146,6 @@ impl fmt::Debug for Client {
 #[must_use]
 pub struct ClientBuilder {
     key: Result<ApiKey>,
-    key_field: &'static str,
     base_url: String,
     base_url_field: &'static str,
     allow_http: bool,
@@ -306,20 +279,14 @@ impl ClientBuilder {
     /// base URL that is not `https` or has a user name, query or fragment, a limit of zero, an agent that needs a
     /// feature of this crate that is off.
     pub fn build(self) -> Result<Client> {
-        let key = self.key.map_err(|e| match e {
-            Error::InvalidInput { message, .. } => Error::invalid(self.key_field, message),
-            other => other,
-        })?;
+        let key = self.key?;
         let base_url = BaseUrl::parse(&self.base_url, self.allow_http, self.base_url_field)?;
-        for (field, limit) in [("timeout", self.timeout), ("connect_timeout", self.connect_timeout)] {
-            if limit.is_zero() {
-                return Err(Error::invalid(field, "a limit of zero lets no call succeed"));
-            }
-        }
+        check_limit("timeout", self.timeout)?;
+        check_limit("connect_timeout", self.connect_timeout)?;
         if self.max_answer_size == 0 {
             return Err(Error::invalid(
                 "max_answer_size",
-                "a limit of zero lets no call succeed",
+                "a limit of zero lets nothing succeed",
             ));
         }
         if let Some(agent) = &self.agent {
@@ -352,60 +319,9 @@ impl ClientBuilder {
             user_agent,
         };
         Ok(Client {
-            transport: Arc::new(Transport::new(settings, self.agent)),
-            timeout: None,
+            transport: Transport::new(settings, self.agent),
         })
     }
-}
-
-/// Refuses an agent that `ureq` would panic with, or that would speak to its proxy in the clear for want of TLS.
-pub(crate) fn check_agent(agent: &Agent, https: bool) -> Result<()> {
-    let config = agent.config();
-    if config.input_buffer_size() == 0 || config.output_buffer_size() == 0 {
-        return Err(Error::invalid("agent", "a buffer of no bytes lets no call succeed"));
-    }
-    let mut needs_tls = https;
-    if let Some(proxy) = config.proxy() {
-        let feature = match proxy.protocol() {
-            ProxyProtocol::Http => None,
-            ProxyProtocol::Https => {
-                needs_tls = true;
-                let missing = !cfg!(any(feature = "rustls", feature = "native-tls"));
-                missing.then_some("rustls or native-tls")
-            }
-            // One of the environment is passed over.
-            _ => (!cfg!(feature = "socks-proxy") && !proxy.is_from_env()).then_some("socks-proxy"),
-        };
-        if let Some(feature) = feature {
-            return Err(Error::invalid(
-                "agent",
-                format!("its proxy needs the feature {feature} of imagen-ai"),
-            ));
-        }
-    }
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    if needs_tls {
-        use ureq::tls::{RootCerts, TlsProvider};
-        let tls = config.tls_config();
-        let feature = match tls.provider() {
-            TlsProvider::Rustls if !cfg!(feature = "rustls") => Some("rustls"),
-            TlsProvider::NativeTls if !cfg!(feature = "native-tls") => Some("native-tls"),
-            TlsProvider::Rustls
-                if matches!(tls.root_certs(), RootCerts::PlatformVerifier) && !cfg!(feature = "platform-verifier") =>
-            {
-                Some("platform-verifier")
-            }
-            _ => None,
-        };
-        if let Some(feature) = feature {
-            return Err(Error::invalid(
-                "agent",
-                format!("its TLS needs the feature {feature} of imagen-ai, or another provider in its TlsConfig"),
-            ));
-        }
-    }
-    let _ = needs_tls;
-    Ok(())
 }
 
 impl fmt::Debug for ClientBuilder {

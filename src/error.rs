@@ -256,15 +256,11 @@ pub struct EnhancementFailed {
 
 impl fmt::Display for EnhancementFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {}: {}, but the edit failed",
-            self.method, self.path, self.http_status
-        )?;
+        write!(f, "{} {}: {}, but ", self.method, self.path, self.http_status)?;
         match &self.status {
-            EnhancementStatus::Failed => write!(f, " (status {})", self.status)?,
-            EnhancementStatus::Other(word) if word.is_empty() => write!(f, " (no enhanced_image_url)")?,
-            status => write!(f, " (status {status}, no enhanced_image_url)")?,
+            EnhancementStatus::Failed => write!(f, "the edit failed (status {})", self.status)?,
+            EnhancementStatus::Other(word) if word.is_empty() => write!(f, "no enhanced_image_url came")?,
+            status => write!(f, "no enhanced_image_url came (status {status})")?,
         }
         if !self.message.is_empty() {
             write!(f, ": {}", self.message)?;

@@ -10,6 +10,7 @@ use std::iter::successors;
 use serde::de::Error as _;
 use serde_json::{Map, Value};
 
+use self::draw::count;
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::project::Project;
@@ -24,7 +25,7 @@ impl Project {
     /// # Errors
     /// As [`Project::ai_tools`]; [`Error::Decode`] also for an answer that is nested deeper than 127 levels.
     pub fn history(&self) -> Result<History> {
-        self.client().json_with(&self.ai_tools_call()?, |payload| {
+        self.client().transport.json_with(&self.ai_tools_call()?, |payload| {
             let json = std::str::from_utf8(payload).map_err(serde_json::Error::custom)?;
             let mut history = History::read(json)?;
             history.raw = json.to_owned();
@@ -88,8 +89,6 @@ impl Image {
 pub struct History {
     images: Vec<ImageHistory>,
     by_name: HashMap<String, usize>,
-    /// By the name in lower case.
-    alike: HashMap<String, usize>,
     unread: usize,
     /// Whether the answer is a history at all, be it an empty one, as far as can be told.
     is_history: bool,
@@ -112,13 +111,9 @@ impl History {
     /// Reads all but the untouched text, which the caller has.
     fn read(json: &str) -> serde_json::Result<Self> {
         let reading = read::read(json)?;
-        let images: Vec<_> = reading.images.into_iter().map(ImageHistory::new).collect();
-        let name = |(index, image): (usize, &ImageHistory)| (image.file_name.clone(), index);
-        let alike = |(index, image): (usize, &ImageHistory)| (image.file_name.to_lowercase(), index);
         Ok(Self {
-            by_name: images.iter().enumerate().map(name).collect(),
-            alike: images.iter().enumerate().map(alike).collect(),
-            images,
+            images: reading.images.into_iter().map(ImageHistory::new).collect(),
+            by_name: reading.by_name,
             unread: reading.unread,
             is_history: reading.is_history,
             raw: String::new(),
@@ -150,9 +145,10 @@ impl History {
         self.images.get(*self.by_name.get(file_name)?)
     }
 
-    /// A photo whose name differs at most in upper and lower case.
+    /// A photo whose name differs at most in upper and lower case: for the text of an error, so that no index is kept.
     pub(crate) fn alike(&self, file_name: &str) -> Option<&ImageHistory> {
-        self.images.get(*self.alike.get(&file_name.to_lowercase())?)
+        let lower = file_name.to_lowercase();
+        self.images.iter().find(|image| image.file_name.to_lowercase() == lower)
     }
 
     pub(crate) fn no_such_image(&self, file_name: &str) -> Error {
@@ -162,8 +158,8 @@ impl History {
                 alike.file_name
             ),
             None => format!(
-                "{file_name:?} is not in the history, which names {} photos; it has no versions, or another name",
-                self.images.len()
+                "{file_name:?} is not in the history, which names {}; it has no versions, or another name",
+                count(self.images.len(), "photo")
             ),
         };
         Error::invalid("image", message)
@@ -200,9 +196,11 @@ impl History {
             }
     }
 
-    /// Whether the answer is a history with no photo in it, as far as can be told.
-    pub(crate) fn tells_of_nothing(&self) -> bool {
-        self.is_history && self.images.is_empty() && self.unread == 0
+    /// Whether a photo has no other versions than those that are here, as far as can be told: a history with no photo in
+    /// it says so of every photo.
+    pub(crate) fn tells_all_of(&self, file_name: &str) -> bool {
+        let empty = self.is_history && self.images.is_empty() && self.unread == 0;
+        empty || self.tells_of(file_name)
     }
 }
 

@@ -83,8 +83,7 @@ impl Image {
             parent_version_id: request.parent_version_id.as_ref(),
             project_source: self.project.source(),
         };
-        let call = Call::post(self.path()?.then("/copilot"), &body)?.only_once().small();
-        self.project.client().edit(&call)
+        self.edit("/copilot", &body)
     }
 
     /// Applies a preset and waits for the picture: `POST /projects/{uuid}/images/{filename}/enhance`. Like
@@ -103,8 +102,7 @@ impl Image {
             parent_version_id: request.parent_version_id.as_ref(),
             project_source: self.project.source(),
         };
-        let call = Call::post(self.path()?.then("/enhance"), &body)?.only_once().small();
-        self.project.client().edit(&call)
+        self.edit("/enhance", &body)
     }
 
     /// Discards all Copilot edits of the photo: `DELETE /projects/{uuid}/images/{filename}/copilot`. It is sent again
@@ -119,7 +117,12 @@ impl Image {
             project_source: self.project.source(),
         };
         let call = Call::delete(self.path()?.then("/copilot"), &body)?.small();
-        self.project.client().nothing(&call)
+        self.project.client().transport.nothing(&call)
+    }
+
+    fn edit(&self, end: &str, body: &impl Serialize) -> Result<Enhancement> {
+        let call = Call::post(self.path()?.then(end), body)?.only_once().small();
+        self.project.client().transport.edit(&call)
     }
 
     fn path(&self) -> Result<Path> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::error::{Error, NotReady, NotReadyReason, Result};
+use crate::error::{CauseKind, Error, NotReady, NotReadyReason, Result};
 use crate::transport::{Call, Path, message_in};
 use crate::types::{AiTools, DownloadLink, Finalized, ProjectInfo, ProjectSource, ProjectStatus};
 use crate::wait::Wait;
@@ -61,6 +61,16 @@ enum Judgement {
     Never(NotReadyReason),
 }
 
+/// Whether a failure to get an answer may be over later: a gateway's page with status 200 as well, but not a certificate
+/// that is not trusted.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::NotSent(e) => e.cause.kind != CauseKind::Tls,
+        Error::Decode(_) => true,
+        other => other.is_safe_to_retry(),
+    }
+}
+
 /// The body of the calls that need no other word.
 #[derive(Serialize)]
 pub(crate) struct SourceBody {
@@ -107,6 +117,7 @@ impl Project {
     /// [`Error::Decode`](crate::Error::Decode) as for every call that changes nothing.
     pub fn info(&self) -> Result<ProjectInfo> {
         self.client
+            .transport
             .json(&Call::get(self.info_path()?).query("?get_thumbnail=false").small())
     }
 
@@ -169,8 +180,7 @@ impl Project {
                         (None, None)
                     }
                 },
-                // A gateway's page with status 200 passes as well.
-                Err(e) if e.is_safe_to_retry() || matches!(e, Error::Decode(_)) => {
+                Err(e) if may_pass(&e) => {
                     let asked = e.retry_after();
                     (Some(e), asked)
                 }
@@ -225,7 +235,7 @@ impl Project {
     /// As [`Project::info`]; [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady) when the project has not been
     /// exported or completed.
     pub fn ai_tools(&self) -> Result<AiTools> {
-        self.client.json(&self.ai_tools_call()?)
+        self.client.transport.json(&self.ai_tools_call()?)
     }
 
     pub(crate) fn ai_tools_call(&self) -> Result<Call> {
@@ -251,7 +261,7 @@ impl Project {
             project_source: self.source,
         };
         let call = Call::post(self.path()?.then("/finalize"), &body)?;
-        let mut finalized: Finalized = self.client.json_or_default(&call)?;
+        let mut finalized: Finalized = self.client.transport.json_or_default(&call)?;
         if finalized.files.is_empty() {
             finalized.files = self.download_links(Output::Jpeg)?;
         }
@@ -273,7 +283,7 @@ impl Project {
                 return Err(Error::invalid("output", "a Smart Editing project has no XMP files"));
             }
         };
-        let answer: Finalized = self.client.json(&Call::get(self.info_path()?.then(links)))?;
+        let answer: Finalized = self.client.transport.json(&Call::get(self.info_path()?.then(links)))?;
         Ok(answer.files)
     }
 

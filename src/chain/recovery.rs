@@ -91,7 +91,7 @@ mod tests {
             current: None,
             steps: Vec::new(),
             known: versions.iter().map(|version| version.id.clone()).collect(),
-            known_all: history.tells_of("a.jpg"),
+            known_all: history.tells_all_of("a.jpg"),
             pending: None,
         }
     }
@@ -296,6 +296,12 @@ mod tests {
                 r#"{"a.jpg":[{"version_id":1,"parent_id":null,"tool_id":"sky"}]}"#,
                 "cannot tell 1",
             ),
+            (
+                "after an empty history",
+                r#"{"images":[]}"#,
+                r#"{"a.jpg":[{"version_id":1,"parent_id":null,"tool_id":"sky"}]}"#,
+                "applied 1",
+            ),
             ("the old one again", ONE, ONE, "not applied"),
             (
                 "in place of the old one",
@@ -317,7 +323,7 @@ mod tests {
     #[test]
     fn what_hangs_from_a_chains_own_version_is_new_even_if_the_rest_is_not_known() {
         let now = r#"{"a.jpg":[{"version_id":1,"parent_id":null},{"version_id":2,"parent_id":1,"prompt":"two"}]}"#;
-        let mut before = seen(&History::from_json("{}").unwrap());
+        let mut before = seen(&History::from_json(r#"{"prompts":[]}"#).unwrap());
         before.known.insert(VersionId::from(1));
         let mut tried = Pending {
             edit: Edit::Instruction("two".to_owned()),

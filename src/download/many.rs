@@ -17,7 +17,7 @@ use super::{Downloaded, Overwrite, STALL};
 use crate::client::Client;
 use crate::error::{DownloadReason, Error, Result};
 use crate::project::{Output, Project};
-use crate::transport::LOG;
+use crate::transport::{LOG, check_limit};
 use crate::types::DownloadLink;
 
 /// How [`Client::download_all`] and [`Project::finalize_to`] go about it.
@@ -135,8 +135,10 @@ impl Client {
         dir: impl AsRef<Path>,
         options: &DownloadOptions,
     ) -> Result<Vec<Result<Downloaded>>> {
+        let dir = dir.as_ref();
+        make_ready(dir, options)?;
         let links: Vec<DownloadLink> = links.into_iter().map(Into::into).collect();
-        let batch = Batch::new(self, &links, dir.as_ref(), options)?;
+        let batch = Batch::new(self, &links, dir, options);
         let mut results = Results::new(links.len());
         batch.run(links.iter().enumerate().collect(), &mut results);
         Ok(results.into_all())
@@ -160,8 +162,11 @@ impl Project {
     /// Those of [`Project::finalize`], and [`Error::Io`] when the folder cannot be made; for each file, those of
     /// [`Download`](crate::Download).
     pub fn finalize_to(&self, dir: impl AsRef<Path>, options: &DownloadOptions) -> Result<Vec<Result<Downloaded>>> {
+        let dir = dir.as_ref();
+        // First, since what is locked in stays so.
+        make_ready(dir, options)?;
         let links = self.finalize()?.files;
-        let batch = Batch::new(self.client(), &links, dir.as_ref(), options)?;
+        let batch = Batch::new(self.client(), &links, dir, options);
         let mut results = Results::new(links.len());
         batch.run(links.iter().enumerate().collect(), &mut results);
         loop {
@@ -191,6 +196,12 @@ impl Project {
         }
         Ok(results.into_all())
     }
+}
+
+/// Makes the folder, and refuses options that let no file arrive.
+fn make_ready(dir: &Path, options: &DownloadOptions) -> Result<()> {
+    check_limit("stall_timeout", options.stall_timeout)?;
+    std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))
 }
 
 /// The fresh links of some files, found by name; of several files with one name, by their order.
@@ -253,11 +264,10 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(client: &'a Client, links: &[DownloadLink], dir: &'a Path, options: &'a DownloadOptions) -> Result<Self> {
-        std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
+    fn new(client: &'a Client, links: &[DownloadLink], dir: &'a Path, options: &'a DownloadOptions) -> Self {
         let given: Vec<String> = links.iter().map(given_name).collect();
         let names = names_on_disk(&given);
-        Ok(Self {
+        Self {
             client,
             options,
             dir,
@@ -266,7 +276,7 @@ impl<'a> Batch<'a> {
             all_bytes: AtomicU64::new(0),
             files_done: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
-        })
+        }
     }
 
     /// Downloads the files of these indices, on this thread and as many more as are wanted.
@@ -296,6 +306,7 @@ impl<'a> Batch<'a> {
             work();
         });
     }
+
     fn one(&self, index: usize, link: &DownloadLink) -> Result<Downloaded> {
         let name = self.names.get(index).map(String::as_str).unwrap_or_default();
         let state = Cell::new((0, None));

@@ -11,16 +11,15 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use ureq::http::Uri;
 
 use self::name::given_name;
 use self::part::PartFile;
 use self::transfer::{Sink, Transfer, Watch};
-use crate::client::{Client, check_agent};
+use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::history::Version;
-use crate::transport::{is_https, may_fetch};
+use crate::transport::{check_agent, check_limit, is_https, may_fetch};
 use crate::types::{DownloadLink, Enhancement, RedactedUrl};
 
 pub use self::many::{DownloadOptions, Progress, ProgressCallback};
@@ -45,7 +44,7 @@ impl Client {
             link: link.into(),
             overwrite: Overwrite::default(),
             stall_timeout: STALL,
-            progress: None,
+            progress: Box::new(|_, _| ControlFlow::Continue(())),
         }
     }
 }
@@ -150,7 +149,7 @@ pub struct Download<'a> {
     link: DownloadLink,
     overwrite: Overwrite,
     stall_timeout: Duration,
-    progress: Option<Box<Watch<'a>>>,
+    progress: Box<Watch<'a>>,
 }
 
 impl fmt::Debug for Download<'_> {
@@ -193,7 +192,7 @@ impl<'a> Download<'a> {
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
     pub fn progress(mut self, callback: impl FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a) -> Self {
-        self.progress = Some(Box::new(callback));
+        self.progress = Box::new(callback);
         self
     }
 
@@ -209,30 +208,26 @@ impl<'a> Download<'a> {
     pub fn to_file(self, path: impl AsRef<Path>) -> Result<Downloaded> {
         let path = path.as_ref();
         let overwrite = self.overwrite;
-        let downloaded = |bytes, skipped| Downloaded {
+        let mut downloaded = Downloaded {
             path: path.to_owned(),
-            bytes,
+            bytes: 0,
             file_name: given_name(&self.link),
             renamed: false,
-            skipped,
+            skipped: false,
         };
-        if let Some(there) = already_there(path, overwrite)? {
-            return Ok(downloaded(there, true));
+        let mut there = already_there(path, overwrite)?;
+        if there.is_none() {
+            let mut sink = FileSink { path, part: None };
+            downloaded.bytes = self.run(&mut sink)?;
+            if sink.part()?.publish(overwrite)? {
+                return Ok(downloaded);
+            }
+            // It came while we were downloading.
+            there = already_there(path, overwrite)?;
         }
-        let file_name = downloaded(0, false);
-        let mut sink = FileSink { path, part: None };
-        let bytes = self.run(&mut sink)?;
-        let published = sink.part()?.publish(overwrite)?;
-        if published {
-            return Ok(Downloaded { bytes, ..file_name });
-        }
-        // It came while we were downloading.
-        let there = already_there(path, overwrite)?.unwrap_or_default();
-        Ok(Downloaded {
-            bytes: there,
-            skipped: true,
-            ..file_name
-        })
+        downloaded.bytes = there.unwrap_or_default();
+        downloaded.skipped = true;
+        Ok(downloaded)
     }
 
     /// Gives the bytes of the file, up to `limit` of them; a larger one is
@@ -283,35 +278,18 @@ impl<'a> Download<'a> {
         if let Some(agent) = transport.foreign_agent() {
             check_agent(agent, is_https(&uri))?;
         }
-        if self.stall_timeout.is_zero() {
-            return Err(Error::invalid(
-                "stall_timeout",
-                "a limit of zero lets no download succeed",
-            ));
-        }
-        let mut silent = |_: u64, _: Option<u64>| ControlFlow::Continue(());
-        match &mut self.progress {
-            Some(watch) => Transfer::new(transport, &uri, self.stall_timeout, watch).run(sink),
-            None => Transfer::new(transport, &uri, self.stall_timeout, &mut silent).run(sink),
-        }
+        check_limit("stall_timeout", self.stall_timeout)?;
+        Transfer::new(transport, &uri, self.stall_timeout, &mut self.progress).run(sink)
     }
 }
 
-/// Reads a presigned URL. What should have been percent-encoded and was not, is.
+/// Reads a presigned URL.
 fn parse_url(url: &str) -> Result<Uri> {
-    const RAW: &AsciiSet = &CONTROLS
-        .add(b' ')
-        .add(b'"')
-        .add(b'<')
-        .add(b'>')
-        .add(b'\\')
-        .add(b'^')
-        .add(b'`');
     let refuse = |why: &str| Err(Error::invalid("url", why));
     if url.trim().is_empty() {
         return refuse("empty: the service told none");
     }
-    let Ok(uri) = utf8_percent_encode(url.trim(), RAW).to_string().parse::<Uri>() else {
+    let Some(uri) = name::uri_of(url) else {
         return refuse("not a URL");
     };
     if uri.host().is_none_or(str::is_empty) {

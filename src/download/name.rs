@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use ureq::http::Uri;
 
 use crate::transport::is_unseen;
@@ -28,9 +28,22 @@ pub(super) fn given_name(link: &DownloadLink) -> String {
     }
 }
 
+/// The URL of a link. What should have been percent-encoded in it and was not, is.
+pub(super) fn uri_of(url: &str) -> Option<Uri> {
+    const RAW: &AsciiSet = &CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'<')
+        .add(b'>')
+        .add(b'\\')
+        .add(b'^')
+        .add(b'`');
+    utf8_percent_encode(url.trim(), RAW).to_string().parse().ok()
+}
+
 fn last_segment(url: &str) -> String {
-    let path = url.parse::<Uri>().map(|uri| uri.path().to_owned()).unwrap_or_default();
-    let segment = path.rsplit('/').next().unwrap_or_default();
+    let uri = uri_of(url).unwrap_or_default();
+    let segment = uri.path().rsplit('/').next().unwrap_or_default();
     percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
@@ -229,6 +242,7 @@ mod tests {
     fn a_link_without_a_name_is_named_by_its_url() {
         for (url, name) in [
             ("https://s3/a/b%20c.jpg?sig=x/y.jpg", "b c.jpg"),
+            (" https://s3/a/b c.jpg", "b c.jpg"),
             ("https://s3/a/..%2Fb.jpg", "../b.jpg"),
             ("https://s3/a/?sig=x", ""),
             ("https://s3", ""),

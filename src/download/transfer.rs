@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant, SystemTime};
 
 use log::warn;
-use ureq::Body;
 use ureq::http::Uri;
 use ureq::http::header::{
     CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, RETRY_AFTER,
     TRANSFER_ENCODING,
 };
 use ureq::http::response::Parts;
+use ureq::{Body, ResponseExt};
 
 use crate::error::{Cause, DownloadError, DownloadReason, Error, Result};
 use crate::transport::{
@@ -130,7 +130,7 @@ impl<'t> Transfer<'t> {
     /// Gets the whole file, and says how long it is.
     pub(super) fn run(mut self, sink: &mut dyn Sink) -> Result<u64> {
         self.tell()?;
-        let retry = self.transport.settings.retry;
+        let retry = self.transport.settings().retry;
         let mut failures = 0;
         let mut good = 0;
         loop {
@@ -183,11 +183,12 @@ impl<'t> Transfer<'t> {
         let response = match self.transport.fetch(&fetch) {
             Ok(response) => response,
             Err(FetchError::Redirect(why)) => {
-                return Err(Failure::Final(self.error(DownloadReason::Refused, why).into()));
+                return Err(self.end(DownloadReason::Refused, why).into());
             }
             Err(FetchError::Silent) => return Err(self.stalled()),
             Err(FetchError::Network(cause)) => return Err(self.lost(&cause)),
         };
+        let answered_by = response.get_uri().clone();
         let (parts, body) = response.into_parts();
         let mut skip = 0;
         match parts.status.as_u16() {
@@ -221,7 +222,7 @@ impl<'t> Transfer<'t> {
                 self.start_over(sink)?;
                 return Err(self.at_once("the storage says that the file ends before the part that was asked for"));
             }
-            _ => return Err(self.refused(&parts, body)),
+            _ => return Err(self.refused(&answered_by, &parts, body)),
         }
         self.read(body, skip, sink)?;
         if self.total.is_some_and(|total| total != self.received) {
@@ -235,7 +236,7 @@ impl<'t> Transfer<'t> {
         let whole = self.total.unwrap_or_default();
         if whole > sink.limit() {
             let message = format!("the file has {whole} bytes, and {} are allowed", sink.limit());
-            return Err(Failure::Final(self.error(DownloadReason::TooLarge, message).into()));
+            return Err(self.end(DownloadReason::TooLarge, message).into());
         }
         let mut reader = body.into_reader();
         let mut moved = Instant::now();
@@ -255,7 +256,7 @@ impl<'t> Transfer<'t> {
                     }
                     if received > sink.limit() {
                         let message = format!("the file is larger than the {} bytes that are allowed", sink.limit());
-                        return Err(Failure::Final(self.error(DownloadReason::TooLarge, message).into()));
+                        return Err(self.end(DownloadReason::TooLarge, message).into());
                     }
                     sink.write(new)?;
                     self.received = received;
@@ -308,7 +309,7 @@ impl<'t> Transfer<'t> {
         self.told = Instant::now();
         match (self.watch)(self.received, self.total) {
             ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(self.error(DownloadReason::Cancelled, "ended by the caller").into()),
+            ControlFlow::Break(()) => Err(self.end(DownloadReason::Cancelled, "ended by the caller")),
         }
     }
 
@@ -338,12 +339,16 @@ impl<'t> Transfer<'t> {
         })
     }
 
+    fn end(&self, reason: DownloadReason, message: impl Into<String>) -> Error {
+        Error::Download(self.error(reason, message))
+    }
+
     fn broken(&self, why: impl Into<String>) -> Failure {
         Failure::Passing(self.error(DownloadReason::Broken, why), None)
     }
 
     fn lost(&self, cause: &Cause) -> Failure {
-        self.broken(self.transport.cleaner_of(self.uri).text(&cause.message, MESSAGE))
+        self.broken(self.transport.cleaner_of(&[self.uri]).text(&cause.message, MESSAGE))
     }
 
     fn at_once(&self, why: &str) -> Failure {
@@ -358,11 +363,11 @@ impl<'t> Transfer<'t> {
     fn changed(&self) -> Failure {
         let why = "the transfer broke and cannot go on, since the file cannot be shown to be still the same, and what \
                    was written cannot be taken back";
-        Failure::Final(self.error(DownloadReason::Changed, why).into())
+        self.end(DownloadReason::Changed, why).into()
     }
 
     /// An answer that is not the file.
-    fn refused(&self, parts: &Parts, body: Body) -> Failure {
+    fn refused(&self, answered_by: &Uri, parts: &Parts, body: Body) -> Failure {
         let status = parts.status.as_u16();
         let body = error_body(body, self.stall);
         let retry_after = parts.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
@@ -384,7 +389,7 @@ impl<'t> Transfer<'t> {
             _ if again => DownloadReason::Broken,
             _ => DownloadReason::Refused,
         };
-        let clean = self.transport.cleaner_of(self.uri);
+        let clean = self.transport.cleaner_of(&[self.uri, answered_by]);
         let mut error = self.error(reason, clean.text(&format!("{status} {words}"), MESSAGE));
         error.status = Some(status);
         error.request_id = request_id(&parts.headers, &clean);
@@ -394,12 +399,6 @@ impl<'t> Transfer<'t> {
         } else {
             Failure::Final(Error::Download(error))
         }
-    }
-}
-
-impl From<Box<DownloadError>> for Error {
-    fn from(error: Box<DownloadError>) -> Self {
-        Self::Download(error)
     }
 }
 

@@ -224,7 +224,7 @@ fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-fn count(count: usize, what: &str) -> String {
+pub(super) fn count(count: usize, what: &str) -> String {
     match count {
         0 => format!("no {what}s"),
         1 => format!("1 {what}"),

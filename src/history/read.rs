@@ -31,7 +31,7 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     pub(super) images: Vec<Found>,
-    by_name: HashMap<String, usize>,
+    pub(super) by_name: HashMap<String, usize>,
     pub(super) unread: usize,
     /// Whether the answer is a history at all, be it an empty one, as far as can be told.
     pub(super) is_history: bool,

@@ -1,6 +1,6 @@
 //! Makes what came from elsewhere safe to show: in an error, in a log record, on a terminal.
 
-use percent_encoding::utf8_percent_encode;
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 use ureq::http::Uri;
 
@@ -34,12 +34,22 @@ impl Cleaner {
         Self::of(secrets)
     }
 
-    /// For what object storage says about a presigned URL: whatever of its query is quoted is as good as the URL.
-    pub(crate) fn of_url(key: &ApiKey, url: &Uri) -> Self {
-        let query = url.query().unwrap_or_default();
-        let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
-        let parts = std::iter::once(key.expose()).chain([query]).chain(values);
-        Self::of(parts.map(|part| (part.to_owned(), "[redacted]")).collect())
+    /// For what object storage says about presigned URLs: whatever of a query is quoted, as it was sent or decoded, is as
+    /// good as the URL.
+    pub(crate) fn of_urls(key: &ApiKey, urls: &[&Uri]) -> Self {
+        let mut secrets = vec![key.expose().to_owned()];
+        for query in urls.iter().filter_map(|url| url.query()) {
+            let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
+            for value in values {
+                let decoded = percent_decode_str(value).decode_utf8_lossy();
+                secrets.extend(spellings(&decoded));
+                secrets.push(value.to_owned());
+            }
+            secrets.push(query.to_owned());
+        }
+        // The longest first: what is left of a secret after a part of it was replaced would not be known any more.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self::of(secrets.into_iter().map(|secret| (secret, "[redacted]")).collect())
     }
 
     fn of(mut secrets: Vec<(String, &'static str)>) -> Self {
@@ -213,6 +223,28 @@ mod tests {
         );
         assert_eq!(clean.text("no 'say \"cheese\" now'", 200), "no '[instruction]'");
         assert_eq!(cleaner("e").text("every preset", 200), "every preset");
+    }
+
+    #[test]
+    fn what_the_storage_quotes_of_a_presigned_url_is_not_shown() {
+        let key = ApiKey::new("sk-SECRETSECRET", "api_key").unwrap();
+        let first: Uri = "https://a/x?X-Amz-Signature=abc%2Fdef%3D&X-Amz-Expires=60"
+            .parse()
+            .unwrap();
+        let second: Uri = "https://b/x?sig=0123456789".parse().unwrap();
+        let clean = Cleaner::of_urls(&key, &[&first, &second]);
+        for quoted in [
+            "abc%2Fdef%3D",
+            "abc/def=",
+            "abc\\/def=",
+            "0123456789",
+            "X-Amz-Signature=abc%2Fdef%3D&X-Amz-Expires=60",
+        ] {
+            assert_eq!(
+                clean.text(&format!("bad signature {quoted}!"), 300),
+                "bad signature [redacted]!"
+            );
+        }
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! Every call of the API goes through [`Transport::call`], which owns headers, time limits, retries, the envelope, the
 //! mapping of errors, and logging.
 
+mod agent;
 mod clean;
+mod connection;
 mod key;
 mod proxy;
 mod request;
@@ -11,7 +13,8 @@ mod response;
 mod retry;
 mod storage;
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -20,42 +23,26 @@ use serde::de::DeserializeOwned;
 use ureq::config::Timeouts;
 use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use ureq::http::{Request, Response, Uri};
-use ureq::unversioned::transport::{Connector, DefaultConnector};
-use ureq::{Agent, Body, Proxy, ProxyProtocol, SendBody};
+use ureq::{Agent, Body, SendBody};
 
+use self::agent::{MAX_IDLE, api_agent, lacks_tls, proxy_for};
 use self::clean::Cleaner;
-use self::key::{CallingThreadResolver, KeyConnector};
 use self::request::Witness;
 use self::response::{Answer, before_sending};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, EnhancementFailed, Error, Result};
 use crate::types::{Enhancement, EnhancementAnswer, EnhancementStatus};
 
+pub(crate) use self::agent::check_agent;
 pub(crate) use self::clean::is_unseen;
 pub(crate) use self::key::ApiKey;
-pub(crate) use self::request::{BaseUrl, Call, Path, is_loopback};
+pub(crate) use self::request::{BaseUrl, Call, Path, is_https};
 pub(crate) use self::response::{cause_of, message_in, request_id};
 pub use self::retry::RetryPolicy;
 pub(crate) use self::retry::{Repeat, Verdict, judge_status, parse_retry_after};
-pub(crate) use self::storage::{Fetch, FetchError, error_body, is_https, may_fetch, without_query};
-
-/// How long a connection may lie idle and still be used again.
-///
-/// Servers and load balancers close idle connections after a time of their own: Node and uvicorn after 5 s, nginx after
-/// 75 s, AWS load balancers after 60 s. A request that meets such a close on its way is lost, and an edit that is lost
-/// that way cannot be told from one that was made. So connections are given up a little before the shortest of these.
-/// A new one costs a few round trips, which is nothing beside an edit.
-const MAX_IDLE: Duration = Duration::from_secs(4);
+pub(crate) use self::storage::{Fetch, FetchError, error_body, may_fetch, without_query};
 
 /// `ureq` adds limits to the clock; a limit past this would overflow it, and means "none" all the same.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-
-/// Whether this build can speak TLS.
-const HAS_TLS: bool = cfg!(any(feature = "rustls", feature = "native-tls"));
-
-/// `ureq` keeps a buffer for each direction of each connection, 128 KiB by default. The input buffer is one TLS record:
-/// half of that is slower on large histories, and more is hardly faster. The output buffer holds one request head.
-const INPUT_BUFFER: usize = 16 * 1024;
-const OUTPUT_BUFFER: usize = 8 * 1024;
 
 /// The longest description of a cause, in characters.
 const CAUSE: usize = 300;
@@ -78,8 +65,15 @@ pub(crate) struct Settings {
     pub(crate) user_agent: HeaderValue,
 }
 
+/// What reaches the network: shared by a client and its clones, but for the limit of an attempt.
+#[derive(Clone)]
 pub(crate) struct Transport {
-    pub(crate) settings: Settings,
+    shared: Arc<Shared>,
+    timeout: Duration,
+}
+
+struct Shared {
+    settings: Settings,
     agent: Agent,
     /// The agent for object storage, which never sees the key; made when it is first needed. A caller's own agent serves
     /// for both.
@@ -87,8 +81,10 @@ pub(crate) struct Transport {
     /// Whether the agent is the caller's, so that what this client relies on must be set on every request.
     foreign: bool,
     key_header: Option<HeaderValue>,
-    /// Until when the service asked this client to wait.
-    slow_until: Mutex<Option<Instant>>,
+    made: Instant,
+    /// Until when the service asked this client to wait, in milliseconds since it was made. Not behind a lock, which all
+    /// threads would meet at for every call.
+    slow_until: AtomicU64,
 }
 
 /// One try of a call: an answer, or what happened instead of one.
@@ -128,7 +124,7 @@ impl Transport {
         } else {
             settings.key.stand_in()
         };
-        let agent = agent.unwrap_or_else(|| own_agent(&settings));
+        let agent = agent.unwrap_or_else(|| api_agent(&settings));
         if foreign && log_enabled!(target: "ureq_proto::util", Level::Trace) {
             warn!(
                 target: LOG,
@@ -137,28 +133,43 @@ impl Transport {
             );
         }
         Self {
-            settings,
-            agent,
-            storage: OnceLock::new(),
-            foreign,
-            key_header,
-            slow_until: Mutex::new(None),
+            timeout: settings.timeout,
+            shared: Arc::new(Shared {
+                settings,
+                agent,
+                storage: OnceLock::new(),
+                foreign,
+                key_header,
+                made: Instant::now(),
+                slow_until: AtomicU64::new(0),
+            }),
         }
     }
 
+    /// The same with another limit of an attempt.
+    pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
+        Self {
+            timeout,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
     /// Makes a call whose answer is JSON.
-    pub(crate) fn json<T: DeserializeOwned>(&self, call: &Call, timeout: Option<Duration>) -> Result<T> {
-        self.json_with(call, timeout, |payload| serde_json::from_slice(payload))
+    pub(crate) fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T> {
+        self.json_with(call, |payload| serde_json::from_slice(payload))
     }
 
     /// The same, read in the caller's own way.
-    pub(crate) fn json_with<T>(
-        &self,
-        call: &Call,
-        timeout: Option<Duration>,
-        read: impl FnOnce(&[u8]) -> serde_json::Result<T>,
-    ) -> Result<T> {
-        self.call(call, timeout, |progress, answer| {
+    pub(crate) fn json_with<T>(&self, call: &Call, read: impl FnOnce(&[u8]) -> serde_json::Result<T>) -> Result<T> {
+        self.call(call, |progress, answer| {
             let Some(payload) = answer.payload() else {
                 let cause = Cause::new(CauseKind::Json, "the body is empty");
                 return Err(Error::Decode(self.call_error(progress, cause, Some(&answer))));
@@ -168,12 +179,8 @@ impl Transport {
     }
 
     /// Makes a call whose answer is JSON or empty.
-    pub(crate) fn json_or_default<T: DeserializeOwned + Default>(
-        &self,
-        call: &Call,
-        timeout: Option<Duration>,
-    ) -> Result<T> {
-        self.call(call, timeout, |progress, answer| match answer.payload() {
+    pub(crate) fn json_or_default<T: DeserializeOwned + Default>(&self, call: &Call) -> Result<T> {
+        self.call(call, |progress, answer| match answer.payload() {
             None | Some(b"null") => Ok(T::default()),
             Some(payload) => serde_json::from_slice(payload)
                 .map_err(|e| Error::Decode(self.call_error(progress, not_json(&e), Some(&answer)))),
@@ -181,13 +188,13 @@ impl Transport {
     }
 
     /// Makes a call whose answer does not matter once it is a success.
-    pub(crate) fn nothing(&self, call: &Call, timeout: Option<Duration>) -> Result<()> {
-        self.call(call, timeout, |_, _| Ok(()))
+    pub(crate) fn nothing(&self, call: &Call) -> Result<()> {
+        self.call(call, |_, _| Ok(()))
     }
 
     /// Makes an edit. What cannot be read of a 2xx may be an edit that was made.
-    pub(crate) fn edit(&self, call: &Call, timeout: Option<Duration>) -> Result<Enhancement> {
-        self.call(call, timeout, |progress, answer| {
+    pub(crate) fn edit(&self, call: &Call) -> Result<Enhancement> {
+        self.call(call, |progress, answer| {
             let unknown = |cause| Error::OutcomeUnknown(self.call_error(progress, cause, Some(&answer)));
             let Some(payload) = answer.payload() else {
                 return Err(unknown(Cause::new(CauseKind::Json, "the body is empty")));
@@ -213,18 +220,14 @@ impl Transport {
         })
     }
 
-    fn call<T>(
-        &self,
-        call: &Call,
-        timeout: Option<Duration>,
-        read: impl FnOnce(&Progress<'_>, Answer) -> Result<T>,
-    ) -> Result<T> {
+    fn call<T>(&self, call: &Call, read: impl FnOnce(&Progress<'_>, Answer) -> Result<T>) -> Result<T> {
+        check_limit("timeout", self.timeout)?;
         let mut progress = Progress {
             call,
             began: Instant::now(),
             attempts: 0,
         };
-        let answer = self.tries(&mut progress, timeout.unwrap_or(self.settings.timeout));
+        let answer = self.tries(&mut progress);
         if log_enabled!(target: LOG, Level::Debug) {
             let (status, id) = match &answer {
                 Ok(answer) => (Some(answer.status), answer.request_id(&self.cleaner(call))),
@@ -248,13 +251,13 @@ impl Transport {
         result
     }
 
-    fn tries(&self, progress: &mut Progress<'_>, timeout: Duration) -> Result<Answer> {
-        let retry = &self.settings.retry;
+    fn tries(&self, progress: &mut Progress<'_>) -> Result<Answer> {
+        let retry = &self.shared.settings.retry;
         let mut wait = Duration::ZERO;
         loop {
             self.wait_before_sending(wait);
             progress.attempts += 1;
-            let attempt = self.attempt(progress.call, timeout);
+            let attempt = self.attempt(progress.call);
             let (error, asked, slow_down) = match self.judge(progress, attempt) {
                 Step::Done(answer) => return Ok(answer),
                 Step::Failed(error) => return Err(error),
@@ -329,11 +332,14 @@ impl Transport {
         }
     }
 
-    fn attempt(&self, call: &Call, timeout: Duration) -> Attempt {
+    fn attempt(&self, call: &Call) -> Attempt {
         let mut witness = Witness::new(call.body.as_deref().unwrap_or_default());
-        let response = self.send(call, timeout, &mut witness);
+        let response = self.send(call, &mut witness);
         match response {
-            Ok(response) => Attempt::Answered(Answer::read(response, self.settings.max_answer_size.min(call.most))),
+            Ok(response) => Attempt::Answered(Answer::read(
+                response,
+                self.shared.settings.max_answer_size.min(call.most),
+            )),
             Err(e) => {
                 let cause = cause_of(&e);
                 let untouched = match call.body {
@@ -349,16 +355,16 @@ impl Transport {
         }
     }
 
-    fn send(&self, call: &Call, timeout: Duration, witness: &mut Witness<'_>) -> Result<Response<Body>, ureq::Error> {
-        let base = self.settings.base_url.as_str();
+    fn send(&self, call: &Call, witness: &mut Witness<'_>) -> Result<Response<Body>, ureq::Error> {
+        let base = self.shared.settings.base_url.as_str();
         let path = call.path.as_str();
         let url = [base, path, call.query].concat();
         let mut request = Request::builder().method(call.method.http()).uri(url);
         if let Some(headers) = request.headers_mut() {
-            if let Some(key) = &self.key_header {
+            if let Some(key) = &self.shared.key_header {
                 headers.insert(HeaderName::from_static(key::HEADER), key.clone());
             }
-            headers.insert(USER_AGENT, self.settings.user_agent.clone());
+            headers.insert(USER_AGENT, self.shared.settings.user_agent.clone());
             headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
             if let Some(body) = &call.body {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -366,52 +372,53 @@ impl Transport {
             }
         }
         match call.body {
-            Some(_) => self.run(request.body(SendBody::from_reader(witness))?, timeout),
-            None => self.run(request.body(SendBody::none())?, timeout),
+            Some(_) => self.run(request.body(SendBody::from_reader(witness))?),
+            None => self.run(request.body(SendBody::none())?),
         }
     }
 
-    fn run(&self, request: Request<SendBody<'_>>, timeout: Duration) -> Result<Response<Body>, ureq::Error> {
-        self.has_what_it_needs(&self.agent, self.settings.base_url.uri())?;
-        if self.foreign || timeout != self.settings.timeout {
-            self.agent.run(self.configured(request, timeout))
+    fn run(&self, request: Request<SendBody<'_>>) -> Result<Response<Body>, ureq::Error> {
+        let shared = &*self.shared;
+        self.check_tls(&shared.agent, shared.settings.base_url.uri())?;
+        if shared.foreign || self.timeout != shared.settings.timeout {
+            shared.agent.run(self.configured(request))
         } else {
-            self.agent.run(request)
+            shared.agent.run(request)
         }
     }
 
     /// Sets what this client relies on, so that no agent can undo it.
-    fn configured<'b>(&self, request: Request<SendBody<'b>>, timeout: Duration) -> Request<SendBody<'b>> {
-        let config = self
-            .agent
+    fn configured<'b>(&self, request: Request<SendBody<'b>>) -> Request<SendBody<'b>> {
+        let Shared { settings, agent, .. } = &*self.shared;
+        let config = agent
             .configure_request(request)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .https_only(self.settings.base_url.is_https())
+            .https_only(settings.base_url.is_https())
             .max_idle_age(MAX_IDLE)
-            .timeout_global(self.limit(timeout, |agent| agent.global))
-            .timeout_connect(self.limit(self.settings.connect_timeout, |agent| agent.connect))
-            .proxy(proxy_for(&self.agent, self.settings.base_url.uri()));
+            .timeout_global(self.limit(self.timeout, |agent| agent.global))
+            .timeout_connect(self.limit(settings.connect_timeout, |agent| agent.connect))
+            .proxy(proxy_for(agent, settings.base_url.uri()));
         config.build()
     }
 
     /// Our own limit, or a shorter one of the caller's own agent.
     fn limit(&self, ours: Duration, of_agent: fn(Timeouts) -> Option<Duration>) -> Option<Duration> {
-        let theirs = self.foreign.then(|| of_agent(self.agent.config().timeouts())).flatten();
+        let theirs = self
+            .shared
+            .foreign
+            .then(|| of_agent(self.shared.agent.config().timeouts()))
+            .flatten();
         Some(ours.min(theirs.unwrap_or(ours)).min(LONGEST))
     }
 
-    /// Refuses to connect with an agent of ours to what needs TLS, in a build that has none.
-    ///
-    /// `ureq` finds that out only once it has a connection, after it gave a proxy its password. And it panics if another
-    /// crate of the program turned one of its TLS features on.
-    fn has_what_it_needs(&self, agent: &Agent, uri: &Uri) -> Result<(), ureq::Error> {
-        let tls_proxy = |proxy: Proxy| proxy.protocol() == ProxyProtocol::Https && !proxy.is_no_proxy(uri);
-        if HAS_TLS || self.foreign || !(is_https(uri) || proxy_for(agent, uri).is_some_and(tls_proxy)) {
-            return Ok(());
+    /// Refuses to connect to what needs TLS in a build that has none. Who brings an agent has been told by [`check_agent`].
+    fn check_tls(&self, agent: &Agent, uri: &Uri) -> Result<(), ureq::Error> {
+        if !self.shared.foreign && lacks_tls(agent, uri) {
+            return Err(ureq::Error::TlsRequired);
         }
-        Err(ureq::Error::TlsRequired)
+        Ok(())
     }
 
     /// Waits until `wait` is over, and until the service's wish to be left alone is; never longer than the retry
@@ -421,7 +428,7 @@ impl Transport {
             return;
         }
         let now = Instant::now();
-        let longest = now + self.settings.retry.longest_wait().min(LONGEST);
+        let longest = now + self.shared.settings.retry.longest_wait().min(LONGEST);
         let own = now + wait.min(LONGEST);
         loop {
             let until = self.slow_until().map_or(own, |slow| slow.max(own)).min(longest);
@@ -434,20 +441,21 @@ impl Transport {
     }
 
     fn slow_until(&self) -> Option<Instant> {
-        *self.slow_until.lock().unwrap_or_else(PoisonError::into_inner)
+        match self.shared.slow_until.load(Ordering::Relaxed) {
+            0 => None,
+            until => Some(self.shared.made + Duration::from_millis(until)),
+        }
     }
 
     /// Makes every call of this client wait.
     fn slow_down(&self, wait: Duration) {
-        let until = Instant::now() + wait.min(LONGEST);
-        let mut slow = self.slow_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if slow.is_none_or(|slow| slow < until) {
-            *slow = Some(until);
-        }
+        let until = (self.shared.made.elapsed() + wait.min(LONGEST)).as_millis() + 1;
+        let until = u64::try_from(until).unwrap_or_default();
+        self.shared.slow_until.fetch_max(until, Ordering::Relaxed);
     }
 
     fn cleaner(&self, call: &Call) -> Cleaner {
-        Cleaner::new(&self.settings.key, call)
+        Cleaner::new(&self.shared.settings.key, call)
     }
 
     fn api_error(&self, progress: &Progress<'_>, answer: &Answer) -> Error {
@@ -481,6 +489,14 @@ impl Transport {
     }
 }
 
+/// Refuses a limit of zero.
+pub(crate) fn check_limit(field: &'static str, limit: Duration) -> Result<()> {
+    if limit.is_zero() {
+        return Err(Error::invalid(field, "a limit of zero lets nothing succeed"));
+    }
+    Ok(())
+}
+
 fn not_json(error: &serde_json::Error) -> Cause {
     let message = format!("the answer is not the JSON that the API promises: {error}");
     Cause::new(CauseKind::Json, message)
@@ -503,55 +519,4 @@ fn in_short(call: &Call, error: &Error) -> String {
         text.push_str(&format!(" (request {id})"));
     }
     text
-}
-
-/// The proxy for what is at this URL, unless its own list of exceptions says otherwise.
-///
-/// One of the environment, which an agent picks up unasked, is for what is elsewhere: asked for this machine's own
-/// loopback it would connect to itself, and see the key in the clear.
-fn proxy_for(agent: &Agent, uri: &Uri) -> Option<Proxy> {
-    let proxy = agent.config().proxy()?;
-    let unwanted = proxy.is_from_env() && is_loopback(uri);
-    (!unwanted).then(|| proxy.clone())
-}
-
-/// The agent of a client that was given none.
-fn own_agent(settings: &Settings) -> Agent {
-    let config = Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .https_only(settings.base_url.is_https())
-        .max_idle_age(MAX_IDLE)
-        .timeout_global(Some(settings.timeout.min(LONGEST)))
-        .timeout_connect(Some(settings.connect_timeout.min(LONGEST)))
-        .input_buffer_size(INPUT_BUFFER)
-        .output_buffer_size(OUTPUT_BUFFER);
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    let config = config.tls_config(tls_config());
-    // See `proxy_for`.
-    let config = if is_loopback(settings.base_url.uri()) {
-        config.proxy(None)
-    } else {
-        config
-    };
-    let connector = DefaultConnector::new().chain(KeyConnector {
-        host: settings.base_url.uri().clone(),
-        key: settings.key.clone(),
-    });
-    Agent::with_parts(config.build(), connector, CallingThreadResolver::default())
-}
-
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-fn tls_config() -> ureq::tls::TlsConfig {
-    use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
-    let (provider, roots) = if cfg!(feature = "platform-verifier") {
-        (TlsProvider::Rustls, RootCerts::PlatformVerifier)
-    } else if cfg!(feature = "rustls") {
-        (TlsProvider::Rustls, RootCerts::WebPki)
-    } else {
-        // Who chooses the system's TLS means the system's certificates too.
-        (TlsProvider::NativeTls, RootCerts::PlatformVerifier)
-    };
-    TlsConfig::builder().provider(provider).root_certs(roots).build()
 }

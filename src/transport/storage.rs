@@ -6,17 +6,14 @@ use log::debug;
 use ureq::http::header::{ACCEPT_ENCODING, HeaderValue, IF_RANGE, LOCATION, RANGE, USER_AGENT};
 use ureq::http::uri::Scheme;
 use ureq::http::{Request, Response, Uri};
-use ureq::unversioned::transport::{self, Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
 
+use super::agent::{MAX_IDLE, proxy_for, storage_agent};
 use super::clean::Cleaner;
-use super::key::CallingThreadResolver;
+use super::request::{is_https, is_loopback};
 use super::response::cause_of;
-use super::{LOG, LONGEST, MAX_IDLE, Transport, is_loopback, proxy_for};
+use super::{LOG, LONGEST, Transport};
 use crate::error::Cause;
-
-/// Enough for all threads of one `download_all`, so that many small files need few connections.
-const IDLE_CONNECTIONS: usize = 16;
 
 const MAX_REDIRECTS: usize = 5;
 
@@ -78,7 +75,9 @@ impl Transport {
                 return Err(FetchError::Redirect("redirects to nowhere".to_owned()));
             };
             if !may_follow(&uri, &target) {
-                let host = self.cleaner_of(&uri).text(target.host().unwrap_or_default(), 128);
+                let host = self
+                    .cleaner_of(&[&uri, &target])
+                    .text(target.host().unwrap_or_default(), 128);
                 return Err(FetchError::Redirect(format!(
                     "redirects to {host} without TLS, which is not followed"
                 )));
@@ -92,7 +91,7 @@ impl Transport {
 
     fn get(&self, uri: &Uri, fetch: &Fetch<'_>) -> Result<Response<Body>, ureq::Error> {
         let mut request = Request::get(uri)
-            .header(USER_AGENT, self.settings.user_agent.clone())
+            .header(USER_AGENT, self.shared.settings.user_agent.clone())
             // Of a compressed file neither the length could be checked nor the rest be asked for.
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some((start, validator)) = fetch.from {
@@ -101,7 +100,7 @@ impl Transport {
                 .header(IF_RANGE, validator);
         }
         let agent = self.storage_agent();
-        self.has_what_it_needs(agent, uri)?;
+        self.check_tls(agent, uri)?;
         let config = agent
             .configure_request(request.body(())?)
             .http_status_as_error(false)
@@ -113,7 +112,7 @@ impl Transport {
             .timeout_global(None)
             .timeout_per_call(None)
             .timeout_recv_body(None)
-            .timeout_connect(self.limit(self.settings.connect_timeout, |agent| agent.connect))
+            .timeout_connect(self.limit(self.shared.settings.connect_timeout, |agent| agent.connect))
             .timeout_send_request(Some(fetch.patience.min(LONGEST)))
             .timeout_recv_response(Some(fetch.patience.min(LONGEST)))
             .timeout_per_read(Some(self.longest_read(fetch.patience)))
@@ -126,85 +125,31 @@ impl Transport {
     /// With our own agent that is short, so that a callback is heard in the middle of a silence. With a caller's own the
     /// same limit would hold for the head of the answer, which a storage may take its time for.
     pub(crate) fn longest_read(&self, patience: Duration) -> Duration {
-        let longest = if self.foreign { LONGEST } else { LONGEST_READ };
+        let longest = if self.shared.foreign { LONGEST } else { LONGEST_READ };
         patience.min(longest)
     }
 
     fn storage_agent(&self) -> &Agent {
-        if self.foreign {
-            &self.agent
+        if self.shared.foreign {
+            &self.shared.agent
         } else {
-            self.storage.get_or_init(storage_agent)
+            self.shared.storage.get_or_init(storage_agent)
         }
     }
 
     /// The caller's own agent, if there is one.
     pub(crate) fn foreign_agent(&self) -> Option<&Agent> {
-        self.foreign.then_some(&self.agent)
+        self.shared.foreign.then_some(&self.shared.agent)
     }
 
-    /// Cleans what the storage says about a presigned URL.
-    pub(crate) fn cleaner_of(&self, uri: &Uri) -> Cleaner {
-        Cleaner::of_url(&self.settings.key, uri)
+    /// Cleans what the storage says about presigned URLs.
+    pub(crate) fn cleaner_of(&self, uris: &[&Uri]) -> Cleaner {
+        Cleaner::of_urls(&self.shared.settings.key, uris)
     }
 
     /// A text of the service's as it may be shown.
     pub(crate) fn clean(&self, text: &str) -> String {
-        Cleaner::of_url(&self.settings.key, &Uri::default()).text(text, 500)
-    }
-}
-
-/// An agent that has never seen the key.
-fn storage_agent() -> Agent {
-    let config = Agent::config_builder()
-        .max_idle_connections(IDLE_CONNECTIONS)
-        .max_idle_connections_per_host(IDLE_CONNECTIONS);
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    let config = config.tls_config(super::tls_config());
-    Agent::with_parts(
-        config.build(),
-        DefaultConnector::new().chain(PatientConnector),
-        CallingThreadResolver::default(),
-    )
-}
-
-/// Keeps the limit of a single read from the head of an answer, which has a limit of its own.
-#[derive(Debug)]
-struct PatientConnector;
-
-impl<In: transport::Transport> Connector<In> for PatientConnector {
-    type Out = PatientTransport<In>;
-
-    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
-        Ok(chained.map(PatientTransport))
-    }
-}
-
-#[derive(Debug)]
-struct PatientTransport<T>(T);
-
-impl<T: transport::Transport> transport::Transport for PatientTransport<T> {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        self.0.buffers()
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        self.0.transmit_output(amount, timeout)
-    }
-
-    fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        if timeout.reason == ureq::Timeout::RecvResponse {
-            timeout.per_read = None;
-        }
-        self.0.await_input(timeout)
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.0.is_open()
-    }
-
-    fn is_tls(&self) -> bool {
-        self.0.is_tls()
+        self.cleaner_of(&[]).text(text, 500)
     }
 }
 
@@ -222,10 +167,6 @@ pub(crate) fn error_body(body: Body, limit: Duration) -> String {
         }
     }
     String::from_utf8_lossy(&text).into_owned()
-}
-
-pub(crate) fn is_https(uri: &Uri) -> bool {
-    uri.scheme() == Some(&Scheme::HTTPS)
 }
 
 /// Whether a file may be got from here: by TLS, or from this machine.

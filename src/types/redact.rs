@@ -27,15 +27,45 @@ impl fmt::Debug for RedactedMap<'_> {
     }
 }
 
+/// Whether a text may be a URL with a query, be it relative, or hold one.
+fn may_hold_query(text: &str) -> bool {
+    text.split_once('?')
+        .is_some_and(|(before, query)| before.contains('/') || query.contains('='))
+}
+
 struct RedactedValue<'a>(&'a Value);
 
 impl fmt::Debug for RedactedValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Value::String(text) if text.contains("://") => RedactedUrl(text).fmt(f),
+            Value::String(text) if may_hold_query(text) => RedactedUrl(text).fmt(f),
             Value::Array(items) => f.debug_list().entries(items.iter().map(RedactedValue)).finish(),
             Value::Object(map) => RedactedMap(map).fmt(f),
             other => fmt::Display::fmt(other, f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_query_is_shown_however_its_url_is_written() {
+        let map = serde_json::json!({
+            "absolute": "https://s3/x.jpg?sig=SECRET",
+            "without a scheme": "//s3/x.jpg?sig=SECRET",
+            "without a host": "/x.jpg?SECRET",
+            "a name": "x.jpg?sig=SECRET",
+            "JSON": r#"{"url":"https:\/\/s3\/x.jpg?sig=SECRET"}"#,
+            "nested": [{"url": "https://s3/x.jpg?sig=SECRET"}],
+            "a question": "Is it done? Yes.",
+        });
+        let text = format!("{:?}", RedactedMap(map.as_object().unwrap()));
+        assert!(!text.contains("SECRET"), "{text}");
+        assert!(
+            text.contains("x.jpg?[redacted]") && text.contains("Is it done? Yes."),
+            "{text}"
+        );
     }
 }

@@ -323,6 +323,45 @@ fn a_first_edit_is_not_confused_with_what_was_there_before() {
 }
 
 #[test]
+fn a_success_without_a_picture_may_be_a_version_all_the_same() {
+    for (recovering, answer) in [
+        (false, r#"{"status":"SUCCESS","version_id":9}"#),
+        (true, r#"{"version_id":9}"#),
+    ] {
+        let simulator = Arc::new(Simulator::start());
+        let server = in_process(&simulator, move |request, simulated| match request.method() {
+            "POST" => {
+                simulated(request);
+                Reply::json(answer)
+            }
+            _ => simulated(request),
+        });
+        let mut chain = photo_behind(&server).resume().unwrap();
+        if recovering {
+            chain = chain.recovering(short());
+            let step = chain.copilot("a").unwrap();
+            assert_eq!(Some(step.version().unwrap()), chain.current());
+        } else {
+            let error = chain.copilot("a").unwrap_err();
+            assert!(
+                matches!(&error, Error::EnhancementFailed(e) if e.version_id == Some(9.into())),
+                "{error}"
+            );
+            assert!(
+                error
+                    .to_string()
+                    .contains("no enhanced_image_url came (status SUCCESS)"),
+                "{error}"
+            );
+            assert!(is_invalid(&chain.copilot("b").unwrap_err(), "chain", "recover"));
+            assert!(matches!(chain.recover().unwrap(), Recovery::Applied(_)));
+        }
+        assert_eq!(parents(&simulator), ["null"]);
+        assert_eq!(simulator.versions(READY, PHOTO).len(), 1);
+    }
+}
+
+#[test]
 fn a_result_without_a_version_stops_the_chain_until_it_is_found() {
     let simulator = Arc::new(Simulator::start());
     let nameless = Arc::new(Mutex::new(true));

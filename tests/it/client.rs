@@ -1,5 +1,7 @@
 //! The client, its builder and the environment.
 
+use std::sync::Barrier;
+use std::thread;
 use std::time::Duration;
 
 use imagen_ai::{Client, DownloadOptions, Error, Overwrite, Result, RetryPolicy, Wait};
@@ -211,6 +213,37 @@ fn debug_of_the_handles_shows_no_key() {
         "{text}"
     );
     assert!(!text.contains(KEY), "{text}");
+}
+
+#[test]
+fn a_limit_of_zero_is_refused_before_anything_is_sent() {
+    let server = Faulty::start([Reply::json(OK)]);
+    let client = Client::builder(KEY).base_url(server.url()).build().unwrap();
+    let client = client.with_timeout(Duration::ZERO);
+    let error = client.project("p").info().unwrap_err();
+    assert!(matches!(error, Error::InvalidInput { field: "timeout", .. }), "{error}");
+    assert_eq!(server.connections(), 0);
+}
+
+/// `ureq` keeps three, so that the other threads would agree on TLS anew for every call.
+#[test]
+fn each_of_many_threads_finds_a_connection_again() {
+    const THREADS: usize = 8;
+    let server = Faulty::start([Reply::json(OK).drip_head(20, Duration::from_millis(5))]);
+    let client = Client::builder(KEY).base_url(server.url()).build().unwrap();
+    let together = Barrier::new(THREADS);
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    together.wait();
+                    client.project("p").image("a.jpg").copilot("x").unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(server.requests(), 5 * THREADS);
+    assert!(server.connections() <= THREADS, "{}", server.connections());
 }
 
 #[test]

@@ -437,6 +437,8 @@ fn debug_tells_no_query_wherever_the_url_stands() {
     let with = |mut fields: Value| {
         fields["thumbnail"] = json!(url);
         fields["more"] = json!({"list": [[url], {"link": url}]});
+        fields["path"] = json!("/a.jpg?X-Amz-Signature=SECRET");
+        fields["host"] = json!("//s3.example/a.jpg?sig=SECRET");
         fields
     };
     let link = with(json!({"file_name": "a.jpg", "download_link": url}));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use imagen_ai::ureq::tls::TlsProvider;
-use imagen_ai::{CallError, CauseKind, Client, ClientBuilder, Error, RetryPolicy};
+use imagen_ai::{CallError, CauseKind, Client, ClientBuilder, Error, RetryPolicy, Wait};
 
 use crate::support::canned::{Canned, KEY};
 use crate::support::child;
@@ -124,6 +124,15 @@ fn the_clients_own_agent_refuses_an_unknown_authority_too() {
         &server,
         words(own, "UnknownIssuer", "unable to get local issuer certificate"),
     );
+}
+
+#[test]
+fn a_wait_for_a_project_ends_at_once_with_a_server_that_is_not_believed() {
+    let server = TlsServer::start(&Authority::new("stranger").issue(&HERE));
+    let project = builder("localhost", server.port()).build().unwrap().project("p");
+    let call = not_sent(project.wait_until_completed(&Wait::default()));
+    assert_eq!(call.cause.kind, CauseKind::Tls);
+    assert_eq!(server.connections(), 1);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Says what picture was built in.
 
-/// Empty when the build had neither a key nor a simulator.
+/// Empty when the build had neither a simulator nor a photo of yours.
 const PICTURE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/picture.jpg"));
 
 fn main() {

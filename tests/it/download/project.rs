@@ -134,6 +134,33 @@ fn finalize_to_puts_the_finished_photos_on_disk() {
 }
 
 #[test]
+fn what_cannot_be_written_is_found_out_before_the_edits_are_locked_in() {
+    let simulator = Simulator::start();
+    let project = client_of(&simulator).project(READY);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a file");
+    fs::write(&file, "").unwrap();
+    let hasty = DownloadOptions {
+        stall_timeout: Duration::ZERO,
+        ..DownloadOptions::default()
+    };
+    let error = project.finalize_to(&file, &DownloadOptions::default()).unwrap_err();
+    assert!(matches!(&error, Error::Io { path, .. } if *path == file), "{error}");
+    let error = project.finalize_to(folder.path(), &hasty).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::InvalidInput {
+                field: "stall_timeout",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(!simulator.is_finalized(READY));
+}
+
+#[test]
 fn links_that_expire_half_way_are_asked_for_again() {
     let simulator = Arc::new(Simulator::start());
     simulator.add_project(ProjectSpec::regular("long").photo_count(12));

@@ -2,7 +2,7 @@
 
 use imagen_ai_peers::wire::{Answer, Request};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() {
     let (url, calls, threads) = imagen_ai_peers::arguments();
     let url = format!("{url}/projects/65f3a1c2d4e5f6a7b8c9d0e1/images/DSC_0001.JPEG/copilot");
     let agent = ureq::Agent::new_with_defaults();
@@ -24,5 +24,4 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             assert!(answer.version_id > 0);
         }
     });
-    Ok(())
 }

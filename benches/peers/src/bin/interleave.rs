@@ -1,5 +1,5 @@
 //! `interleave ROUNDS COMMAND [COMMAND …]`: runs shell commands in turn, so that a machine that slows down slows all of
-//! them, and prints the median of each, in seconds, one a line.
+//! them, and none always comes after the same one. Prints the median of each, in seconds, one a line.
 
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -12,8 +12,10 @@ fn main() {
         .expect("usage: interleave ROUNDS COMMAND …");
     let commands: Vec<String> = arguments.collect();
     let mut times = vec![Vec::new(); commands.len()];
-    for _ in 0..rounds {
-        for (command, times) in commands.iter().zip(&mut times) {
+    for round in 0..rounds {
+        for turn in 0..commands.len() {
+            let place = (round + turn) % commands.len();
+            let command = &commands[place];
             let began = Instant::now();
             let status = Command::new("sh")
                 .args(["-c", command])
@@ -21,7 +23,7 @@ fn main() {
                 .status()
                 .expect("sh runs");
             assert!(status.success(), "{command}: {status}");
-            times.push(began.elapsed().as_secs_f64());
+            times[place].push(began.elapsed().as_secs_f64());
         }
     }
     for times in &mut times {
