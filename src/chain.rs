@@ -31,8 +31,8 @@ impl Image {
         Chain::new(self, None)
     }
 
-    /// A chain of edits that starts from this version. Nothing is sent, so that a version that there is not is an error
-    /// of the first edit.
+    /// A chain of edits that starts from this version. Nothing is sent, so that a version that does not exist is an
+    /// error of the first edit.
     pub fn chain_from(&self, version: impl Into<VersionId>) -> Chain {
         Chain::new(self, Some(version.into()))
     }
@@ -76,11 +76,11 @@ impl Image {
         Ok(chain)
     }
 
-    /// Goes on with a chain whose [state](Chain::state) was kept. Nothing is sent.
+    /// Goes on with a chain whose [state](Chain::state) was saved; [`ChainState`] has an example. Nothing is sent.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for the state of another photo or project, or of another version of this crate that
-    /// keeps it in another form.
+    /// saves it in another form.
     pub fn continue_chain(&self, state: ChainState) -> Result<Chain> {
         if state.format != FORMAT {
             return Err(Error::invalid(
@@ -117,21 +117,24 @@ impl Image {
 /// # What the service does to the branch not kept
 /// The service keeps one line of versions for each photo. An edit built on an earlier version
 /// ([`branch_from`](Self::branch_from), [`Image::chain_from`]) begins another branch, and "subsequent edits will
-/// overwrite the branch you didn't keep", in the vendor's words: the versions that came after that earlier one are lost
-/// for good, and their pictures with them. So is everything when a [`chain`](Image::chain) starts over from the
-/// unedited photo. Nothing here can prevent or undo that: look at [`Image::history`] first.
+/// overwrite the branch you didn't keep" (vendor's page, Copilot API, "Chain edits"): the versions that came after that
+/// earlier one are lost for good, and their pictures with them. So is everything when a [`chain`](Image::chain) starts
+/// over from the unedited photo. Nothing here can prevent or undo that: look at [`Image::history`] first.
 ///
 /// # After a failure
-/// After any error the chain stands where it stood before. After [`Error::OutcomeUnknown`] the edit may exist all the
-/// same: the chain remembers what it tried ([`ChainState::pending`]) and refuses the next edit until it is known what
+/// After any error the chain stands where it stood before. Three ends leave open what became of the edit:
+/// - [`Error::OutcomeUnknown`]: it may have been made.
+/// - [`Error::EnhancementFailed`] with any status but [`Failed`](EnhancementStatus::Failed): no picture came, but a
+///   version may exist all the same.
+/// - A [`Step`] without a version: it was made, and the service did not say as which version. As a parent, "no version"
+///   would mean the unedited photo.
+///
+/// The chain then remembers what it tried ([`ChainState::pending`]) and refuses the next edit until it is known what
 /// became of this one, since sending it again might pay for it twice. [`recover`](Self::recover) asks the history. If
 /// even that cannot tell, a person can: [`branch_from`](Self::branch_from) goes on from the version that is the right
 /// one, and [`assume_not_applied`](Self::assume_not_applied) from where the chain stands.
 ///
-/// The same holds when the service says that an edit succeeded and names no version for it: the next edit is refused,
-/// since "no version" as a parent means the unedited photo.
-///
-/// [`recovering`](Self::recovering) does all this by itself.
+/// A chain that is [`recovering`](Self::recovering) asks by itself.
 ///
 /// ```no_run
 /// # let client = imagen_ai::Client::from_env()?;
@@ -145,6 +148,9 @@ impl Image {
 ///
 /// edits.branch_from(sky.version()?);
 /// edits.copilot("remove the car")?; // on the blue sky; the service drops the other two
+/// println!("{}: {} edits, now {:?}", edits.image().file_name(), edits.steps().len(), edits.current());
+///
+/// edits.reset()?; // all are discarded, and the next edit starts from the unedited photo
 /// # Ok::<(), imagen_ai::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -154,189 +160,7 @@ pub struct Chain {
     recovering: Option<Wait>,
 }
 
-/// What a [`Chain`] knows: keep it, as JSON, to go on tomorrow ([`Image::continue_chain`]).
-///
-/// It holds no key and no URL. The instructions are in it. Whether the chain is [recovering](Chain::recovering) is not.
-///
-/// A state that was kept before an edit does not know of that edit. A process that is killed in the middle of one leaves
-/// no trace of it here: look at [`Image::history`] before going on.
-///
-/// ```
-/// # let photo = imagen_ai::Client::new("key")?.project("p").image("a.jpg");
-/// let chain = photo.chain_from(124);
-/// let kept = serde_json::to_string(chain.state())?;
-/// // ... tomorrow ...
-/// let chain = photo.continue_chain(serde_json::from_str(&kept)?)?;
-/// assert_eq!(chain.current(), Some(&124.into()));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ChainState {
-    /// The form of this struct: 1.
-    pub format: u32,
-    /// The project's id.
-    pub project: String,
-    /// How the project was edited.
-    pub project_source: ProjectSource,
-    /// The photo.
-    pub file_name: String,
-    /// The version that the next edit builds on; `None` is the unedited photo.
-    pub current: Option<VersionId>,
-    /// What was applied through this chain.
-    pub steps: Vec<Step>,
-    /// The versions of the photo that were known before the last edit, those that are gone by now among them.
-    pub known: BTreeSet<VersionId>,
-    /// Whether these were all that there were when the history was last asked.
-    pub known_all: bool,
-    /// An edit of which it is not known whether it was applied, or as which version.
-    pub pending: Option<Pending>,
-}
-
-/// What was asked for: words or a preset.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Edit {
-    /// [`Chain::copilot`] with this instruction.
-    Instruction(String),
-    /// [`Chain::enhance`] with this `tool_id`.
-    Preset(String),
-}
-
-impl fmt::Display for Edit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Instruction(text) => write!(f, "{text:?}"),
-            Self::Preset(tool_id) => f.write_str(tool_id),
-        }
-    }
-}
-
-/// One edit that was applied.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Step {
-    /// What was asked for.
-    pub edit: Edit,
-    /// What it was built on; `None` is the unedited photo.
-    pub parent: Option<VersionId>,
-    /// The version that it made; `None` until [`Chain::recover`] finds one that the service did not name.
-    pub version: Option<VersionId>,
-    /// Where the picture can be fetched for a while, if that was told: a presigned URL. Whoever has it can read the
-    /// picture, so it is not serialized, and `Debug` leaves its query out. [`Image::history`] may have a fresh one.
-    #[serde(skip)]
-    pub url: Option<String>,
-}
-
-impl Step {
-    /// The version that this edit made.
-    ///
-    /// # Errors
-    /// [`Error::InvalidInput`] when the service named none and [`Chain::recover`] has not found it.
-    pub fn version(&self) -> Result<&VersionId> {
-        self.version.as_ref().ok_or_else(unnamed)
-    }
-}
-
-impl fmt::Debug for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Step")
-            .field("edit", &self.edit)
-            .field("parent", &self.parent)
-            .field("version", &self.version)
-            .field("url", &self.url.as_deref().map(RedactedUrl))
-            .finish()
-    }
-}
-
-/// An edit of which it is not known whether it was applied, or as which version.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Pending {
-    /// What was asked for.
-    pub edit: Edit,
-    /// What it was to build on; `None` is the unedited photo.
-    pub parent: Option<VersionId>,
-    /// Whether the service said that it was applied, and only named no version.
-    pub applied: bool,
-}
-
-/// What became of an edit whose outcome was unknown: the answer of [`Chain::recover`].
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Recovery {
-    /// It was applied and is this version, to which the chain has moved.
-    Applied(VersionId),
-    /// It was not applied by the time of asking, and the chain is where it was: send it again. An edit that is still
-    /// running somewhere can turn up later, so this is only as sure as the time that has passed since.
-    NotApplied,
-    /// The history does not tell. The chain refuses the next edit still: ask again later, or decide by
-    /// [`Chain::branch_from`] or [`Chain::assume_not_applied`].
-    CannotTell {
-        /// The versions that may be this edit; maybe none.
-        candidates: Vec<Version>,
-    },
-}
-
 impl Chain {
-    fn new(image: &Image, current: Option<VersionId>) -> Self {
-        let project = image.project();
-        Self {
-            image: image.clone(),
-            state: ChainState {
-                format: FORMAT,
-                project: project.uuid().to_owned(),
-                project_source: project.source(),
-                file_name: image.file_name().to_owned(),
-                known: current.iter().cloned().collect(),
-                known_all: false,
-                current,
-                steps: Vec::new(),
-                pending: None,
-            },
-            recovering: None,
-        }
-    }
-
-    /// Finds out by itself what became of an edit whose outcome is unknown, before `copilot` and `enhance` return.
-    /// Default: off.
-    ///
-    /// The history is asked at once and then as `wait` says, since the edit may still be running. Once it is found the
-    /// call succeeds. If it was not applied by the end of the wait, it is sent again, three times in all. If the history
-    /// cannot tell by then, the [`Error::OutcomeUnknown`] is returned, and the chain is as it is without this setting.
-    ///
-    /// That an edit is applied once is only as sure as the wait is long: one that turns up later than that is applied
-    /// twice. [`Wait::for_an_edit`] is longer than the service holds a call.
-    ///
-    /// An edit on what this chain has not made itself is preceded by a look at the history, so that older versions are
-    /// not taken for it: one call more at the beginning of a chain.
-    #[must_use]
-    pub fn recovering(mut self, wait: Wait) -> Self {
-        self.recovering = Some(wait);
-        self
-    }
-
-    /// The photo.
-    pub fn image(&self) -> &Image {
-        &self.image
-    }
-
-    /// The version that the next edit builds on; `None` is the unedited photo. While an edit is
-    /// [pending](ChainState::pending) it is what that one was to build on.
-    pub fn current(&self) -> Option<&VersionId> {
-        self.state.current.as_ref()
-    }
-
-    /// What was applied through this chain, in order, on branches that are gone by now too.
-    pub fn steps(&self) -> &[Step] {
-        &self.state.steps
-    }
-
-    /// What is to be kept for going on tomorrow.
-    pub fn state(&self) -> &ChainState {
-        &self.state
-    }
-
     /// Applies a prompt to the current version and moves to the result: [`Image::copilot`] with the right parent.
     ///
     /// # Errors
@@ -374,17 +198,8 @@ impl Chain {
         self.state.pending = None;
     }
 
-    /// Decides that a [pending](ChainState::pending) edit was not applied, where [`recover`](Self::recover) cannot
-    /// tell: the chain goes on from where it stands. If the edit was applied after all and is sent again, it is paid for
-    /// twice, and the service drops the first of the two.
-    ///
-    /// An edit that the service said was applied stays in [`steps`](Self::steps), without a version.
-    pub fn assume_not_applied(&mut self) {
-        self.state.pending = None;
-    }
-
-    /// Discards all edits of the photo ([`Image::reset`]) and starts over from the unedited photo. Only when the service
-    /// says that it did so are the steps and a pending edit forgotten.
+    /// Discards all edits of the photo ([`Image::reset`]) and starts over from the unedited photo. Only when the
+    /// service says that it did so are the steps and a pending edit forgotten.
     ///
     /// # Errors
     /// As [`Image::reset`]; nothing is forgotten then.
@@ -399,8 +214,8 @@ impl Chain {
         Ok(())
     }
 
-    /// Asks the history once what became of the [pending](ChainState::pending) edit: of one that ended in
-    /// [`Error::OutcomeUnknown`], or that the service named no version for.
+    /// Asks the history once what became of the [pending](ChainState::pending) edit (see
+    /// [After a failure](Self#after-a-failure)).
     ///
     /// It was applied if one version is new since the chain last knew the photo, and has the right parent and, where
     /// the service tells it, the right instruction or preset. That a version is the newest counts for nothing. It was
@@ -408,26 +223,33 @@ impl Chain {
     /// was to build on. Everything else is [`Recovery::CannotTell`], a history among them that tells no parents.
     ///
     /// A chain that was begun by [`Image::chain`] or [`Image::chain_from`] does not know which versions there were
-    /// before it. Of its first edit it can tell "applied" only if it is [`recovering`](Self::recovering), which looks at
-    /// the history first.
+    /// before it. Of its first edit it can tell "applied" only if it is [`recovering`](Self::recovering), which looks
+    /// at the history first.
     ///
     /// ```no_run
     /// # let mut edits = imagen_ai::Client::from_env()?.project("p").image("a.jpg").chain();
-    /// use imagen_ai::{Error, Recovery};
+    /// use imagen_ai::{Error, Recovery, Version, VersionId};
     ///
-    /// if let Err(Error::OutcomeUnknown(e)) = edits.copilot("make the sky more blue") {
-    ///     eprintln!("{}; asking the history", e.cause);
-    ///     match edits.recover()? {
-    ///         Recovery::Applied(version) => println!("it is version {version}"),
-    ///         Recovery::NotApplied => drop(edits.copilot("make the sky more blue")?),
-    ///         Recovery::CannotTell { candidates } => {
-    ///             for version in &candidates {
-    ///                 println!("it may be {}: {:?}", version.id, version.instruction);
-    ///             }
-    ///             // A person has looked: edits.branch_from(version) or edits.assume_not_applied().
-    ///         }
-    ///         _ => {}
+    /// fn ask_a_person(candidates: &[Version]) -> Option<VersionId> {
+    ///     for version in candidates {
+    ///         println!("is it {}, {:?}, at {:?}?", version.id, version.instruction, version.url);
     ///     }
+    ///     // ...
+    /// #   None
+    /// }
+    ///
+    /// match edits.copilot("make the sky more blue") {
+    ///     Ok(step) => println!("version {:?}", step.version),
+    ///     Err(Error::OutcomeUnknown(e)) => match edits.recover()? {
+    ///         Recovery::Applied(version) => println!("{}, but it is there: version {version}", e.cause),
+    ///         Recovery::NotApplied => println!("{}; send it again", e.cause),
+    ///         Recovery::CannotTell { candidates } => match ask_a_person(&candidates) {
+    ///             Some(version) => edits.branch_from(version),
+    ///             None => edits.assume_not_applied(),
+    ///         },
+    ///         _ => return Err(Error::OutcomeUnknown(e)),
+    ///     },
+    ///     Err(e) => return Err(e),
     /// }
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
@@ -445,6 +267,74 @@ impl Chain {
         let (recovery, history) = self.ask(&pending)?;
         self.settle(pending, &recovery, &history);
         Ok(recovery)
+    }
+
+    /// Decides that a [pending](ChainState::pending) edit was not applied, where [`recover`](Self::recover) cannot
+    /// tell: the chain goes on from where it stands. If the edit was applied after all and is sent again, it is paid
+    /// for twice, and the service drops the first of the two.
+    ///
+    /// An edit that the service said was applied stays in [`steps`](Self::steps), without a version.
+    pub fn assume_not_applied(&mut self) {
+        self.state.pending = None;
+    }
+
+    /// Finds out by itself what became of an edit that is [pending](ChainState::pending), before `copilot` and
+    /// `enhance` return. Default: off.
+    ///
+    /// The history is asked at once and then as `wait` says, since the edit may still be running. Once it is found the
+    /// call succeeds. If one that ended in [`Error::OutcomeUnknown`] was not applied by the end of the wait, it is sent
+    /// again, three times in all. If the history cannot tell by then, or the third time was no better, the call ends as
+    /// it would without this setting.
+    ///
+    /// That an edit is applied once is only as sure as the wait is long: one that turns up later than that is applied
+    /// twice. [`Wait::for_an_edit`] is twice what the vendor's clients allow a call.
+    ///
+    /// An edit on what this chain has not made itself is preceded by a look at the history, so that older versions are
+    /// not taken for it: one call more at the beginning of a chain.
+    #[must_use]
+    pub fn recovering(mut self, wait: Wait) -> Self {
+        self.recovering = Some(wait);
+        self
+    }
+
+    /// The photo.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// The version that the next edit builds on; `None` is the unedited photo. While an edit is
+    /// [pending](ChainState::pending) it is what that one was to build on.
+    pub fn current(&self) -> Option<&VersionId> {
+        self.state.current.as_ref()
+    }
+
+    /// What was applied through this chain, in order, on branches that are gone by now too.
+    pub fn steps(&self) -> &[Step] {
+        &self.state.steps
+    }
+
+    /// What to save in order to go on later.
+    pub fn state(&self) -> &ChainState {
+        &self.state
+    }
+
+    fn new(image: &Image, current: Option<VersionId>) -> Self {
+        let project = image.project();
+        Self {
+            image: image.clone(),
+            state: ChainState {
+                format: FORMAT,
+                project: project.uuid().to_owned(),
+                project_source: project.source(),
+                file_name: image.file_name().to_owned(),
+                known: current.iter().cloned().collect(),
+                known_all: false,
+                current,
+                steps: Vec::new(),
+                pending: None,
+            },
+            recovering: None,
+        }
     }
 
     fn apply(&mut self, edit: Edit) -> Result<Step> {
@@ -477,9 +367,11 @@ impl Chain {
                 Err(error) => return Err(error),
             };
             self.state.pending = Some(self.pending(&edit, false));
-            match self.recover_in_time(sends < SENDS) {
+            // What the service has answered is not sent again, whatever the answer lacks.
+            let again = sends < SENDS && matches!(error, Error::OutcomeUnknown(_));
+            match self.recover_in_time(again) {
                 Some(Recovery::Applied(_)) => return self.state.steps.last().cloned().ok_or(error),
-                Some(Recovery::NotApplied) if sends < SENDS => {}
+                Some(Recovery::NotApplied) if again => {}
                 _ => return Err(error),
             }
         }
@@ -591,6 +483,160 @@ impl Chain {
         }
         self.state.known_all |= history.tells_all_of(&self.state.file_name);
     }
+}
+
+/// One edit that was applied.
+///
+/// ```no_run
+/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// let step = photo.chain().copilot("make the sky more blue")?;
+/// println!("{} on {:?} made {:?}", step.edit, step.parent, step.version);
+/// if let Some(url) = &step.url {
+///     photo.project().client().download(url).to_file("sky.jpg")?;
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Step {
+    /// What was asked for.
+    pub edit: Edit,
+    /// What it was built on; `None` is the unedited photo.
+    pub parent: Option<VersionId>,
+    /// The version that it made; `None` until [`Chain::recover`] finds one that the service did not name.
+    pub version: Option<VersionId>,
+    /// Where the picture can be fetched for a while, if that was told: a presigned URL. Whoever has it can read the
+    /// picture, so it is not serialized, and `Debug` leaves its query out. [`Image::history`] may have a fresh one.
+    #[serde(skip)]
+    pub url: Option<String>,
+}
+
+impl Step {
+    /// The version that this edit made.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when the service named none and [`Chain::recover`] has not found it.
+    pub fn version(&self) -> Result<&VersionId> {
+        self.version.as_ref().ok_or_else(unnamed)
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step")
+            .field("edit", &self.edit)
+            .field("parent", &self.parent)
+            .field("version", &self.version)
+            .field("url", &self.url.as_deref().map(RedactedUrl))
+            .finish()
+    }
+}
+
+/// What was asked for: words or a preset.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Edit {
+    /// [`Chain::copilot`] with this instruction.
+    Instruction(String),
+    /// [`Chain::enhance`] with this `tool_id`.
+    Preset(String),
+}
+
+impl fmt::Display for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Instruction(text) => write!(f, "{text:?}"),
+            Self::Preset(tool_id) => f.write_str(tool_id),
+        }
+    }
+}
+
+/// What to save of a [`Chain`] in order to go on later, as JSON: [`Image::continue_chain`] takes it.
+///
+/// It holds no key and no URL. The instructions are in it. Whether the chain is [recovering](Chain::recovering) is not.
+///
+/// A state that was saved before an edit does not know of that edit. A process that is killed in the middle of one
+/// leaves no trace of it here: look at [`Image::history`] before going on.
+///
+/// ```
+/// use imagen_ai::{ChainState, Edit};
+///
+/// # let photo = imagen_ai::Client::new("my-key")?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// // What serde_json::to_string(edits.state()) gave, when the answer to the second edit was lost:
+/// let saved = r#"{
+///     "format": 1,
+///     "project": "65f3a1c2",
+///     "project_source": "REGULAR",
+///     "file_name": "DSC_0001.JPEG",
+///     "current": 123,
+///     "steps": [{"edit": {"instruction": "make the sky more blue"}, "parent": null, "version": 123}],
+///     "known": [123],
+///     "known_all": true,
+///     "pending": {"edit": {"preset": "virtual_staging"}, "parent": 123, "applied": false}
+/// }"#;
+/// let edits = photo.continue_chain(serde_json::from_str(saved)?)?;
+///
+/// let state: &ChainState = edits.state();
+/// assert_eq!(state.current, Some(123.into()));
+/// assert_eq!(state.steps.len(), 1);
+/// let pending = state.pending.as_ref().ok_or("nothing to recover")?;
+/// match &pending.edit {
+///     Edit::Instruction(text) => println!("was it asked to {text:?}?"),
+///     Edit::Preset(tool_id) => println!("was {tool_id} applied to {:?}? {}", pending.parent, pending.applied),
+/// }
+/// # assert_eq!(serde_json::from_str::<serde_json::Value>(saved)?, serde_json::to_value(state)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ChainState {
+    /// The form of this struct: 1. [`Image::continue_chain`] refuses any other.
+    pub format: u32,
+    /// The project's id. [`Image::continue_chain`] refuses another's state; so it does with the next two.
+    pub project: String,
+    /// How the project was edited.
+    pub project_source: ProjectSource,
+    /// The photo's file name.
+    pub file_name: String,
+    /// The version that the next edit builds on; `None` is the unedited photo.
+    pub current: Option<VersionId>,
+    /// What was applied through this chain.
+    pub steps: Vec<Step>,
+    /// Every version of the photo that the chain has heard of, even if it is gone. What is not among them is new.
+    pub known: BTreeSet<VersionId>,
+    /// Whether the history once told all there were.
+    pub known_all: bool,
+    /// The edit of which it is not known whether it was applied, or as which version; `None` if there is none.
+    pub pending: Option<Pending>,
+}
+
+/// An edit of which it is not known whether it was applied, or as which version.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Pending {
+    /// What was asked for.
+    pub edit: Edit,
+    /// What it was to build on; `None` is the unedited photo.
+    pub parent: Option<VersionId>,
+    /// Whether the service said that it was applied, and only named no version.
+    pub applied: bool,
+}
+
+/// What became of an edit whose outcome was unknown: the answer of [`Chain::recover`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// It was applied and is this version, to which the chain has moved.
+    Applied(VersionId),
+    /// It was not applied by the time of asking, and the chain is where it was: send it again. An edit that is still
+    /// running somewhere can turn up later, so this is only as sure as the time that has passed since.
+    NotApplied,
+    /// The history does not tell. The chain refuses the next edit still: ask again later, or decide by
+    /// [`Chain::branch_from`] or [`Chain::assume_not_applied`].
+    CannotTell {
+        /// The versions that may be this edit; maybe none.
+        candidates: Vec<Version>,
+    },
 }
 
 impl ChainState {

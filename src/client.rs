@@ -18,14 +18,14 @@ const USER_AGENT: &str = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
 
 /// A client of the Copilot API.
 ///
-/// Cloning is cheap, and clones share their connections and the service's wish to slow down. It can be used from any
-/// number of threads at once. It leaves no thread running behind a call and keeps no global state.
+/// Cloning is cheap, and clones share their connections and wait together when the service says so. It can be used
+/// from any number of threads at once. It keeps no background thread and no global state.
 ///
 /// ```no_run
 /// let client = imagen_ai::Client::from_env()?;
 /// let photo = client.project("65f3a1c2d4e5f6a7b8c9d0e1").image("DSC_0001.JPEG");
 /// let edit = photo.copilot("make the sky more blue")?;
-/// println!("version {} at {}", edit.version()?, edit.enhanced_image_url);
+/// println!("version {}", edit.version()?);
 /// # Ok::<(), imagen_ai::Error>(())
 /// ```
 #[derive(Clone)]
@@ -35,6 +35,12 @@ pub struct Client {
 
 impl Client {
     /// A client for the real service, with the defaults of [`ClientBuilder`].
+    ///
+    /// ```
+    /// # let read_from_your_keychain = || "my-key".to_owned();
+    /// let client = imagen_ai::Client::new(read_from_your_keychain())?;
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for a key that is empty or no legal header value.
@@ -76,7 +82,7 @@ impl Client {
         Ok(builder)
     }
 
-    /// A builder, for everything that is not as usual.
+    /// A builder, to change the defaults. What is wrong with the key is an error of [`ClientBuilder::build`].
     pub fn builder(api_key: impl AsRef<str>) -> ClientBuilder {
         ClientBuilder {
             key: ApiKey::new(api_key.as_ref(), "api_key"),
@@ -92,7 +98,8 @@ impl Client {
         }
     }
 
-    /// The same client with another limit for a call; see [`ClientBuilder::timeout`]. Costs no more than a clone.
+    /// The same client with another limit for each attempt of a call; see [`ClientBuilder::timeout`]. It costs no more
+    /// than a clone. A limit of zero is [`Error::InvalidInput`] at the first call.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -170,6 +177,14 @@ impl ClientBuilder {
 
     /// Allows a base URL with `http` on another machine, and with it the API key in the clear on the network. Meant
     /// for a proxy on a private network that adds the TLS. Default: false.
+    ///
+    /// ```
+    /// let client = imagen_ai::Client::builder("my-key")
+    ///     .base_url("http://gateway.lan/v1")
+    ///     .allow_http(true)
+    ///     .build()?;
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
     pub fn allow_http(mut self, allow: bool) -> Self {
         self.allow_http = allow;
         self
@@ -179,8 +194,8 @@ impl ClientBuilder {
     /// 300 s, the vendor's own, since an edit is made while the connection is open.
     ///
     /// A name lookup that takes longer is not cut off, since that would need a thread; the operating system bounds it
-    /// (Linux: 5 s a try by default). An agent of the caller's own looks names up in its own way, and waits longer for a
-    /// proxy that answers `CONNECT` byte by byte.
+    /// (Linux: 5 s a try by default). An agent of the caller's own looks names up in its own way, and waits longer for
+    /// a proxy that answers `CONNECT` byte by byte.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -193,9 +208,11 @@ impl ClientBuilder {
     }
 
     /// The largest answer that is read, in bytes after decompression. Default: 64 MiB, since the history of a large
-    /// project is large. Answers that are no lists of files or versions are read up to 1 MiB at most. Memory is bounded by
-    /// this, whatever the server sends: a history takes about twice its text, JSON that nobody expects up to forty times.
-    /// Downloads are not limited by it.
+    /// project is large. Answers that are no lists of files or versions are read up to 1 MiB at most. Downloads are not
+    /// limited by it.
+    ///
+    /// It bounds the memory too, whatever the server sends. A history takes about twice its text in memory, and JSON of
+    /// another shape up to forty times.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -12,26 +12,48 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Everything that can go wrong, by what to do about it.
 ///
 /// Messages say what was tried (method and path, never a query), what came back, and the request id if there is one.
-/// None holds the API key, the body of a request or the query of a presigned URL.
+/// None holds the API key, the instruction or the query of a presigned URL.
 ///
 /// ```
-/// use imagen_ai::{ApiErrorKind, Error};
+/// use imagen_ai::Error;
 ///
-/// fn advice(error: &Error) -> &'static str {
+/// fn advice(error: &Error) -> String {
 ///     match error {
-///         Error::InvalidInput { .. } => "mend the call",
-///         Error::Api(e) if e.kind == ApiErrorKind::NotReady => "wait for the project",
-///         Error::OutcomeUnknown(_) => "look at the history before sending the edit again",
-///         e if e.is_safe_to_retry() => "call again",
-///         _ => "give up and say why",
+///         Error::InvalidInput { field, message } => format!("mend {field}: {message}"),
+///         Error::Api(e) => format!("the service said no, {:?}: {}", e.kind, e.message),
+///         Error::EnhancementFailed(e) => format!("no picture came, and the status is {}", e.status),
+///         Error::NotSent(_) | Error::Transport(_) => "call again".to_owned(),
+///         Error::OutcomeUnknown(_) => "look at the history before sending the edit again".to_owned(),
+///         Error::Decode(e) => format!("report this answer: {}", e.body),
+///         Error::NotReady(e) => format!("project {}: {:?}", e.project_uuid, e.reason),
+///         Error::Download(e) => format!("the file is not whole, {:?}: {}", e.reason, e.message),
+///         Error::Io { path, source } => format!("look at {}: {source}", path.display()),
+///         other => other.to_string(),
 ///     }
 /// }
+/// ```
+///
+/// Some questions have an answer whatever the variant is:
+///
+/// ```no_run
+/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// use std::time::Duration;
+///
+/// if let Err(e) = photo.reset() {
+///     eprintln!("{e}; status {:?}, request {:?}", e.status(), e.request_id());
+///     if !e.is_safe_to_retry() {
+///         return Err(e);
+///     }
+///     std::thread::sleep(e.retry_after().unwrap_or(Duration::from_secs(60)));
+///     photo.reset()?;
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Refused by this crate, and not by the service: nothing was sent that costs anything. Mend the call, or what it is
-    /// based on: a photo that the history does not name, a result that has no version to build on.
+    /// Refused by this crate, and not by the service: nothing was sent that costs anything. Mend the call, or what it
+    /// is based on: a photo that the history does not name, a result that has no version to build on.
     #[error("{field}: {message}")]
     InvalidInput {
         /// What was wrong: an argument (`instruction`), a setting (`base_url`) or an environment variable.
@@ -44,7 +66,8 @@ pub enum Error {
     #[error(transparent)]
     Api(Box<ApiError>),
 
-    /// The service answered 2xx, but the edit failed or brought no picture.
+    /// The service answered 2xx, but the edit failed; or it succeeded and brought no picture, after which a version may
+    /// exist all the same. [`EnhancementFailed::status`] tells the two apart.
     #[error(transparent)]
     EnhancementFailed(Box<EnhancementFailed>),
 
@@ -78,10 +101,10 @@ pub enum Error {
     #[error(transparent)]
     Download(Box<DownloadError>),
 
-    /// The local disk.
+    /// The local disk, or the writer that was given.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The file or folder.
+        /// The file or folder; `(writer)` for a writer.
         path: PathBuf,
         /// What the operating system said.
         source: Box<std::io::Error>,
@@ -103,7 +126,7 @@ impl Error {
         }
     }
 
-    /// The HTTP status, when an answer came.
+    /// The HTTP status, if an answer came.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Api(e) => Some(e.status),
@@ -150,6 +173,29 @@ impl Error {
 }
 
 /// An answer with a status that is no success: what the service said.
+///
+/// ```no_run
+/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// use imagen_ai::{ApiErrorKind, Error};
+///
+/// if let Err(Error::Api(e)) = photo.copilot("make the sky more blue") {
+///     let advice = match e.kind {
+///         ApiErrorKind::Unauthorized => "look at the key",
+///         ApiErrorKind::Forbidden => "ask whose project it is",
+///         ApiErrorKind::NotFound => "look at the project's id and the file name",
+///         ApiErrorKind::NotReady => "wait until the project is completed, and have it exported",
+///         ApiErrorKind::RealisticOnly => "ask for something realistic",
+///         ApiErrorKind::InvalidRequest => "read the message",
+///         ApiErrorKind::RateLimited => "make fewer calls",
+///         ApiErrorKind::Server => "try again later",
+///         ApiErrorKind::Other => "report it",
+///         _ => "see whether this program is old",
+///     };
+///     eprintln!("{} {}: {} {}; {advice}", e.method, e.path, e.status, e.message);
+///     eprintln!("{} attempts, wait {:?}, request {:?}: {}", e.attempts, e.retry_after, e.request_id, e.body);
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ApiError {
@@ -232,7 +278,28 @@ impl ApiErrorKind {
     }
 }
 
-/// A 2xx answer to an edit that says that it failed, or brings no picture.
+/// A 2xx answer to an edit that brings no picture. There are two cases:
+/// - The status is [`Failed`](EnhancementStatus::Failed): the edit failed.
+/// - It is any other: the service counts the edit as a success, or does not say, and only the picture is missing. A
+///   version may exist all the same, so a [`Chain`](crate::Chain) treats the edit as
+///   [pending](crate::ChainState::pending).
+///
+/// ```no_run
+/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// use imagen_ai::{EnhancementStatus, Error};
+///
+/// match photo.copilot("make the sky more blue") {
+///     Err(Error::EnhancementFailed(e)) if e.status == EnhancementStatus::Failed => {
+///         println!("{} {} failed: {} (request {:?})", e.method, e.path, e.message, e.request_id);
+///     }
+///     Err(Error::EnhancementFailed(e)) => {
+///         println!("{}, but no picture: {}", e.http_status, e.body);
+///         println!("look at the history for version {:?}", e.version_id);
+///     }
+///     other => println!("{}", other?.enhanced_image_url),
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EnhancementFailed {
@@ -272,6 +339,25 @@ impl fmt::Display for EnhancementFailed {
 impl std::error::Error for EnhancementFailed {}
 
 /// How a call ended that brought no answer to go by.
+///
+/// ```no_run
+/// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
+/// use imagen_ai::{CauseKind, Error};
+///
+/// match project.info() {
+///     Err(Error::NotSent(e)) if e.cause.kind == CauseKind::Tls => {
+///         eprintln!("is there a proxy with a certificate of its own? {}", e.cause.message);
+///     }
+///     Err(Error::NotSent(e) | Error::Transport(e)) => {
+///         eprintln!("{} {}: {}; {} attempts in {:?}", e.method, e.path, e.cause, e.attempts, e.elapsed);
+///     }
+///     Err(Error::Decode(e)) => {
+///         eprintln!("status {:?}, request {:?}, and this: {}", e.status, e.request_id, e.body);
+///     }
+///     other => println!("{}", other?.status),
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CallError {
@@ -333,6 +419,23 @@ impl fmt::Display for Cause {
 impl std::error::Error for Cause {}
 
 /// What sort of failure a [`Cause`] is.
+///
+/// ```
+/// use imagen_ai::{Cause, CauseKind};
+///
+/// fn where_to_look(cause: &Cause) -> &'static str {
+///     match cause.kind {
+///         CauseKind::Connect => "the base URL, and the network",
+///         CauseKind::Tls => "the certificates, and the features of this crate",
+///         CauseKind::Proxy => "HTTPS_PROXY",
+///         CauseKind::Timeout | CauseKind::TooLarge => "the limits of the client",
+///         CauseKind::Closed | CauseKind::Status => "the gateways on the way; it may pass",
+///         CauseKind::Protocol | CauseKind::Json => "the base URL: something else answers there",
+///         CauseKind::Other => "the message",
+///         _ => "the message, and the version of this crate",
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CauseKind {
@@ -367,9 +470,13 @@ pub enum CauseKind {
 /// use imagen_ai::{Error, NotReadyReason, Wait};
 ///
 /// match project.wait_until_completed(&Wait::default()) {
-///     Ok(info) => println!("{} photos", info.number_of_images.unwrap_or(0)),
-///     Err(Error::NotReady(e)) if e.reason == NotReadyReason::NotExported => println!("export it first"),
-///     Err(e) => println!("{e}"),
+///     Err(Error::NotReady(e)) => match e.reason {
+///         NotReadyReason::Failed => println!("the service gave up: {} {:?}", e.message, e.info),
+///         NotReadyReason::NotExported => println!("export project {} first", e.project_uuid),
+///         NotReadyReason::TimedOut | NotReadyReason::Stopped => println!("ask again another day"),
+///         _ => println!("{e}"),
+///     },
+///     other => println!("{:?} photos", other?.number_of_images),
 /// }
 /// # Ok::<(), imagen_ai::Error>(())
 /// ```
@@ -430,19 +537,23 @@ pub enum NotReadyReason {
 ///
 /// ```no_run
 /// # let client = imagen_ai::Client::from_env()?;
-/// # let project = client.project("65f3a1c2");
-/// use imagen_ai::{DownloadReason, Error, Output};
+/// # let edit = client.project("65f3a1c2").image("DSC_0001.JPEG").copilot("make the sky more blue")?;
+/// use imagen_ai::{DownloadReason, Error};
 ///
-/// for link in project.download_links(Output::Jpeg)? {
-///     match client.download(&link).to_file("photo.jpg") {
-///         Ok(file) => println!("{} bytes", file.bytes),
-///         Err(Error::Download(e)) => match e.reason {
-///             DownloadReason::LinkExpired => println!("ask for fresh links"),
-///             DownloadReason::Broken | DownloadReason::Stalled => println!("try again after {:?}", e.retry_after),
-///             _ => println!("{e} (request {:?})", e.request_id),
-///         },
-///         Err(e) => return Err(e),
+/// match client.download(&edit).to_writer(&mut std::io::stdout()) {
+///     Err(Error::Download(e)) => {
+///         eprintln!("{}: {}; {} bytes, {} attempts", e.url, e.message, e.received, e.attempts);
+///         match e.reason {
+///             DownloadReason::LinkExpired => eprintln!("ask for a fresh link"),
+///             DownloadReason::Refused => eprintln!("status {:?}, request {:?}", e.status, e.request_id),
+///             DownloadReason::Broken | DownloadReason::Stalled => eprintln!("try again after {:?}", e.retry_after),
+///             DownloadReason::Changed => eprintln!("begin again, with another writer"),
+///             DownloadReason::TooLarge => eprintln!("allow to_vec more bytes"),
+///             DownloadReason::Cancelled => eprintln!("as you like"),
+///             _ => {}
+///         }
 ///     }
+///     other => eprintln!("{} bytes", other?),
 /// }
 /// # Ok::<(), imagen_ai::Error>(())
 /// ```

@@ -22,6 +22,18 @@ impl Project {
     /// Vendor's page, Copilot API, "Check version history". The shape of the answer is not published:
     /// [`History`] says how it is read.
     ///
+    /// ```no_run
+    /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
+    /// let history = project.history()?;
+    /// for photo in history.images() {
+    ///     println!("{}: {} versions", photo.file_name(), photo.versions().len());
+    /// }
+    /// if history.unread() > 0 {
+    ///     println!("not all of it was understood: {}", history.raw());
+    /// }
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Project::ai_tools`]; [`Error::Decode`] also for an answer that is nested deeper than 127 levels.
     pub fn history(&self) -> Result<History> {
@@ -38,6 +50,12 @@ impl Image {
     /// Asks for the versions of this photo. The service tells those of all photos at once, so that for several photos
     /// [`Project::history`] is one call where this is many.
     ///
+    /// ```no_run
+    /// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+    /// println!("{}", photo.history()?);
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Project::history`], and [`Error::InvalidInput`] for a photo that the history does not name, as
     /// [`History::image`].
@@ -51,8 +69,8 @@ impl Image {
 /// # How it is read
 /// The service does not publish the shape of its history, so it is read by what is known of it, in any arrangement of
 /// lists, objects and names:
-/// - An object with a `version_id` is a version. So is one among `versions` (or `history`, `edits`, `revisions`, or a
-///   file's name) with an `id` and a parent.
+/// - An object with a `version_id` is a version. So is one among `versions` (or `version_history`, `history`, `edits`,
+///   `revisions`, or a file's name) with an `id` and a parent.
 /// - Its photo is named by the nearest `file_name`, `filename`, `image_name` or `image`, in itself or around it; or
 ///   else by the nearest name that ends as those of files do; or else by the nearest that is no word of the structure
 ///   (`versions`, `images`, `data`, ...).
@@ -78,13 +96,11 @@ impl Image {
 /// let photo = history.image("DSC_0001.JPEG")?;
 /// let newest = photo.latest().ok_or("no versions")?;
 /// assert_eq!(newest.instruction.as_deref(), Some("brighten the interior"));
-/// assert_eq!(photo.parent_of(124).map(|parent| &parent.id), Some(&123.into()));
-/// println!("{photo}");
+/// println!("{history}"); // a line for each photo
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// `Display` prints a line for each photo. To keep a history, keep [`History::raw`] and read it with
-/// [`History::from_json`].
+/// To keep a history, keep [`History::raw`] and read it with [`History::from_json`].
 #[derive(Clone)]
 pub struct History {
     images: Vec<ImageHistory>,
@@ -96,6 +112,31 @@ pub struct History {
 }
 
 impl History {
+    /// The photos, in the service's order. Whether those without versions are among them is the service's choice.
+    pub fn images(&self) -> &[ImageHistory] {
+        &self.images
+    }
+
+    /// The photo of this name, which must be spelt as the service spells it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a photo that is not in the history; it says so if there is one whose name differs
+    /// only in upper and lower case.
+    pub fn image(&self, file_name: &str) -> Result<&ImageHistory> {
+        self.find(file_name).ok_or_else(|| self.no_such_image(file_name))
+    }
+
+    /// How many objects with a version in them could not be placed: no photo's name is anywhere around them, or their
+    /// id or their parent's is nothing that an id can be. They are in [`History::raw`] and nowhere else.
+    pub fn unread(&self) -> usize {
+        self.unread
+    }
+
+    /// The whole answer, untouched, as JSON text.
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
     /// Reads a history that was kept, or that came another way.
     ///
     /// # Errors
@@ -118,20 +159,6 @@ impl History {
             is_history: reading.is_history,
             raw: String::new(),
         })
-    }
-
-    /// The photos, in the service's order. Whether those without versions are among them is the service's choice.
-    pub fn images(&self) -> &[ImageHistory] {
-        &self.images
-    }
-
-    /// The photo of this name, which must be spelt as the service spells it.
-    ///
-    /// # Errors
-    /// [`Error::InvalidInput`] for a photo that is not in the history; it says so if there is one whose name differs
-    /// only in upper and lower case.
-    pub fn image(&self, file_name: &str) -> Result<&ImageHistory> {
-        self.find(file_name).ok_or_else(|| self.no_such_image(file_name))
     }
 
     fn into_image(mut self, file_name: &str) -> Result<ImageHistory> {
@@ -165,17 +192,6 @@ impl History {
         Error::invalid("image", message)
     }
 
-    /// How many objects with a version in them could not be placed: no photo's name is anywhere around them, or their
-    /// id or their parent's is nothing that an id can be. They are in [`History::raw`] and nowhere else.
-    pub fn unread(&self) -> usize {
-        self.unread
-    }
-
-    /// The whole answer, untouched, as JSON text.
-    pub fn raw(&self) -> &str {
-        &self.raw
-    }
-
     /// Whether the answer tells a photo's versions, or that it has none.
     pub(crate) fn tells_of(&self, file_name: &str) -> bool {
         self.unread == 0
@@ -196,26 +212,11 @@ impl History {
             }
     }
 
-    /// Whether a photo has no other versions than those that are here, as far as can be told: a history with no photo in
-    /// it says so of every photo.
+    /// Whether a photo has no other versions than those that are here, as far as can be told: a history with no photo
+    /// in it says so of every photo.
     pub(crate) fn tells_all_of(&self, file_name: &str) -> bool {
         let empty = self.is_history && self.images.is_empty() && self.unread == 0;
         empty || self.tells_of(file_name)
-    }
-}
-
-/// A file's name without its extension, and the extension, without case and without what is not ASCII, which may be
-/// composed in more than one way.
-fn parts(file_name: &str) -> (String, Option<String>) {
-    let plain = |text: &str| {
-        text.chars()
-            .filter(char::is_ascii)
-            .collect::<String>()
-            .to_ascii_lowercase()
-    };
-    match file_name.rsplit_once('.') {
-        Some((stem, end)) if !end.is_empty() => (plain(stem), Some(plain(end).replace("jpg", "jpeg"))),
-        _ => (plain(file_name), None),
     }
 }
 
@@ -228,7 +229,152 @@ impl fmt::Debug for History {
     }
 }
 
+/// The versions of one photo: a tree whose root is the unedited photo, which is no version itself.
+///
+/// `Display` draws it, as wide as the formatter is told (`{photo:100}`), or else for 80 columns: the path to the newest
+/// version goes straight down and is marked `●`, what was built beside it branches off, long instructions are cut.
+/// Each [problem](Self::problems) has a line below.
+///
+/// ```
+/// # let history = imagen_ai::History::from_json(r#"{"DSC_0001.JPEG": [
+/// #     {"version_id": 123, "parent_version_id": null, "created_at": "2026-01-31T10:02:11Z",
+/// #      "instruction": "make the sky more blue"},
+/// #     {"version_id": 124, "parent_version_id": 123, "created_at": "2026-01-31T10:03:40Z",
+/// #      "instruction": "brighten the interior"},
+/// #     {"version_id": 125, "parent_version_id": 124, "created_at": "2026-01-31T10:05:02Z",
+/// #      "tool_id": "virtual_staging"},
+/// #     {"version_id": 126, "parent_version_id": 123, "created_at": "2026-01-31T10:09:57Z",
+/// #      "instruction": "warm evening light over the roofs"},
+/// #     {"version_id": 127, "parent_version_id": 126, "created_at": "2026-01-31T10:12:20Z",
+/// #      "instruction": "remove the car"}
+/// # ]}"#)?;
+/// let photo = history.image("DSC_0001.JPEG")?;
+/// assert_eq!(
+///     format!("\n{photo:72}\n"),
+///     r#"
+/// DSC_0001.JPEG: 5 versions
+/// ● unedited
+/// ● 123  "make the sky more blue"             2026-01-31 10:02
+/// ├─○ 124  "brighten the interior"            2026-01-31 10:03
+/// │ ○ 125  virtual_staging                    2026-01-31 10:05
+/// ● 126  "warm evening light over the roofs"  2026-01-31 10:09
+/// ● 127  "remove the car"                     2026-01-31 10:12  ← newest
+/// "#
+/// );
+///
+/// let newest = photo.latest().ok_or("no versions")?;
+/// let way: Vec<_> = photo.path_to(&newest.id).iter().map(|version| version.id.to_string()).collect();
+/// assert_eq!(way, ["123", "126", "127"]);
+/// assert_eq!(photo.roots().count(), 1);
+/// assert_eq!(photo.children_of(123).count(), 2);
+///
+/// let staged = photo.get(125).ok_or("no such version")?;
+/// assert_eq!(staged.preset.as_deref(), Some("virtual_staging"));
+/// let before = photo.parent_of(125).ok_or("on the unedited photo")?;
+/// assert_eq!(before.instruction.as_deref(), Some("brighten the interior"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ImageHistory {
+    file_name: String,
+    versions: Vec<Version>,
+    links: Vec<Links>,
+    by_id: HashMap<VersionId, u32>,
+    first_root: Option<u32>,
+    latest: Option<u32>,
+    problems: Vec<HistoryProblem>,
+    /// Whether its versions were told, even if there are none.
+    listed: bool,
+}
+
+impl ImageHistory {
+    /// The photo's name, as the service spells it.
+    pub fn file_name(&self) -> &str {
+        &self.file_name
+    }
+
+    /// All versions, in the order in which the service listed them; of those nested in each other, the outer first.
+    pub fn versions(&self) -> &[Version] {
+        &self.versions
+    }
+
+    /// The newest version that did not fail; `None` if there is none.
+    ///
+    /// A version is newer than what it was built on. Among those that nothing was built on, the time of creation
+    /// decides, if all have one of the same form; or else the larger number, if all ids are numbers; or else the order
+    /// of the list.
+    pub fn latest(&self) -> Option<&Version> {
+        self.at(self.latest)
+    }
+
+    /// The version of this id; `None` if it is not in the history.
+    pub fn get(&self, id: impl Into<VersionId>) -> Option<&Version> {
+        self.at(self.index(&id.into()))
+    }
+
+    /// The version that this one was built on, if it is in the history. `None` for one built on the unedited photo, or
+    /// whose parent was not told.
+    pub fn parent_of(&self, id: impl Into<VersionId>) -> Option<&Version> {
+        self.at(self.links(self.index(&id.into())).parent)
+    }
+
+    /// The versions that were built on this one, in the service's order.
+    pub fn children_of(&self, id: impl Into<VersionId>) -> impl Iterator<Item = &Version> {
+        self.siblings(self.links(self.index(&id.into())).first_child)
+            .filter_map(|index| self.at(Some(index)))
+    }
+
+    /// The way from a root to this version, both included: what was applied, one after the other, to get it. Empty for
+    /// an id that is not in the history.
+    pub fn path_to(&self, id: impl Into<VersionId>) -> Vec<&Version> {
+        let start = self.index(&id.into());
+        let mut path: Vec<_> = self.ancestors(start).filter_map(|index| self.at(Some(index))).collect();
+        path.reverse();
+        path
+    }
+
+    /// The versions with no parent in the history: those built on the unedited photo, those whose parent was not told,
+    /// and those at which a [problem](Self::problems) cuts the tree.
+    pub fn roots(&self) -> impl Iterator<Item = &Version> {
+        self.siblings(self.first_root).filter_map(|index| self.at(Some(index)))
+    }
+
+    /// What is wrong with this history; empty if nothing is.
+    pub fn problems(&self) -> &[HistoryProblem] {
+        &self.problems
+    }
+}
+
+impl fmt::Debug for ImageHistory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImageHistory")
+            .field("file_name", &self.file_name)
+            .field("versions", &self.versions)
+            .field("problems", &self.problems)
+            .finish_non_exhaustive()
+    }
+}
+
 /// One version of a photo, as far as the service told it.
+///
+/// ```no_run
+/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// for version in photo.history()?.versions() {
+///     let made_by = version.instruction.as_ref().or(version.preset.as_ref());
+///     let on = match &version.parent {
+///         Some(parent) => format!("version {parent}"),
+///         None if version.parent_told => "the unedited photo".to_owned(),
+///         None => "nobody knows what".to_owned(),
+///     };
+///     println!("{}: {made_by:?} on {on}, {:?}, {:?}", version.id, version.status, version.created_at);
+///     println!("and besides: {:?}", version.extra);
+///     if version.url.is_some() {
+///         let picture = photo.project().client().download(version).to_vec(100_000_000)?;
+///         println!("{} bytes", picture.len());
+///     }
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Version {
@@ -236,7 +382,8 @@ pub struct Version {
     pub id: VersionId,
     /// The version that it was built on; `None` is the unedited photo, if [`parent_told`](Self::parent_told).
     pub parent: Option<VersionId>,
-    /// Whether the service told the parent. Where it did not, nothing is known of it.
+    /// Whether the service told the parent, and no more than one. Where it did not, nothing is known of it, except
+    /// after [`HistoryProblem::TwoParents`], when `parent` is the first of the two.
     pub parent_told: bool,
     /// What was asked for in words.
     pub instruction: Option<String>,
@@ -303,6 +450,23 @@ impl fmt::Debug for Version {
 }
 
 /// What is wrong with a photo's history. It is read all the same.
+///
+/// ```no_run
+/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// use imagen_ai::HistoryProblem;
+///
+/// for problem in photo.history()?.problems() {
+///     match problem {
+///         HistoryProblem::MissingParent { version, parent } => println!("{version} has lost its parent {parent}"),
+///         HistoryProblem::Loop { version } => println!("do not ask what came before {version}"),
+///         HistoryProblem::TwoParents { version, first, other } => {
+///             println!("{version} was built on {first:?}, or else on {other:?}");
+///         }
+///         other => println!("{other}"),
+///     }
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HistoryProblem {
@@ -319,8 +483,8 @@ pub enum HistoryProblem {
         /// The version.
         version: VersionId,
     },
-    /// A version is listed twice, with two parents; `None` is the unedited photo. The first is kept, and counts as not
-    /// told.
+    /// A version is listed twice, with two parents; `None` is the unedited photo. The first is kept as its
+    /// [`parent`](Version::parent), and [`parent_told`](Version::parent_told) is false.
     TwoParents {
         /// The version.
         version: VersionId,
@@ -361,54 +525,6 @@ struct Links {
     next_sibling: Option<u32>,
 }
 
-/// The versions of one photo: a tree whose root is the unedited photo, which is no version itself.
-///
-/// `Display` draws it, as wide as the formatter is told (`{history:100}`), or else for 80 columns: the path to the
-/// newest version goes straight down and is marked `●`, what was built beside it branches off, long instructions are
-/// cut.
-///
-/// ```
-/// # let history = imagen_ai::History::from_json(r#"{"DSC_0001.JPEG": [
-/// #     {"version_id": 123, "parent_version_id": null, "instruction": "make the sky more blue", "created_at": "2026-01-31T10:02:11Z"},
-/// #     {"version_id": 124, "parent_version_id": 123, "instruction": "brighten the interior", "created_at": "2026-01-31T10:03:40Z"},
-/// #     {"version_id": 125, "parent_version_id": 124, "tool_id": "virtual_staging", "created_at": "2026-01-31T10:05:02Z"},
-/// #     {"version_id": 126, "parent_version_id": 123, "instruction": "warm evening light over the roofs", "created_at": "2026-01-31T10:09:57Z"},
-/// #     {"version_id": 127, "parent_version_id": 126, "instruction": "remove the car", "created_at": "2026-01-31T10:12:20Z"}
-/// # ]}"#)?;
-/// let drawn = format!("{:72}", history.image("DSC_0001.JPEG")?);
-/// # assert_eq!(drawn, "\
-/// # DSC_0001.JPEG: 5 versions
-/// # ● unedited
-/// # ● 123  \"make the sky more blue\"             2026-01-31 10:02
-/// # ├─○ 124  \"brighten the interior\"            2026-01-31 10:03
-/// # │ ○ 125  virtual_staging                    2026-01-31 10:05
-/// # ● 126  \"warm evening light over the roofs\"  2026-01-31 10:09
-/// # ● 127  \"remove the car\"                     2026-01-31 10:12  ← newest");
-/// # Ok::<(), imagen_ai::Error>(())
-/// ```
-///
-/// ```text
-/// DSC_0001.JPEG: 5 versions
-/// ● unedited
-/// ● 123  "make the sky more blue"             2026-01-31 10:02
-/// ├─○ 124  "brighten the interior"            2026-01-31 10:03
-/// │ ○ 125  virtual_staging                    2026-01-31 10:05
-/// ● 126  "warm evening light over the roofs"  2026-01-31 10:09
-/// ● 127  "remove the car"                     2026-01-31 10:12  ← newest
-/// ```
-#[derive(Clone)]
-pub struct ImageHistory {
-    file_name: String,
-    versions: Vec<Version>,
-    links: Vec<Links>,
-    by_id: HashMap<VersionId, u32>,
-    first_root: Option<u32>,
-    latest: Option<u32>,
-    problems: Vec<HistoryProblem>,
-    /// Whether its versions were told, even if there are none.
-    listed: bool,
-}
-
 impl ImageHistory {
     fn new(found: read::Found) -> Self {
         let mut history = Self {
@@ -425,83 +541,6 @@ impl ImageHistory {
         history.link();
         history.latest = history.newest();
         history
-    }
-
-    /// The photo's name, as the service spells it.
-    pub fn file_name(&self) -> &str {
-        &self.file_name
-    }
-
-    /// All versions, in the order in which the service listed them; of those nested in each other, the outer first.
-    pub fn versions(&self) -> &[Version] {
-        &self.versions
-    }
-
-    /// The version of this id.
-    pub fn get(&self, id: impl Into<VersionId>) -> Option<&Version> {
-        self.at(self.index(&id.into()))
-    }
-
-    /// The newest version that did not fail; `None` if there is none.
-    ///
-    /// A version is newer than what it was built on. Among those that nothing was built on, the time of creation
-    /// decides, if all have one of the same form; or else the larger number, if all ids are numbers; or else the order
-    /// of the list.
-    pub fn latest(&self) -> Option<&Version> {
-        self.at(self.latest)
-    }
-
-    /// The version that this one was built on, if it is in the history. `None` for one built on the unedited photo.
-    pub fn parent_of(&self, id: impl Into<VersionId>) -> Option<&Version> {
-        self.at(self.links(self.index(&id.into())).parent)
-    }
-
-    /// The versions that were built on this one, in the service's order.
-    pub fn children_of(&self, id: impl Into<VersionId>) -> impl Iterator<Item = &Version> {
-        self.siblings(self.links(self.index(&id.into())).first_child)
-            .filter_map(|index| self.at(Some(index)))
-    }
-
-    /// The way from a root to this version, both included: what to apply to the unedited photo to get it. Empty for an
-    /// id that is not in the history.
-    pub fn path_to(&self, id: impl Into<VersionId>) -> Vec<&Version> {
-        let start = self.index(&id.into());
-        let mut path: Vec<_> = self.ancestors(start).filter_map(|index| self.at(Some(index))).collect();
-        path.reverse();
-        path
-    }
-
-    /// The versions with no parent in the history: those built on the unedited photo, those whose parent was not told,
-    /// and those at which a [problem](Self::problems) cuts the tree.
-    pub fn roots(&self) -> impl Iterator<Item = &Version> {
-        self.siblings(self.first_root).filter_map(|index| self.at(Some(index)))
-    }
-
-    /// What is wrong with this history; empty if nothing is.
-    pub fn problems(&self) -> &[HistoryProblem] {
-        &self.problems
-    }
-
-    fn index(&self, id: &VersionId) -> Option<u32> {
-        self.by_id.get(id).copied()
-    }
-
-    fn at(&self, index: Option<u32>) -> Option<&Version> {
-        self.versions.get(index? as usize)
-    }
-
-    fn links(&self, index: Option<u32>) -> Links {
-        let links = index.and_then(|index| self.links.get(index as usize));
-        links.copied().unwrap_or_default()
-    }
-
-    fn siblings(&self, first: Option<u32>) -> impl Iterator<Item = u32> {
-        successors(first, |index| self.links(Some(*index)).next_sibling)
-    }
-
-    /// A version, its parent, and so on. It ends, since [`cut_loops`] came before.
-    fn ancestors(&self, start: Option<u32>) -> impl Iterator<Item = u32> {
-        successors(start, |index| self.links(Some(*index)).parent)
     }
 
     /// Takes the versions in, each once.
@@ -586,6 +625,28 @@ impl ImageHistory {
         };
         newest.map(|(index, _)| *index)
     }
+
+    fn index(&self, id: &VersionId) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+
+    fn at(&self, index: Option<u32>) -> Option<&Version> {
+        self.versions.get(index? as usize)
+    }
+
+    fn links(&self, index: Option<u32>) -> Links {
+        let links = index.and_then(|index| self.links.get(index as usize));
+        links.copied().unwrap_or_default()
+    }
+
+    fn siblings(&self, first: Option<u32>) -> impl Iterator<Item = u32> {
+        successors(first, |index| self.links(Some(*index)).next_sibling)
+    }
+
+    /// A version, its parent, and so on. It ends, since [`cut_loops`] came before.
+    fn ancestors(&self, start: Option<u32>) -> impl Iterator<Item = u32> {
+        successors(start, |index| self.links(Some(*index)).parent)
+    }
 }
 
 /// Takes one parent away from every loop. Says whose.
@@ -623,12 +684,17 @@ fn time_form(time: &str) -> Option<String> {
     sortable.then(|| time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect())
 }
 
-impl fmt::Debug for ImageHistory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ImageHistory")
-            .field("file_name", &self.file_name)
-            .field("versions", &self.versions)
-            .field("problems", &self.problems)
-            .finish_non_exhaustive()
+/// A file's name without its extension, and the extension, without case and without what is not ASCII, which may be
+/// composed in more than one way.
+fn parts(file_name: &str) -> (String, Option<String>) {
+    let plain = |text: &str| {
+        text.chars()
+            .filter(char::is_ascii)
+            .collect::<String>()
+            .to_ascii_lowercase()
+    };
+    match file_name.rsplit_once('.') {
+        Some((stem, end)) if !end.is_empty() => (plain(stem), Some(plain(end).replace("jpg", "jpeg"))),
+        _ => (plain(file_name), None),
     }
 }

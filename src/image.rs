@@ -66,13 +66,24 @@ impl Image {
     ///
     /// Vendor's page, Copilot API, "Send a prompt" and "Chain edits".
     ///
+    /// ```no_run
+    /// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+    /// use imagen_ai::CopilotRequest;
+    ///
+    /// let sky = photo.copilot("make the sky more blue")?;
+    /// let lit = photo.copilot(CopilotRequest::new("brighten the interior").parent(sky.version()?))?;
+    /// photo.project().client().download(&lit).to_file("lit.jpg")?;
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: an instruction of no or more than 255 code points or only white space, an id or file
-    ///   name that is no name; nothing was sent.
+    /// - [`Error::InvalidInput`]: an instruction that is empty, only white space, or longer than 255 code points; an id
+    ///   or a file name that is empty, `.`, `..`, too long or holds a control character. Nothing was sent.
     /// - [`Error::Api`]: the service said no;
     ///   [`NotReady`](crate::ApiErrorKind::NotReady) when the project has not been exported or completed,
     ///   [`RealisticOnly`](crate::ApiErrorKind::RealisticOnly) when it judges the instruction generative.
-    /// - [`Error::EnhancementFailed`]: a 2xx that says that the edit failed, or brings no picture.
+    /// - [`Error::EnhancementFailed`]: a 2xx that says that the edit failed, or brings no picture. In the second case a
+    ///   version may exist all the same.
     /// - [`Error::NotSent`]: nothing reached the service, after all attempts.
     /// - [`Error::OutcomeUnknown`]: the edit may have been made; look at [`Image::history`] before sending it again.
     pub fn copilot(&self, request: impl Into<CopilotRequest>) -> Result<Enhancement> {
@@ -92,6 +103,17 @@ impl Image {
     ///
     /// Vendor's page, Copilot API, "Preset enhancement".
     ///
+    /// ```no_run
+    /// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+    /// use imagen_ai::EnhanceRequest;
+    ///
+    /// let staged = photo.enhance("virtual_staging")?;
+    /// if let Some(tool) = photo.project().ai_tools()?.prompts.first() {
+    ///     photo.enhance(EnhanceRequest::from(tool).parent(staged.version()?))?;
+    /// }
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Image::copilot`]; [`Error::InvalidInput`] for an empty `tool_id`.
     pub fn enhance(&self, request: impl Into<EnhanceRequest>) -> Result<Enhancement> {
@@ -110,8 +132,15 @@ impl Image {
     ///
     /// Vendor's page, Copilot API, "Reset an image".
     ///
+    /// ```no_run
+    /// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+    /// photo.reset()?;
+    /// println!("{} is unedited again", photo.file_name());
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// As [`Project::info`], and [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady).
+    /// As [`Project::ai_tools`].
     pub fn reset(&self) -> Result<()> {
         let body = SourceBody {
             project_source: self.project.source(),

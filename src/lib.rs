@@ -1,6 +1,6 @@
 //! The blocking client for Imagen's Copilot API: prompt-based AI edits of single photos in a finished project.
 //!
-//! It needs no async runtime, leaves no thread running behind a call, and adds three small crates to
+//! It needs no async runtime, keeps no background thread, and adds three small crates to
 //! [`ureq`](https://docs.rs/ureq), `serde` and `serde_json`.
 //!
 //! # The whole workflow
@@ -8,20 +8,21 @@
 //! ```no_run
 //! use imagen_ai::{Client, CopilotRequest, DownloadOptions, Wait};
 //!
-//! fn main() -> Result<(), imagen_ai::Error> {
+//! fn main() -> imagen_ai::Result<()> {
 //!     // The key is in IMAGEN_API_KEY. One client serves a whole program, from any number of threads.
 //!     let client = Client::from_env()?;
 //!
-//!     // A project, by its id: i2i_project(..) for Smart Editing. It must be completed before photos can be edited.
+//!     // A project, by its id: i2i_project(..) for Smart Editing. It must be completed, and exported if it is
+//!     // profile-based, before its photos can be edited.
 //!     let project = client.project("65f3a1c2d4e5f6a7b8c9d0e1");
 //!     project.wait_until_completed(&Wait::default())?;
 //!
 //!     // A photo, by the name of its finished JPEG. A call returns when the picture is done, which can take minutes.
 //!     let photo = project.image("DSC_0001.JPEG");
 //!     let sky = photo.copilot("make the sky more blue")?;
-//!     println!("version {} is at {}", sky.version()?, sky.enhanced_image_url);
+//!     println!("version {}", sky.version()?);
 //!
-//!     // The next edit builds on a version, or else starts over from the unedited photo.
+//!     // The next edit builds on that version. Without a parent an edit starts from the unedited photo.
 //!     let lit = photo.copilot(CopilotRequest::new("brighten the interior").parent(sky.version()?))?;
 //!     client.download(&lit).to_file("lit.jpg")?;
 //!
@@ -30,19 +31,23 @@
 //!     edits.copilot("warm evening light")?;
 //!     edits.enhance("virtual_staging")?;
 //!
-//!     // The tree of versions, drawn for a terminal; and back to the unedited photo, for another one.
+//!     // The tree of versions, drawn for a terminal. `reset` discards all edits of a photo.
 //!     println!("{}", photo.history()?);
 //!     project.image("DSC_0002.JPEG").reset()?;
 //!
 //!     // All edits are locked in, and the finished files written to a folder.
 //!     for file in project.finalize_to("finished", &DownloadOptions::default())? {
-//!         println!("{}", file?.path.display());
+//!         match file {
+//!             Ok(file) => println!("{}", file.path.display()),
+//!             Err(e) => eprintln!("{e}"), // the other files arrive all the same
+//!         }
 //!     }
 //!     Ok(())
 //! }
 //! ```
 //!
-//! `cargo run --example quickstart` in the repository tells the same story without a key, on a simulator of the service.
+//! `cargo run --example quickstart` in the repository tells the same story without a key, on a simulator of the
+//! service.
 //!
 //! # Where to find what
 //!
@@ -60,8 +65,8 @@
 //!
 //! Every call returns one [`Error`], whose variants say what to do. What is safe to send again is sent again, as
 //! [`RetryPolicy`] says, within a bound that can be computed. What is not safe, an edit whose answer was lost, is
-//! [`Error::OutcomeUnknown`]: it may have been made and paid for. Look at the [history](Image::history) before sending it
-//! again, or let a [`Chain`] do so ([`Chain::recover`], [`Chain::recovering`]).
+//! [`Error::OutcomeUnknown`]: it may have been made and paid for. Look at the [history](Image::history) before sending
+//! it again, or let a [`Chain`] do so ([`Chain::recover`], [`Chain::recovering`]).
 //!
 //! ```no_run
 //! # let photo = imagen_ai::Client::new("key")?.project("p").image("a.jpg");
@@ -78,17 +83,22 @@
 //! # Ok::<(), imagen_ai::Error>(())
 //! ```
 //!
+//! # The key and the logs
+//!
 //! The API key is sent to the API's host and to nobody else. No error, `Debug` or log record of this crate shows it, or
-//! the query of a presigned URL. Log records have the target `imagen_ai`: one at `debug` for each call, `warn` for a
-//! retry and for an unknown outcome.
+//! the query of a presigned URL. Log records have the target `imagen_ai`: one at `debug` for each call and each request
+//! for a file, `warn` for a retry and for an unknown outcome.
 //!
 //! # Features
 //!
-//! `rustls` (default) is TLS with built-in root certificates; `platform-verifier` uses the operating system's
-//! certificates instead; `native-tls` is the operating system's TLS, if `rustls` is off; `gzip` reads compressed answers;
-//! `socks-proxy` goes through SOCKS proxies. With none of them, plain HTTP to this machine works. Proxies of the
-//! environment (`HTTPS_PROXY`, `NO_PROXY`) are used as `ureq` does. What is rarer goes through an agent of your own:
-//! [`ClientBuilder::agent`].
+//! - `rustls` (default): TLS with built-in root certificates
+//! - `platform-verifier`: the operating system's certificates instead of those
+//! - `native-tls`: the operating system's TLS, if `rustls` is off
+//! - `gzip`: compressed answers
+//! - `socks-proxy`: SOCKS proxies
+//!
+//! With none of them, plain HTTP to this machine works. The proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`) are
+//! used as `ureq` does. What is rarer goes through an agent of your own: [`ClientBuilder::agent`].
 
 #![cfg_attr(
     not(test),

@@ -37,44 +37,24 @@ impl Client {
 /// A project: its id and the client that reaches it. Cheap to clone and to store.
 ///
 /// Made by [`Client::project`] or [`Client::i2i_project`].
+///
+/// ```
+/// use imagen_ai::{Client, ProjectSource};
+///
+/// let client = Client::new("my-key")?;
+/// let wedding = client.project("65f3a1c2d4e5f6a7b8c9d0e1");
+/// assert_eq!(wedding.source(), ProjectSource::Regular);
+///
+/// let house = client.i2i_project("65f3a1c2d4e5f6a7b8c9d0e2");
+/// assert_eq!(house.source(), ProjectSource::I2i);
+/// assert_eq!(format!("{} {}", house.source().as_str(), house.uuid()), "I2I 65f3a1c2d4e5f6a7b8c9d0e2");
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Project {
     client: Client,
     uuid: String,
     source: ProjectSource,
-}
-
-/// Which files of a project.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Output {
-    /// The finished photos.
-    Jpeg,
-    /// The sidecars with the edits, of profile-based projects only.
-    Xmp,
-}
-
-/// What an answer says to who waits for the project.
-enum Judgement {
-    Ready,
-    NotYet,
-    Never(NotReadyReason),
-}
-
-/// Whether a failure to get an answer may be over later: a gateway's page with status 200 as well, but not a certificate
-/// that is not trusted.
-fn may_pass(error: &Error) -> bool {
-    match error {
-        Error::NotSent(e) => e.cause.kind != CauseKind::Tls,
-        Error::Decode(_) => true,
-        other => other.is_safe_to_retry(),
-    }
-}
-
-/// The body of the calls that need no other word.
-#[derive(Serialize)]
-pub(crate) struct SourceBody {
-    pub(crate) project_source: ProjectSource,
 }
 
 impl Project {
@@ -96,25 +76,28 @@ impl Project {
     /// Asks what the service knows of the project: `GET /projects/{uuid}` or `GET /i2i/projects/{uuid}`.
     ///
     /// ```no_run
-    /// # let client = imagen_ai::Client::from_env()?;
-    /// use imagen_ai::{Output, ProjectStatus};
+    /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
+    /// use imagen_ai::ProjectStatus;
     ///
-    /// let project = client.i2i_project("65f3a1c2d4e5f6a7b8c9d0e1");
     /// let info = project.info()?;
-    /// println!("{:?}: {}, {:?} photos", info.name, info.status, info.number_of_images);
-    /// if info.status == ProjectStatus::Completed {
-    ///     for link in project.download_links(Output::Jpeg)? {
-    ///         println!("{:?}", link.file_name);
-    ///     }
+    /// println!("{:?}, made {:?}, {:?} photos", info.name, info.created_at, info.number_of_images);
+    /// match &info.status {
+    ///     ProjectStatus::Pending | ProjectStatus::InProgress => println!("not yet"),
+    ///     ProjectStatus::Completed => println!("edited; its export: {:?}", info.export_status),
+    ///     ProjectStatus::Failed => println!("the service gave {:?} up", info.project_uuid),
+    ///     ProjectStatus::Other(word) => println!("a word that is not published: {word}"),
+    ///     _ => {}
     /// }
+    /// println!("what this crate does not know of the answer: {:?}", info.extra);
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for an id that is no name;
-    /// [`Error::Api`](crate::Error::Api) when the service says no;
-    /// [`Error::NotSent`](crate::Error::NotSent), [`Error::Transport`](crate::Error::Transport) and
-    /// [`Error::Decode`](crate::Error::Decode) as for every call that changes nothing.
+    /// - [`Error::InvalidInput`]: an id that is empty, `.`, `..`, too long or holds a control character; nothing was
+    ///   sent.
+    /// - [`Error::Api`]: the service said no.
+    /// - [`Error::NotSent`] or [`Error::Transport`]: the network failed, in all attempts.
+    /// - [`Error::Decode`]: the answer is not what the API promises.
     pub fn info(&self) -> Result<ProjectInfo> {
         self.client
             .transport
@@ -122,15 +105,18 @@ impl Project {
     }
 
     /// Waits until the Copilot API works on the project: asks [`Project::info`] now and then until its status is
-    /// `Completed`, and gives its last answer. Nothing else is started by it: who uploads and edits does that elsewhere.
+    /// `Completed`, and gives its last answer. It starts nothing itself.
     ///
-    /// A failure that may pass (see [`Error::is_safe_to_retry`], and a page where JSON should be) only means to ask again
-    /// later. A profile-based project
-    /// must also have been exported, which nobody may have asked for yet: when it is completed and has no
-    /// `export_status`, that is told at once ([`NotReadyReason::NotExported`]); while the export is `Pending` or
-    /// `In Progress`, the wait goes on. The service has not published the words of `export_status`, so any but these
-    /// and `Failed` count as exported, and a wrong guess shows as
+    /// After a failure that may pass it asks again (see [`Error::is_safe_to_retry`], and a page where JSON should be),
+    /// but not after a TLS failure, such as a certificate that is not trusted.
+    ///
+    /// A profile-based project must also have been exported, which nobody may have asked for yet: when it is completed
+    /// and has no `export_status`, that is told at once ([`NotReadyReason::NotExported`]); while the export is
+    /// `Pending` or `In Progress`, the wait goes on. The service has not published the words of `export_status`, so any
+    /// but these and `Failed` count as exported, and a wrong guess shows as
     /// [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady) in the next call.
+    ///
+    /// Vendor's page, Copilot API, "Project must be completed first".
     ///
     /// # Errors
     /// - [`Error::NotReady`]: the project or its export failed (at once, with the service's answer), it has not been
@@ -200,13 +186,139 @@ impl Project {
         }
     }
 
+    /// Asks for the presets that can be applied, and whatever else the answer brings: `GET /projects/{uuid}/ai-tools`.
+    ///
+    /// Vendor's page, Copilot API, "Check version history". For the versions themselves there is
+    /// [`Project::history`].
+    ///
+    /// ```no_run
+    /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
+    /// let tools = project.ai_tools()?;
+    /// for tool in &tools.prompts {
+    ///     let label = tool.label.as_deref().unwrap_or("no label");
+    ///     println!("{}: {label}; for many photos at once: {:?}", tool.enhancement_type, tool.enabled_for_batch);
+    /// }
+    /// println!("the whole answer: {}", tools.raw());
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Project::info`]; [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady) when the project has not been
+    /// exported or completed.
+    pub fn ai_tools(&self) -> Result<AiTools> {
+        self.client.transport.json(&self.ai_tools_call()?)
+    }
+}
+
+/// Which files of a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Output {
+    /// The finished photos.
+    Jpeg,
+    /// The sidecars with the edits, of profile-based projects only.
+    Xmp,
+}
+
+impl Project {
+    /// Asks for links to the project's files, which can be fetched for a while with
+    /// [`Client::download_all`]: `GET /projects/{uuid}/export/get_temporary_download_links` (JPEG),
+    /// `…/edit/get_temporary_download_links` (XMP) or `GET /i2i/projects/{uuid}/get_temporary_download_links`. They are
+    /// also the only list of a project's photos that the service publishes.
+    ///
+    /// Vendor's page, Copilot API, "Finalize", which names the pages "Quickstart" and "Smart Editing" for them.
+    ///
+    /// ```no_run
+    /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
+    /// use imagen_ai::{DownloadOptions, Output};
+    ///
+    /// for link in project.download_links(Output::Jpeg)? {
+    ///     println!("a photo: {:?}", link.file_name);
+    /// }
+    /// let sidecars = project.download_links(Output::Xmp)?;
+    /// let files = project.client().download_all(&sidecars, "sidecars", &DownloadOptions::default())?;
+    /// println!("{} of {} sidecars", files.iter().filter(|file| file.is_ok()).count(), sidecars.len());
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Project::ai_tools`]; [`Error::InvalidInput`] for the XMP files of a Smart Editing project, which has none.
+    pub fn download_links(&self, output: Output) -> Result<Vec<DownloadLink>> {
+        let links = match (self.source, output) {
+            (ProjectSource::Regular, Output::Jpeg) => "/export/get_temporary_download_links",
+            (ProjectSource::Regular, Output::Xmp) => "/edit/get_temporary_download_links",
+            (ProjectSource::I2i, Output::Jpeg) => "/get_temporary_download_links",
+            (ProjectSource::I2i, Output::Xmp) => {
+                return Err(Error::invalid("output", "a Smart Editing project has no XMP files"));
+            }
+        };
+        let answer: Finalized = self.client.transport.json(&Call::get(self.info_path()?.then(links)))?;
+        Ok(answer.files)
+    }
+
+    /// Locks the edits of all photos in and has the edited ones upscaled: `POST /projects/{uuid}/finalize`. It can
+    /// take as long as an edit, and is sent again after a failure, since a second one changes nothing.
+    ///
+    /// The links are those of the answer. The vendor's page promises none, so when it brings none they are asked for
+    /// with [`Project::download_links`].
+    ///
+    /// Vendor's page, Copilot API, "Finalize".
+    ///
+    /// ```no_run
+    /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
+    /// let finalized = project.finalize()?;
+    /// for file in &finalized.files {
+    ///     println!("{:?} can be fetched for a while", file.file_name);
+    /// }
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Project::ai_tools`]. When asking for the links fails, the edits are locked in all the same.
+    pub fn finalize(&self) -> Result<Finalized> {
+        let body = SourceBody {
+            project_source: self.source,
+        };
+        let call = Call::post(self.path()?.then("/finalize"), &body)?;
+        let mut finalized: Finalized = self.client.transport.json_or_default(&call)?;
+        if finalized.files.is_empty() {
+            finalized.files = self.download_links(Output::Jpeg)?;
+        }
+        Ok(finalized)
+    }
+}
+
+/// What an answer says to who waits for the project.
+enum Judgement {
+    Ready,
+    NotYet,
+    Never(NotReadyReason),
+}
+
+/// Whether a failure to get an answer may be over later: a gateway's page with status 200 as well, but not a
+/// certificate that is not trusted.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::NotSent(e) => e.cause.kind != CauseKind::Tls,
+        Error::Decode(_) => true,
+        other => other.is_safe_to_retry(),
+    }
+}
+
+/// The body of the calls that need no other word.
+#[derive(Serialize)]
+pub(crate) struct SourceBody {
+    pub(crate) project_source: ProjectSource,
+}
+
+impl Project {
     fn judge(&self, info: &ProjectInfo) -> Judgement {
         match info.status {
             ProjectStatus::Failed => return Judgement::Never(NotReadyReason::Failed),
             ProjectStatus::Completed => {}
             _ => return Judgement::NotYet,
         }
-        match (self.source, info.export_status.as_deref().map(ProjectStatus::from)) {
+        match (self.source, info.export_status.as_deref().map(ProjectStatus::of)) {
             (ProjectSource::I2i, _) => Judgement::Ready,
             (ProjectSource::Regular, None) => Judgement::Never(NotReadyReason::NotExported),
             (ProjectSource::Regular, Some(ProjectStatus::Failed)) => Judgement::Never(NotReadyReason::Failed),
@@ -226,65 +338,12 @@ impl Project {
         }))
     }
 
-    /// Asks for the presets that can be applied, and whatever else the answer brings: `GET /projects/{uuid}/ai-tools`.
-    ///
-    /// Vendor's page, Copilot API, "Check version history". For the versions themselves there is
-    /// [`Project::history`].
-    ///
-    /// # Errors
-    /// As [`Project::info`]; [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady) when the project has not been
-    /// exported or completed.
-    pub fn ai_tools(&self) -> Result<AiTools> {
-        self.client.transport.json(&self.ai_tools_call()?)
-    }
-
     pub(crate) fn ai_tools_call(&self) -> Result<Call> {
         let query = match self.source {
             ProjectSource::Regular => "?project_source=REGULAR",
             ProjectSource::I2i => "?project_source=I2I",
         };
         Ok(Call::get(self.path()?.then("/ai-tools")).query(query))
-    }
-
-    /// Locks the edits of all photos in and has the edited ones upscaled: `POST /projects/{uuid}/finalize`. It can
-    /// take as long as an edit, and is sent again after a failure, since a second one changes nothing.
-    ///
-    /// The links are those of the answer. The vendor's page promises none, so when it brings none they are asked for
-    /// with [`Project::download_links`].
-    ///
-    /// Vendor's page, Copilot API, "Finalize".
-    ///
-    /// # Errors
-    /// As [`Project::ai_tools`]. When asking for the links fails, the edits are locked in all the same.
-    pub fn finalize(&self) -> Result<Finalized> {
-        let body = SourceBody {
-            project_source: self.source,
-        };
-        let call = Call::post(self.path()?.then("/finalize"), &body)?;
-        let mut finalized: Finalized = self.client.transport.json_or_default(&call)?;
-        if finalized.files.is_empty() {
-            finalized.files = self.download_links(Output::Jpeg)?;
-        }
-        Ok(finalized)
-    }
-
-    /// Asks for links to the project's files, which can be fetched for a while with
-    /// [`Client::download_all`]: `GET /projects/{uuid}/export/get_temporary_download_links` (JPEG),
-    /// `…/edit/get_temporary_download_links` (XMP) or `GET /i2i/projects/{uuid}/get_temporary_download_links`.
-    ///
-    /// # Errors
-    /// As [`Project::ai_tools`]; [`Error::InvalidInput`] for the XMP files of a Smart Editing project, which has none.
-    pub fn download_links(&self, output: Output) -> Result<Vec<DownloadLink>> {
-        let links = match (self.source, output) {
-            (ProjectSource::Regular, Output::Jpeg) => "/export/get_temporary_download_links",
-            (ProjectSource::Regular, Output::Xmp) => "/edit/get_temporary_download_links",
-            (ProjectSource::I2i, Output::Jpeg) => "/get_temporary_download_links",
-            (ProjectSource::I2i, Output::Xmp) => {
-                return Err(Error::invalid("output", "a Smart Editing project has no XMP files"));
-            }
-        };
-        let answer: Finalized = self.client.transport.json(&Call::get(self.info_path()?.then(links)))?;
-        Ok(answer.files)
     }
 
     /// The path of this project where projects of its kind stand.

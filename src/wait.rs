@@ -3,6 +3,9 @@
 use std::iter;
 use std::time::Duration;
 
+/// The shortest wait, so that a `first` or `longest` of zero is no busy loop.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// How long to wait for the service to be done with something, and how often to ask.
 ///
 /// Each wait is [`factor`](Self::factor) times the one before, from [`first`](Self::first) up to
@@ -13,8 +16,14 @@ use std::time::Duration;
 /// use std::time::Duration;
 /// use imagen_ai::Wait;
 ///
-/// let hasty = Wait { total: Duration::from_secs(60), ..Wait::default() };
-/// assert_eq!(hasty.first, Duration::from_secs(10));
+/// // Asks at once, after 2 s, 5 s, 9.5 s and 14.5 s, and so on every 5 s for a minute.
+/// let hasty = Wait {
+///     first: Duration::from_secs(2),
+///     factor: 1.5,
+///     longest: Duration::from_secs(5),
+///     total: Duration::from_secs(60),
+/// };
+/// let overnight = Wait { total: Duration::from_secs(8 * 60 * 60), ..Wait::default() };
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wait {
@@ -50,12 +59,7 @@ impl Wait {
             total: Duration::from_secs(10 * 60),
         }
     }
-}
 
-/// The shortest wait, so that a `first` or `longest` of zero is no busy loop.
-const SHORTEST: Duration = Duration::from_millis(1);
-
-impl Wait {
     /// The waits between the questions, in order; together they are the total.
     pub(crate) fn delays(self) -> impl Iterator<Item = Duration> {
         let factor = if self.factor >= 1.0 { self.factor } else { 1.0 };

@@ -17,19 +17,21 @@ use super::{Downloaded, Overwrite, STALL};
 use crate::client::Client;
 use crate::error::{DownloadReason, Error, Result};
 use crate::project::{Output, Project};
-use crate::transport::{LOG, check_limit};
+use crate::transport::{LOG, check_limit, status_word};
 use crate::types::DownloadLink;
 
 /// How [`Client::download_all`] and [`Project::finalize_to`] go about it.
 ///
 /// ```
-/// use std::ops::ControlFlow;
+/// use std::time::Duration;
 /// use imagen_ai::{DownloadOptions, Overwrite};
 ///
-/// let options = DownloadOptions { overwrite: Overwrite::Skip, ..DownloadOptions::default() }.on_progress(|progress| {
-///     println!("{} of {} files, {} bytes", progress.files_done, progress.files, progress.all_bytes);
-///     ControlFlow::Continue(())
-/// });
+/// let options = DownloadOptions {
+///     threads: 8,
+///     overwrite: Overwrite::Skip, // what an earlier run brought
+///     stall_timeout: Duration::from_secs(20),
+///     ..DownloadOptions::default()
+/// };
 /// ```
 #[derive(Clone)]
 pub struct DownloadOptions {
@@ -37,13 +39,28 @@ pub struct DownloadOptions {
     pub threads: usize,
     /// What to do about files that are already there. Default: [`Overwrite::Never`].
     pub overwrite: Overwrite,
-    /// How long no byte of a file may come before an attempt is given up. Default: 60 s.
+    /// How long no byte of a file may come before an attempt is given up. Default: 60 s. Zero is
+    /// [`Error::InvalidInput`].
     pub stall_timeout: Duration,
-    /// Told how far it is. See [`DownloadOptions::on_progress`].
+    /// Told how far it is; set by [`DownloadOptions::on_progress`]. Default: none.
     pub progress: Option<Arc<ProgressCallback>>,
 }
 
-/// The type of [`DownloadOptions::progress`].
+/// The type of [`DownloadOptions::progress`]. One that several downloads share can be put there without
+/// [`on_progress`](DownloadOptions::on_progress):
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use std::sync::Arc;
+/// use imagen_ai::{DownloadOptions, Progress, ProgressCallback};
+///
+/// let shared: Arc<ProgressCallback> = Arc::new(|progress: &Progress<'_>| {
+///     println!("{}", progress.file_name);
+///     ControlFlow::Continue(())
+/// });
+/// let photos = DownloadOptions { progress: Some(shared.clone()), ..DownloadOptions::default() };
+/// let sidecars = DownloadOptions { progress: Some(shared), threads: 1, ..DownloadOptions::default() };
+/// ```
 pub type ProgressCallback = dyn Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync;
 
 impl Default for DownloadOptions {
@@ -80,6 +97,22 @@ impl fmt::Debug for DownloadOptions {
 }
 
 /// How far one file is, and all of them.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use imagen_ai::DownloadOptions;
+///
+/// let options = DownloadOptions::default().on_progress(|p| {
+///     match p.total {
+///         Some(total) => println!("file {}, {}: {} of {total} bytes", p.index, p.file_name, p.bytes),
+///         None => println!("file {}, {}: {} bytes", p.index, p.file_name, p.bytes),
+///     }
+///     if p.done {
+///         println!("{} of {} files, {} bytes", p.files_done, p.files, p.all_bytes);
+///     }
+///     ControlFlow::Continue(())
+/// });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress<'a> {
@@ -87,13 +120,14 @@ pub struct Progress<'a> {
     pub index: usize,
     /// Its name on disk.
     pub file_name: &'a str,
-    /// How much of it has arrived. It falls when a transfer starts over.
+    /// How many bytes of it have arrived. It falls when a transfer starts over.
     pub bytes: u64,
-    /// How long it is, when that is known.
+    /// How many bytes it has, when that is known.
     pub total: Option<u64>,
-    /// Whether this file is done with: on disk, or given up.
+    /// Whether this file is done with: on disk, or given up. One whose link expired begins again in
+    /// [`Project::finalize_to`], and `files_done` falls then.
     pub done: bool,
-    /// How much of all files has arrived.
+    /// How many bytes of all files have arrived.
     pub all_bytes: u64,
     /// How many files are done with.
     pub files_done: usize,
@@ -106,11 +140,12 @@ impl Client {
     /// returns. The results are in the order of the links, and a file that fails stops no other: look at each.
     ///
     /// A file is named by its link's `file_name`, else by the last segment of its URL, percent-decoded. A name that
-    /// could leave the folder, hide in it, or that a common file system does not allow, is made safe: separators, colons
-    /// and characters that cannot be seen become `_`, a leading dot too, reserved names of Windows get one in front, and
-    /// long ones are cut. Names that differ at most in case get a number: `a.jpg`, `A (2).JPG`.
-    /// [`Downloaded::renamed`] says so. (Names that differ only in how an accent is composed are not recognized. On a
-    /// file system that takes them for one, the second is an error unless [`Overwrite::Always`] replaces files.)
+    /// could leave the folder, hide in it, or that a common file system does not allow, is made safe: separators,
+    /// characters that cannot be seen and those that Windows refuses become `_`, a leading dot too, dots and spaces at
+    /// the end go, reserved names of Windows get a `_` in front, and long ones are cut. Names that differ at most in
+    /// case get a number: `a.jpg`, `A (2).JPG`. [`Downloaded::renamed`] says so. (Names that differ only in how an
+    /// accent is composed are not recognized. On a file system that takes them for one, the second is an error unless
+    /// [`Overwrite::Always`] replaces files.)
     ///
     /// Each file is downloaded as by [`Download::to_file`](crate::Download::to_file).
     ///
@@ -120,6 +155,8 @@ impl Client {
     /// let finished = client.project("65f3a1c2").finalize()?;
     /// for file in client.download_all(&finished.files, "out/", &DownloadOptions::default())? {
     ///     match file {
+    ///         Ok(file) if file.skipped => println!("{} was there", file.path.display()),
+    ///         Ok(file) if file.renamed => println!("{} is now {}", file.file_name, file.path.display()),
     ///         Ok(file) => println!("{}: {} bytes", file.path.display(), file.bytes),
     ///         Err(e) => eprintln!("{e}"),
     ///     }
@@ -128,7 +165,8 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Io`] when the folder cannot be made. For each file, those of [`Download`](crate::Download).
+    /// [`Error::InvalidInput`] for a stall limit of zero, and [`Error::Io`] when the folder cannot be made; nothing was
+    /// sent. For each file, those of [`Download`](crate::Download).
     pub fn download_all(
         &self,
         links: impl IntoIterator<Item: Into<DownloadLink>>,
@@ -146,8 +184,10 @@ impl Client {
 }
 
 impl Project {
-    /// Finalizes the project and downloads its finished files into a folder, as [`Client::download_all`] does. Links that
-    /// expire on the way are asked for again, as long as each new lot brings at least one file.
+    /// Finalizes the project and downloads its finished files into a folder, as [`Client::download_all`] does. Links
+    /// that expire on the way are asked for again, as long as each new lot brings at least one file.
+    ///
+    /// The folder is made and the options are looked at before the edits are locked in, since that cannot be undone.
     ///
     /// ```no_run
     /// # use imagen_ai::DownloadOptions;
@@ -159,8 +199,8 @@ impl Project {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Project::finalize`], and [`Error::Io`] when the folder cannot be made; for each file, those of
-    /// [`Download`](crate::Download).
+    /// [`Error::InvalidInput`] for a stall limit of zero, and [`Error::Io`] when the folder cannot be made; nothing was
+    /// sent. Those of [`Project::finalize`]. For each file, those of [`Download`](crate::Download).
     pub fn finalize_to(&self, dir: impl AsRef<Path>, options: &DownloadOptions) -> Result<Vec<Result<Downloaded>>> {
         let dir = dir.as_ref();
         // First, since what is locked in stays so.
@@ -181,7 +221,7 @@ impl Project {
                         target: LOG,
                         "no fresh links for {} files: status {}",
                         expired.len(),
-                        e.status().map_or("none".to_owned(), |status| status.to_string())
+                        status_word(e.status())
                     );
                     break;
                 }

@@ -20,7 +20,7 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::history::Version;
 use crate::transport::{check_agent, check_limit, is_https, may_fetch};
-use crate::types::{DownloadLink, Enhancement, RedactedUrl};
+use crate::types::{DownloadLink, RedactedUrl};
 
 pub use self::many::{DownloadOptions, Progress, ProgressCallback};
 
@@ -28,9 +28,9 @@ pub use self::many::{DownloadOptions, Progress, ProgressCallback};
 const STALL: Duration = Duration::from_secs(60);
 
 impl Client {
-    /// A download of one file: of a presigned URL, a [`DownloadLink`], an [`Enhancement`], a
-    /// [`Version`]. Nothing is sent until one of
-    /// the builder's last steps, and a URL that is not usable is an error of that step.
+    /// A download of one file: of a presigned URL, a [`DownloadLink`], an [`Enhancement`](crate::Enhancement), a
+    /// [`Version`]. Nothing is sent until [`to_file`](Download::to_file), [`to_vec`](Download::to_vec) or
+    /// [`to_writer`](Download::to_writer), and a URL that is not usable is an error of those.
     ///
     /// ```no_run
     /// # let client = imagen_ai::Client::from_env()?;
@@ -49,78 +49,6 @@ impl Client {
     }
 }
 
-impl From<&DownloadLink> for DownloadLink {
-    fn from(link: &DownloadLink) -> Self {
-        link.clone()
-    }
-}
-
-/// A presigned URL; the file is named by its last segment.
-impl From<&str> for DownloadLink {
-    fn from(url: &str) -> Self {
-        Self::from(url.to_owned())
-    }
-}
-
-/// A presigned URL; the file is named by its last segment.
-impl From<String> for DownloadLink {
-    fn from(url: String) -> Self {
-        Self {
-            file_name: None,
-            ..Self::new("", url)
-        }
-    }
-}
-
-/// A presigned URL; the file is named by its last segment.
-impl From<&String> for DownloadLink {
-    fn from(url: &String) -> Self {
-        Self::from(url.as_str())
-    }
-}
-
-/// The picture of the new version.
-impl From<&Enhancement> for DownloadLink {
-    fn from(edit: &Enhancement) -> Self {
-        Self::from(&edit.enhanced_image_url)
-    }
-}
-
-/// The picture of a version of the history. One whose URL the service did not tell is an error of the last step.
-impl From<&Version> for DownloadLink {
-    fn from(version: &Version) -> Self {
-        Self::from(version.url.as_deref().unwrap_or_default())
-    }
-}
-
-/// What to do about a file that is already there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Overwrite {
-    /// It is an error ([`Error::Io`] with [`AlreadyExists`](std::io::ErrorKind::AlreadyExists)), and stays as it is.
-    #[default]
-    Never,
-    /// It is replaced, at the moment when the new one is whole.
-    Always,
-    /// It stays as it is, and nothing is downloaded. Its content is not looked at.
-    Skip,
-}
-
-/// A file on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Downloaded {
-    /// Where it is.
-    pub path: PathBuf,
-    /// How long it is.
-    pub bytes: u64,
-    /// Its name as it was given: by the link's `file_name`, else by the last segment of its URL, percent-decoded.
-    pub file_name: String,
-    /// Whether its name on disk is another, since the given one was not safe or not the only one of its kind.
-    pub renamed: bool,
-    /// Whether it was there before and nothing was downloaded ([`Overwrite::Skip`]).
-    pub skipped: bool,
-}
-
 /// A download of one file, made by [`Client::download`].
 ///
 /// - The API key is never sent. The URL must be `https`, this machine's loopback apart, and redirects are followed only
@@ -135,14 +63,35 @@ pub struct Downloaded {
 /// - A call's time limit does not hold here: a slow transfer goes on as long as it moves. One from which no byte comes
 ///   for [`stall_timeout`](Self::stall_timeout) is a failure to try again.
 ///
-/// # Errors
-/// Of all its last steps:
-/// - [`Error::InvalidInput`]: no URL, or one that is neither https nor on this machine; nothing was sent.
-/// - [`Error::Download`]: [`reason`](crate::DownloadError::reason) tells an expired link from a broken network.
-/// - [`Error::Io`]: the local disk, or the writer that was given.
-///
 /// At `trace`, `ureq` and `ureq_proto` log URLs and headers as they are sent, presigned queries included; leave those
 /// targets out of your logs.
+///
+/// ```no_run
+/// # let client = imagen_ai::Client::from_env()?;
+/// # let edit = client.project("65f3a1c2").image("DSC_0001.JPEG").copilot("make the sky more blue")?;
+/// use std::ops::ControlFlow;
+/// use std::time::Duration;
+/// use imagen_ai::Overwrite;
+///
+/// let file = client
+///     .download(&edit)
+///     .overwrite(Overwrite::Always)
+///     .stall_timeout(Duration::from_secs(20))
+///     .progress(|bytes, total| {
+///         println!("{bytes} of {total:?}");
+///         ControlFlow::Continue(())
+///     })
+///     .to_file("sky.jpg")?;
+/// println!("{}: {} bytes", file.path.display(), file.bytes);
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
+///
+/// # Errors
+/// Of `to_file`, `to_vec` and `to_writer`:
+/// - [`Error::InvalidInput`]: no URL, or one that is neither https nor on this machine; a stall limit of zero. Nothing
+///   was sent.
+/// - [`Error::Download`]: [`reason`](crate::DownloadError::reason) tells an expired link from a broken network.
+/// - [`Error::Io`]: the local disk, or the writer that was given.
 #[must_use = "nothing is sent until to_file, to_vec or to_writer"]
 pub struct Download<'a> {
     client: &'a Client,
@@ -169,7 +118,7 @@ impl<'a> Download<'a> {
         self
     }
 
-    /// How long no byte may come before an attempt is given up. Default: 60 s.
+    /// How long no byte may come before an attempt is given up. Default: 60 s. Zero is [`Error::InvalidInput`].
     pub fn stall_timeout(mut self, limit: Duration) -> Self {
         self.stall_timeout = limit;
         self
@@ -178,19 +127,6 @@ impl<'a> Download<'a> {
     /// Calls this with the bytes so far and of the whole file, if that is known: at the start, at the end and about ten
     /// times a second in between, on the thread that downloads. [`Break`](ControlFlow::Break) ends the download with
     /// [`DownloadReason::Cancelled`](crate::DownloadReason::Cancelled). The bytes fall when a transfer starts over.
-    ///
-    /// ```no_run
-    /// # use std::ops::ControlFlow;
-    /// # let client = imagen_ai::Client::from_env()?;
-    /// client
-    ///     .download("https://storage.example/a.jpg?X-Amz-Signature=...")
-    ///     .progress(|bytes, total| {
-    ///         println!("{bytes} of {total:?}");
-    ///         ControlFlow::Continue(())
-    ///     })
-    ///     .to_file("a.jpg")?;
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
     pub fn progress(mut self, callback: impl FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a) -> Self {
         self.progress = Box::new(callback);
         self
@@ -280,6 +216,52 @@ impl<'a> Download<'a> {
         }
         check_limit("stall_timeout", self.stall_timeout)?;
         Transfer::new(transport, &uri, self.stall_timeout, &mut self.progress).run(sink)
+    }
+}
+
+/// What to do about a file that is already there.
+///
+/// ```
+/// use imagen_ai::{DownloadOptions, Overwrite};
+///
+/// let overwrite = match std::env::args().nth(1).as_deref() {
+///     Some("--go-on") => Overwrite::Skip,
+///     Some("--replace") => Overwrite::Always,
+///     _ => Overwrite::Never,
+/// };
+/// let options = DownloadOptions { overwrite, ..DownloadOptions::default() };
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Overwrite {
+    /// It is an error ([`Error::Io`] with [`AlreadyExists`](std::io::ErrorKind::AlreadyExists)), and stays as it is.
+    #[default]
+    Never,
+    /// It is replaced, at the moment when the new one is whole.
+    Always,
+    /// It stays as it is, and nothing is downloaded. Its content is not looked at.
+    Skip,
+}
+
+/// A file on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Downloaded {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How long it is.
+    pub bytes: u64,
+    /// Its name as it was given: by the link's `file_name`, else by the last segment of its URL, percent-decoded.
+    pub file_name: String,
+    /// Whether its name on disk is another, since the given one was not safe or not the only one of its kind.
+    pub renamed: bool,
+    /// Whether it was there before and nothing was downloaded ([`Overwrite::Skip`]).
+    pub skipped: bool,
+}
+
+/// The picture of a version of the history. If the service did not tell its URL, that is an error of the download.
+impl From<&Version> for DownloadLink {
+    fn from(version: &Version) -> Self {
+        Self::from(version.url.as_deref().unwrap_or_default())
     }
 }
 

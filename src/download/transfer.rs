@@ -15,8 +15,8 @@ use ureq::{Body, ResponseExt};
 
 use crate::error::{Cause, DownloadError, DownloadReason, Error, Result};
 use crate::transport::{
-    Fetch, FetchError, LOG, Repeat, Transport, Verdict, cause_of, error_body, judge_status, parse_retry_after,
-    request_id, without_query,
+    Fetch, FetchError, LOG, MESSAGE, Repeat, Transport, Verdict, cause_of, error_body, judge_status, parse_retry_after,
+    request_id, status_word, without_query,
 };
 
 /// How much is read at a time.
@@ -30,9 +30,6 @@ const GOOD_ATTEMPT: u64 = 1024 * 1024;
 
 /// How often progress is told, at most.
 const TELL_EVERY: Duration = Duration::from_millis(100);
-
-/// The longest message of an error, in characters.
-const MESSAGE: usize = 500;
 
 /// Told of the bytes so far and of all of them, if that is known.
 pub(super) type Watch<'a> = dyn FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a;
@@ -156,7 +153,7 @@ impl<'t> Transfer<'t> {
                 "GET {}: {:?}, status {}, after {} bytes; trying again in {:.1} s",
                 error.url,
                 error.reason,
-                error.status.map_or("none".to_owned(), |status| status.to_string()),
+                status_word(error.status),
                 error.received,
                 wait.as_secs_f64()
             );

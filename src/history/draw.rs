@@ -1,16 +1,8 @@
 //! Draws a photo's versions for a terminal.
 //!
 //! The unedited photo is at the top, and the way to the newest version goes straight down from it. What was built
-//! beside a version branches off to the right before the trunk goes on, so that a long chain costs no width:
-//!
-//! ```text
-//! DSC_0001.JPEG: 4 versions
-//! ● unedited
-//! ● 123  "make the sky more blue"   2026-01-31 12:00
-//! ├─○ 124  "brighten the interior"  2026-01-31 12:01
-//! │ ○ 125  virtual_staging          2026-01-31 12:02
-//! ● 126  "remove the car"           2026-01-31 12:03  ← newest
-//! ```
+//! beside a version branches off to the right before the trunk goes on, so that a long chain costs no width.
+//! [`ImageHistory`] shows one.
 
 use std::fmt;
 

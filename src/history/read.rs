@@ -480,7 +480,7 @@ fn version(fields: &Fields<'_>, marks: &Marks<'_, '_>, id: &Node<'_>) -> Option<
         };
         match (field, text) {
             (Field::Status, Some(word)) if version.status.is_none() => {
-                version.status = Some(EnhancementStatus::from(word.as_str()));
+                version.status = Some(EnhancementStatus::of(&word));
             }
             (Field::Instruction | Field::Preset | Field::Url | Field::Created, Some(text)) if slot.is_none() => {
                 // An empty text says as much as none.

@@ -20,13 +20,13 @@ use crate::error::{Error, Result};
 /// A new one costs a few round trips, which is nothing beside an edit.
 pub(super) const MAX_IDLE: Duration = Duration::from_secs(4);
 
-/// How many idle connections are kept. `ureq` keeps three to a host, so that a fourth thread would agree on TLS anew for
-/// every call and every file. An idle connection takes the room of its buffers, and after [`MAX_IDLE`] none.
+/// How many idle connections are kept. `ureq` keeps three to a host, so that a fourth thread would agree on TLS anew
+/// for every call and every file. An idle connection takes the room of its buffers, and after [`MAX_IDLE`] none.
 const IDLE_CONNECTIONS: usize = 16;
 
-/// `ureq` keeps a buffer for each direction of each connection, 128 KiB by default. `benches/buffers.rs` shows what less
-/// costs: half of this input buffer, which is one TLS record, makes large answers slower, and more makes them hardly
-/// faster. The output buffer holds one request head.
+/// `ureq` keeps a buffer for each direction of each connection, 128 KiB by default. The input buffer is one TLS record:
+/// `benches/buffers.rs` shows that less makes large answers slower, and more makes them hardly faster. The output buffer
+/// holds one request head.
 const INPUT_BUFFER: usize = 16 * 1024;
 const OUTPUT_BUFFER: usize = 8 * 1024;
 
@@ -106,7 +106,8 @@ pub(super) fn lacks_tls(agent: &Agent, uri: &Uri) -> bool {
     !HAS_TLS && (is_https(uri) || proxy_for(agent, uri).is_some_and(tls_proxy))
 }
 
-/// Refuses a caller's agent that `ureq` would panic with, or that would speak to its proxy in the clear for want of TLS.
+/// Refuses a caller's agent that `ureq` would panic with, or that would speak to its proxy in the clear for want of
+/// TLS.
 pub(crate) fn check_agent(agent: &Agent, https: bool) -> Result<()> {
     let config = agent.config();
     if config.input_buffer_size() == 0 || config.output_buffer_size() == 0 {

@@ -16,6 +16,9 @@ const MIN_CUT_SECRET: usize = 4;
 /// How much of a body is looked at for its start, in bytes.
 const START: usize = 16 * 1024;
 
+/// The longest message taken from an answer, in characters.
+pub(crate) const MESSAGE: usize = 500;
+
 /// Cleans texts of one call.
 pub(crate) struct Cleaner {
     /// What must not be shown, and what is shown instead.
@@ -34,8 +37,8 @@ impl Cleaner {
         Self::of(secrets)
     }
 
-    /// For what object storage says about presigned URLs: whatever of a query is quoted, as it was sent or decoded, is as
-    /// good as the URL.
+    /// For what object storage says about presigned URLs: whatever of a query is quoted, as it was sent or decoded, is
+    /// as good as the URL.
     pub(crate) fn of_urls(key: &ApiKey, urls: &[&Uri]) -> Self {
         let mut secrets = vec![key.expose().to_owned()];
         for query in urls.iter().filter_map(|url| url.query()) {

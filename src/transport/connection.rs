@@ -29,7 +29,8 @@ impl Resolver for CallingThreadResolver {
     }
 }
 
-/// Tells connections to the API's host from those to proxies, which are all the others that the agent for the API makes.
+/// Tells connections to the API's host from those to proxies, which are all the others that the agent for the API
+/// makes.
 #[derive(Debug)]
 pub(super) struct ApiConnector {
     pub(super) host: Uri,
@@ -93,8 +94,8 @@ impl<T: Transport> Transport for ApiTransport<T> {
 /// The limit in whole ticks of a slow clock.
 ///
 /// `ureq` tells the system what is left of a limit before each step, unless it is what it told before. Counted in
-/// nanoseconds it never is, and that costs three system calls for each call of the API. Systems count such limits in ticks
-/// of 1 to 10 ms anyway.
+/// nanoseconds it never is, and that costs three system calls for each call of the API. Systems count such limits in
+/// ticks of 1 to 10 ms anyway.
 fn in_ticks(mut timeout: NextTimeout) -> NextTimeout {
     const TICK: u128 = 10;
     if let Duration::Exact(after) = &mut timeout.after {

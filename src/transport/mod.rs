@@ -33,7 +33,7 @@ use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, Enhancem
 use crate::types::{Enhancement, EnhancementAnswer, EnhancementStatus};
 
 pub(crate) use self::agent::check_agent;
-pub(crate) use self::clean::is_unseen;
+pub(crate) use self::clean::{MESSAGE, is_unseen};
 pub(crate) use self::key::ApiKey;
 pub(crate) use self::request::{BaseUrl, Call, Path, is_https};
 pub(crate) use self::response::{cause_of, message_in, request_id};
@@ -75,15 +75,15 @@ pub(crate) struct Transport {
 struct Shared {
     settings: Settings,
     agent: Agent,
-    /// The agent for object storage, which never sees the key; made when it is first needed. A caller's own agent serves
-    /// for both.
+    /// The agent for object storage, which never sees the key; made when it is first needed. A caller's own agent
+    /// serves for both.
     storage: OnceLock<Agent>,
     /// Whether the agent is the caller's, so that what this client relies on must be set on every request.
     foreign: bool,
     key_header: Option<HeaderValue>,
     made: Instant,
-    /// Until when the service asked this client to wait, in milliseconds since it was made. Not behind a lock, which all
-    /// threads would meet at for every call.
+    /// Until when the service asked this client to wait, in milliseconds since it was made. Not behind a lock, which
+    /// all threads would meet at for every call.
     slow_until: AtomicU64,
 }
 
@@ -238,7 +238,7 @@ impl Transport {
                 "{} {}: status {}, attempt {}, {:.3} s, request {}",
                 call.method.as_str(),
                 call.path.as_str(),
-                status.map_or("none".to_owned(), |status| status.to_string()),
+                status_word(status),
                 progress.attempts,
                 progress.began.elapsed().as_secs_f64(),
                 id.as_deref().unwrap_or("none"),
@@ -413,7 +413,8 @@ impl Transport {
         Some(ours.min(theirs.unwrap_or(ours)).min(LONGEST))
     }
 
-    /// Refuses to connect to what needs TLS in a build that has none. Who brings an agent has been told by [`check_agent`].
+    /// Refuses to connect to what needs TLS in a build that has none. Who brings an agent has been told by
+    /// [`check_agent`].
     fn check_tls(&self, agent: &Agent, uri: &Uri) -> Result<(), ureq::Error> {
         if !self.shared.foreign && lacks_tls(agent, uri) {
             return Err(ureq::Error::TlsRequired);
@@ -500,6 +501,11 @@ pub(crate) fn check_limit(field: &'static str, limit: Duration) -> Result<()> {
 fn not_json(error: &serde_json::Error) -> Cause {
     let message = format!("the answer is not the JSON that the API promises: {error}");
     Cause::new(CauseKind::Json, message)
+}
+
+/// The status in a log record.
+pub(crate) fn status_word(status: Option<u16>) -> String {
+    status.map_or("none".to_owned(), |status| status.to_string())
 }
 
 /// What the log says of an error: nothing that the body of an answer may have said.

@@ -40,7 +40,6 @@ impl Path {
     /// Adds a name as the one segment that it is, whatever characters it holds.
     pub(crate) fn segment(mut self, field: &'static str, name: &str) -> Result<Self> {
         let refuse = |why: &str| Err(Error::invalid(field, format!("{name:?} {why}")));
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
         if name.is_empty() {
             return Err(Error::invalid(field, "the name is empty"));
         }
@@ -54,12 +53,12 @@ impl Path {
             return refuse("is a step in a path, not a name");
         }
         self.0.push('/');
-        if name.bytes().all(plain) {
-            self.0.push_str(name);
-        } else if name.chars().any(char::is_control) {
+        let start = self.0.len();
+        self.0.extend(utf8_percent_encode(name, SEGMENT));
+        let encoded = self.0.len() - start != name.len();
+        // Which is one of those that are encoded.
+        if encoded && name.chars().any(char::is_control) {
             return refuse("holds a control character");
-        } else {
-            self.0.extend(utf8_percent_encode(name, SEGMENT));
         }
         Ok(self)
     }

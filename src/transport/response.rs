@@ -9,20 +9,18 @@ use serde_json::value::RawValue;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response, Uri};
 
-use super::clean::Cleaner;
+use super::clean::{Cleaner, MESSAGE};
 use super::retry::parse_retry_after;
 use crate::error::{Cause, CauseKind};
 
 /// The start of a body that an error keeps, in characters.
 const EXCERPT: usize = 300;
-/// The longest message taken from a body, in characters.
-const MESSAGE: usize = 500;
 /// The longest request id or host name kept, in characters.
 const SHORT: usize = 128;
 /// The most that room is made for before it has come, in bytes.
 const READ_AHEAD: u64 = 64 * 1024;
 /// How much of the body of an error is read, in bytes: more than any message needs.
-const ERROR_BODY: u64 = 64 * 1024;
+pub(super) const ERROR_BODY: u64 = 64 * 1024;
 
 /// Where services and gateways put the id of a request.
 const REQUEST_ID_HEADERS: [&str; 5] = [
@@ -270,8 +268,8 @@ pub(crate) fn cause_of(error: &ureq::Error) -> Cause {
     Cause::new(kind, message)
 }
 
-/// Whether an error has the type that a variant of `ureq`'s error holds: that of `rustls`, which is no dependency of this
-/// crate by name.
+/// Whether an error has the type that a variant of `ureq`'s error holds: that of `rustls`, which is no dependency of
+/// this crate by name.
 #[cfg(feature = "rustls")]
 fn is_made_of<T: std::error::Error + 'static>(
     error: &(dyn std::error::Error + Send + Sync + 'static),

@@ -12,26 +12,35 @@ use std::time::{Duration, SystemTime};
 ///
 /// | call | not connected | 429 | 503 | 408, 500, 502, 504, connection lost |
 /// | --- | --- | --- | --- | --- |
-/// | `copilot`, `enhance` | again | again | again if it has `Retry-After` | never: [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) |
+/// | `copilot`, `enhance` | again | again | again if it has `Retry-After` | never: [`OutcomeUnknown`] |
 /// | everything else | again | again | again | again: a second one changes nothing |
 ///
+/// Any other 5xx is not sent again: to an edit it is [`OutcomeUnknown`] too, to other calls [`Api`](crate::Error::Api).
+///
+/// [`OutcomeUnknown`]: crate::Error::OutcomeUnknown
+///
 /// # How long a call can take
-/// At most `max_attempts` × (call timeout + the larger of `max_delay` and `max_retry_after`). With the defaults that
-/// is 4 × (300 s + 60 s) = 24 minutes, and it is reached only when every attempt hangs until its limit. A name lookup
-/// counts as the operating system bounds it (see [`ClientBuilder::timeout`](crate::ClientBuilder::timeout)).
+/// At most `max_attempts` × ([`timeout`](crate::ClientBuilder::timeout) + the larger of `max_delay` and
+/// `max_retry_after`). With the defaults that is 4 × (300 s + 60 s) = 24 minutes, and it is reached only when every
+/// attempt hangs until its limit.
 ///
 /// ```
 /// use std::time::Duration;
 /// use imagen_ai::RetryPolicy;
 ///
 /// let patient = RetryPolicy { max_attempts: 10, max_retry_after: Duration::from_secs(600), ..RetryPolicy::default() };
+/// let hasty = RetryPolicy {
+///     base_delay: Duration::from_millis(50),
+///     max_delay: Duration::from_millis(500),
+///     ..RetryPolicy::default()
+/// };
 /// let never = RetryPolicy::none();
 /// assert_eq!(never.max_attempts, 1);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// How often a request is sent in all, the first time included; 0 counts as 1. Default: 4, which outlives a
-    /// restarting gateway (about 4 s of waiting) and still reports a real outage soon.
+    /// restarting gateway (up to 3.5 s of waiting) and still reports a real outage soon.
     pub max_attempts: u32,
     /// The longest first wait. Default: 500 ms, well over a round trip, well under a person's patience.
     pub base_delay: Duration,

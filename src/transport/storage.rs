@@ -9,19 +9,16 @@ use ureq::http::{Request, Response, Uri};
 use ureq::{Agent, Body};
 
 use super::agent::{MAX_IDLE, proxy_for, storage_agent};
-use super::clean::Cleaner;
+use super::clean::{Cleaner, MESSAGE};
 use super::request::{is_https, is_loopback};
-use super::response::cause_of;
-use super::{LOG, LONGEST, Transport};
+use super::response::{ERROR_BODY, cause_of};
+use super::{LOG, LONGEST, Transport, status_word};
 use crate::error::Cause;
 
 const MAX_REDIRECTS: usize = 5;
 
 /// How soon a callback can end a transfer from which nothing comes.
 const LONGEST_READ: Duration = Duration::from_millis(500);
-
-/// How much of an error's body is read: more than any message needs.
-const ERROR_BODY: usize = 8 * 1024;
 
 /// What to get.
 pub(crate) struct Fetch<'a> {
@@ -58,7 +55,7 @@ impl Transport {
                 target: LOG,
                 "GET {}: status {}, from byte {}, {:.3} s",
                 without_query(&uri),
-                result.as_ref().map_or("none".to_owned(), |answer| answer.status().as_u16().to_string()),
+                status_word(result.as_ref().ok().map(|answer| answer.status().as_u16())),
                 fetch.from.map_or(0, |(start, _)| start),
                 began.elapsed().as_secs_f64(),
             );
@@ -122,8 +119,8 @@ impl Transport {
 
     /// How long one read of a body may wait before it is asked again whether to go on.
     ///
-    /// With our own agent that is short, so that a callback is heard in the middle of a silence. With a caller's own the
-    /// same limit would hold for the head of the answer, which a storage may take its time for.
+    /// With our own agent that is short, so that a callback is heard in the middle of a silence. With a caller's own
+    /// the same limit would hold for the head of the answer, which a storage may take its time for.
     pub(crate) fn longest_read(&self, patience: Duration) -> Duration {
         let longest = if self.shared.foreign { LONGEST } else { LONGEST_READ };
         patience.min(longest)
@@ -149,7 +146,7 @@ impl Transport {
 
     /// A text of the service's as it may be shown.
     pub(crate) fn clean(&self, text: &str) -> String {
-        self.cleaner_of(&[]).text(text, 500)
+        self.cleaner_of(&[]).text(text, MESSAGE)
     }
 }
 
@@ -160,7 +157,7 @@ pub(crate) fn error_body(body: Body, limit: Duration) -> String {
     let mut reader = body.into_reader();
     let mut text = Vec::new();
     let mut piece = [0; 1024];
-    while text.len() < ERROR_BODY && began.elapsed() < limit {
+    while (text.len() as u64) < ERROR_BODY && began.elapsed() < limit {
         match reader.read(&mut piece) {
             Ok(0) | Err(_) => break,
             Ok(read) => text.extend_from_slice(piece.get(..read).unwrap_or_default()),

@@ -14,15 +14,26 @@ use super::tools::AiTool;
 use super::version_id::VersionId;
 use crate::error::{Error, Result};
 
-/// A prompt for one photo: `POST …/copilot`.
+/// A prompt for one photo: `POST …/copilot`. Vendor's page, Copilot API, "Send a prompt" and "Chain edits".
 ///
-/// `copilot("text")` makes one; this type adds a parent.
+/// `copilot("text")` makes one; this type adds a parent. A `String` or a reference does too, so that one prompt can be
+/// sent for many photos.
 ///
-/// ```
+/// ```no_run
+/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// # let others = [photo.clone()];
 /// use imagen_ai::{CopilotRequest, VersionId};
 ///
 /// let request = CopilotRequest::new("brighten the interior").parent(123);
+/// assert_eq!(request.instruction, "brighten the interior");
 /// assert_eq!(request.parent_version_id, Some(VersionId::from(123)));
+/// photo.copilot(&request)?;
+///
+/// let prompt = String::from("make the sky more blue");
+/// for photo in &others {
+///     photo.copilot(&prompt)?;
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -50,7 +61,7 @@ impl CopilotRequest {
     }
 }
 
-/// A preset for one photo: `POST …/enhance`.
+/// A preset for one photo: `POST …/enhance`. Vendor's page, Copilot API, "Preset enhancement".
 ///
 /// `enhance("virtual_staging")` makes one, and so does `enhance(&tool)` of an [`AiTool`].
 ///
@@ -59,6 +70,7 @@ impl CopilotRequest {
 ///
 /// let request = EnhanceRequest::new("virtual_staging").parent(124);
 /// assert_eq!(request.tool_id, "virtual_staging");
+/// assert_eq!(request.parent_version_id, Some(124.into()));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -120,6 +132,21 @@ impl From<&AiTool> for EnhanceRequest {
 }
 
 /// What the service says of an edit. Only `SUCCESS` is published.
+///
+/// ```no_run
+/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+/// use imagen_ai::EnhancementStatus;
+///
+/// for version in photo.history()?.versions() {
+///     match &version.status {
+///         Some(EnhancementStatus::Success) => println!("{}: ready", version.id),
+///         Some(EnhancementStatus::Failed) => println!("{}: not to be built on", version.id),
+///         Some(EnhancementStatus::Other(word)) => println!("{}: {word}", version.id),
+///         _ => println!("{}: the service does not say", version.id),
+///     }
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EnhancementStatus {
@@ -132,8 +159,8 @@ pub enum EnhancementStatus {
     Other(String),
 }
 
-impl From<&str> for EnhancementStatus {
-    fn from(word: &str) -> Self {
+impl EnhancementStatus {
+    pub(crate) fn of(word: &str) -> Self {
         let is = |known: &str| word.trim().eq_ignore_ascii_case(known);
         if is("SUCCESS") {
             Self::Success
@@ -165,7 +192,7 @@ impl<'de> Deserialize<'de> for EnhancementStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Value::deserialize(deserializer)? {
             Value::Null => Self::Other(String::new()),
-            Value::String(word) => Self::from(word.as_str()),
+            Value::String(word) => Self::of(&word),
             other => Self::Other(other.to_string()),
         })
     }

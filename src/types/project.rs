@@ -7,6 +7,7 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::edit::Enhancement;
 use super::lenient;
 use super::redact::{RedactedMap, RedactedUrl};
 
@@ -55,8 +56,8 @@ pub enum ProjectStatus {
     Other(String),
 }
 
-impl From<&str> for ProjectStatus {
-    fn from(word: &str) -> Self {
+impl ProjectStatus {
+    pub(crate) fn of(word: &str) -> Self {
         let plain: String = word
             .chars()
             .filter(|c| c.is_alphanumeric())
@@ -92,7 +93,7 @@ impl Serialize for ProjectStatus {
 
 impl<'de> Deserialize<'de> for ProjectStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::from(String::deserialize(deserializer)?.as_str()))
+        Ok(Self::of(&String::deserialize(deserializer)?))
     }
 }
 
@@ -137,6 +138,15 @@ impl fmt::Debug for ProjectInfo {
 }
 
 /// A file of a project and the presigned URL that it can be fetched from for a while.
+///
+/// ```
+/// use imagen_ai::DownloadLink;
+///
+/// let link = DownloadLink::new("sky.jpg", "https://storage.example/0123?X-Amz-Signature=4f1c");
+/// assert_eq!(link.file_name.as_deref(), Some("sky.jpg"));
+/// assert!(link.download_link.ends_with("=4f1c"));
+/// assert!(!format!("{link:?}").contains("4f1c"));
+/// ```
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DownloadLink {
@@ -161,6 +171,43 @@ impl DownloadLink {
     }
 }
 
+impl From<&DownloadLink> for DownloadLink {
+    fn from(link: &DownloadLink) -> Self {
+        link.clone()
+    }
+}
+
+/// A presigned URL; the file is named by its last segment.
+impl From<&str> for DownloadLink {
+    fn from(url: &str) -> Self {
+        Self::from(url.to_owned())
+    }
+}
+
+/// A presigned URL; the file is named by its last segment.
+impl From<String> for DownloadLink {
+    fn from(url: String) -> Self {
+        Self {
+            file_name: None,
+            ..Self::new("", url)
+        }
+    }
+}
+
+/// A presigned URL; the file is named by its last segment.
+impl From<&String> for DownloadLink {
+    fn from(url: &String) -> Self {
+        Self::from(url.as_str())
+    }
+}
+
+/// The picture of the new version.
+impl From<&Enhancement> for DownloadLink {
+    fn from(edit: &Enhancement) -> Self {
+        Self::from(&edit.enhanced_image_url)
+    }
+}
+
 impl fmt::Debug for DownloadLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DownloadLink")
@@ -171,7 +218,8 @@ impl fmt::Debug for DownloadLink {
     }
 }
 
-/// The finished files of a project: the answer to `finalize`, and of the download endpoints.
+/// The finished files of a project: the answer to [`Project::finalize`](crate::Project::finalize), and of the endpoints
+/// for download links. Vendor's page, Copilot API, "Finalize".
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finalized {

@@ -41,6 +41,8 @@ impl fmt::Debug for AiTool {
 /// The answer of `GET …/ai-tools`: the presets, typed, and everything else as it came.
 ///
 /// The version history that the same answer may carry is read by [`Project::history`](crate::Project::history).
+///
+/// Vendor's page, Copilot API, "Check version history". It does not show the presets; the vendor's clients do.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AiTools {

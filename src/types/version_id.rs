@@ -23,6 +23,8 @@ use serde_json::value::RawValue;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
+/// What takes a version takes whatever turns into one: an integer, a text, a `VersionId` or a reference to it.
+///
 /// It is read from and written to JSON; other serde formats can only write it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VersionId(Repr);

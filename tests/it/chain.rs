@@ -359,6 +359,23 @@ fn a_success_without_a_picture_may_be_a_version_all_the_same() {
         assert_eq!(parents(&simulator), ["null"]);
         assert_eq!(simulator.versions(READY, PHOTO).len(), 1);
     }
+
+    // One that is no version has been answered all the same, and is not sent again.
+    let server = in_process(&Arc::new(Simulator::start()), |request, simulated| {
+        match request.method() {
+            "POST" => Reply::json(r#"{"status":"REJECTED"}"#),
+            _ => simulated(request),
+        }
+    });
+    let mut chain = photo_behind(&server).resume().unwrap().recovering(short());
+    assert!(matches!(chain.copilot("a").unwrap_err(), Error::EnhancementFailed(_)));
+    assert_eq!(chain.recover().unwrap(), Recovery::NotApplied);
+    let sent = server
+        .received()
+        .iter()
+        .filter(|request| request.method() == "POST")
+        .count();
+    assert_eq!(sent, 1);
 }
 
 #[test]
