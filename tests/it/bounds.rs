@@ -1,25 +1,20 @@
 //! How long a client waits and how much it holds, whatever the server does.
 
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use imagen_ai::{CauseKind, Client, ClientBuilder, Error, RetryPolicy};
+use imagen_ai::{CauseKind, Client, ClientBuilder, Error, Output, RetryPolicy};
 
+use crate::support::canned::OK;
+use crate::support::child;
 use crate::support::faulty::End::Stall;
 use crate::support::faulty::{Faulty, Reply};
-
-const OK: &str = r#"{"status":"SUCCESS","version_id":7,"enhanced_image_url":"https://s3.example/a.jpg",
-    "files_list":[{"download_link":"https://s3.example/a.jpg"}]}"#;
+use crate::support::ms;
 
 /// How late a busy machine may be.
 const BUSY: Duration = Duration::from_millis(1_200);
 const SECOND: Duration = Duration::from_secs(1);
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
 
 fn policy() -> RetryPolicy {
     RetryPolicy {
@@ -185,28 +180,85 @@ fn an_unknown_outcome_says_what_came_and_after_how_long() {
     assert_eq!((silent.request_id.as_deref(), silent.attempts), (None, 1));
     assert!(silent.elapsed >= SECOND);
     let text = Error::OutcomeUnknown(silent).to_string();
-    assert!(
-        text.contains("look at the history") && text.contains("(1 attempt, 1."),
-        "{text}"
-    );
+    assert!(text.contains("look at the history"), "{text}");
+    let seconds = text
+        .split_once("(1 attempt, ")
+        .and_then(|(_, rest)| rest.split_once(" s)"));
+    let seconds: f64 = seconds.and_then(|(seconds, _)| seconds.parse().ok()).unwrap();
+    assert!((1.0..5.0).contains(&seconds), "{text}");
 }
 
-/// What a process of this test's own needs at most, in KiB.
+/// Only lists of files and versions may be as large as the client's own limit says.
+#[test]
+fn an_answer_that_is_no_list_has_a_limit_of_its_own() {
+    let server = Faulty::start([Reply::json(OK.to_owned() + &" ".repeat(2 << 20))]);
+    let project = client(&server).project("p");
+    let photo = project.image("a");
+    for (call, result) in [
+        ("info", project.info().map(drop)),
+        ("reset", photo.reset()),
+        ("copilot", photo.copilot("x").map(drop)),
+        ("enhance", photo.enhance("x").map(drop)),
+    ] {
+        let edit = ["copilot", "enhance"].contains(&call);
+        match result {
+            Err(Error::OutcomeUnknown(e)) if edit => assert_eq!(e.cause.kind, CauseKind::TooLarge),
+            Err(Error::Decode(e)) if !edit => assert_eq!(e.cause.kind, CauseKind::TooLarge),
+            other => panic!("{call}: {other:?}"),
+        }
+    }
+    project.ai_tools().unwrap();
+    project.history().unwrap();
+    project.finalize().unwrap();
+    assert_eq!(project.download_links(Output::Jpeg).unwrap().len(), 1);
+}
+
+/// What the kernel says of this process's memory, in KiB.
 #[cfg(target_os = "linux")]
-fn most_memory() -> u64 {
+fn memory(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// A thread that was there for a moment is seen by the room that its stack took up.
+#[test]
+#[cfg(target_os = "linux")]
+fn no_call_starts_a_thread() {
+    const STACK: u64 = 64 << 20;
+    let Ok(port) = std::env::var("TEST_PORT") else {
+        let server = Faulty::start([Reply::json(OK).header("Connection", "close")]);
+        let port = server.addr().port().to_string();
+        let variables = [("TEST_PORT", port), ("RUST_MIN_STACK", STACK.to_string())];
+        child::run("bounds::no_call_starts_a_thread", &variables);
+        assert_eq!(server.connections(), 3 * 5);
+        return;
+    };
+    let url = format!("http://localhost:{port}");
+    let client = Client::builder("key").base_url(&url).retry(policy()).build().unwrap();
+    let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+    // The system's lookup loads what it needs, once.
+    std::net::ToSocketAddrs::to_socket_addrs(&("localhost", 80)).unwrap();
+    let before = (threads(), memory("VmPeak:"));
+    for _ in 0..3 {
+        let project = client.project("p");
+        project.info().unwrap();
+        project.image("a").copilot("x").unwrap();
+        project.finalize().unwrap();
+        project.history().unwrap();
+        client.download(&url).to_vec(1 << 20).unwrap();
+    }
+    assert_eq!(threads(), before.0);
+    let grown = memory("VmPeak:") - before.1;
+    assert!(grown * 1024 < STACK, "{grown} KiB");
 }
 
 const LIMIT: u64 = 4 << 20;
 
-/// Also run by the test below as a process of its own, whose memory is that of this test alone.
-#[test]
 #[cfg(target_os = "linux")]
-fn endless_answers() {
+fn read_endless_answers() {
     let endless = || Reply::json("{\"a\":\"").endless_body("x");
-    let before = most_memory();
+    let before = memory("VmHWM:");
     for reply in [
         endless(),
         endless().chunked([16_384]),
@@ -222,20 +274,20 @@ fn endless_answers() {
         let client = builder(&server).max_answer_size(LIMIT).build().unwrap();
         let began = Instant::now();
         let project = client.project("p");
-        assert!(project.info().is_err() && project.image("a").copilot("x").is_err());
+        // A call whose answer may be as large as the client's limit, and one whose may not.
+        assert!(project.ai_tools().is_err() && project.image("a").copilot("x").is_err());
         assert!(began.elapsed() < Duration::from_secs(20));
     }
-    println!("{} KiB", most_memory() - before);
+    println!("{} KiB", memory("VmHWM:") - before);
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_is_bounded_by_the_limit() {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "bounds::endless_answers", "--nocapture"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    if child::is_child() {
+        return read_endless_answers();
+    }
+    let text = child::run("bounds::memory_is_bounded_by_the_limit", &[("", ""); 0]);
     let grown: u64 = text
         .lines()
         .find_map(|line| line.strip_suffix(" KiB")?.rsplit(' ').next()?.parse().ok())

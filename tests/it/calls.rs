@@ -145,18 +145,18 @@ fn a_version_id_comes_back_as_it_came() {
 
 #[test]
 fn an_answer_without_a_version_is_a_success_that_cannot_be_built_on() {
-    for version in [
-        r#""version_id":null,"#,
-        "",
-        r#""version_id":{"n":1},"#,
-        r#""version_id":"","#,
+    for (version, kept) in [
+        (r#""version_id":null,"#, Some(json!(null))),
+        ("", None),
+        (r#""version_id":{"n":1},"#, Some(json!({"n": 1}))),
+        (r#""version_id":"","#, Some(json!(""))),
     ] {
         let server = Canned::new(
             200,
             format!(r#"{{{version}"status":"SUCCESS","enhanced_image_url":"https://s3/a"}}"#),
         );
         let edit = server.client().project("p").image("a.jpg").copilot("x").unwrap();
-        assert_eq!(edit.version_id, None);
+        assert_eq!((&edit.version_id, edit.extra.get("version_id")), (&None, kept.as_ref()));
         let error = edit.version().unwrap_err();
         assert!(
             matches!(
@@ -421,6 +421,10 @@ fn known_refusals_have_a_kind() {
         (401, "", ApiErrorKind::Unauthorized),
         (403, r#"{"message":"Forbidden"}"#, ApiErrorKind::Forbidden),
         (404, "", ApiErrorKind::NotFound),
+        (405, "", ApiErrorKind::InvalidRequest),
+        (409, "", ApiErrorKind::InvalidRequest),
+        (413, "", ApiErrorKind::InvalidRequest),
+        (415, "", ApiErrorKind::InvalidRequest),
         (422, "", ApiErrorKind::InvalidRequest),
         (429, r#"{"message":"Too Many Requests"}"#, ApiErrorKind::RateLimited),
         (501, "", ApiErrorKind::Server),

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use imagen_ai::{Client, CopilotRequest, Edit, Error, Image, Recovery, RetryPolicy, VersionId, Wait};
 
+use crate::support::address_of;
 use crate::support::canned::Canned;
 use crate::support::faulty::{End, Fate, Faulty, Reply, Request};
-use crate::support::simulator::{self, ProjectSpec, READY, Received, Simulator};
+use crate::support::simulator::{self, I2I, READY, Received, Simulator};
 
 const PHOTO: &str = "DSC_0001.JPEG";
 
@@ -180,7 +181,7 @@ fn reset_forgets_only_what_the_service_has_discarded() {
 
     simulator.set_exported(READY, true);
     chain.reset().unwrap();
-    assert_eq!((chain.current(), chain.steps().len()), (None, 0));
+    assert_eq!(chain.state(), photo(&simulator).chain().state());
     chain.copilot("b").unwrap();
     assert_eq!(parents(&simulator), ["null", "null"]);
 }
@@ -211,6 +212,8 @@ fn a_kept_state_goes_on_tomorrow_and_holds_no_secret() {
         PHOTO
     ));
     let project = photo.project().client().i2i_project(READY);
+    project.image(PHOTO).continue_chain(state.clone()).unwrap_err();
+    let project = photo.project().client().project(I2I);
     project.image(PHOTO).continue_chain(state).unwrap_err();
     let newer = kept.replace(r#""format":1"#, r#""format":2"#);
     let newer = photo.continue_chain(serde_json::from_str(&newer).unwrap()).unwrap_err();
@@ -224,11 +227,7 @@ fn behind(fates: impl IntoIterator<Item = Fate>) -> (Simulator, Faulty) {
     let simulator = Simulator::start();
     let mut fates: Vec<Fate> = fates.into_iter().collect();
     fates.reverse();
-    let address = simulator.base_url()["http://".len()..]
-        .replace("/v1", "")
-        .parse()
-        .unwrap();
-    let network = Faulty::proxy(address, move |request| match request.method() {
+    let network = Faulty::proxy(address_of(&simulator), move |request| match request.method() {
         "POST" => fates.pop().unwrap_or(Fate::Pass),
         _ => Fate::Pass,
     });
@@ -279,6 +278,27 @@ fn after_an_unknown_outcome_nothing_is_built_until_it_is_known() {
     chain.assume_not_applied();
     chain.copilot("d").unwrap();
     assert_eq!(parents(&simulator), ["null", "123", "124", "125"]);
+}
+
+#[test]
+fn a_history_that_cannot_be_asked_changes_nothing() {
+    let server = Faulty::each(|request| match request.method() {
+        "POST" => End::Close.after_request(),
+        _ => Reply::status(403),
+    });
+    let photo = photo_at(&server.url(), READY);
+    // What was there before is to be looked at first, and so nothing is sent.
+    let mut chain = photo.chain().recovering(short());
+    assert_eq!(chain.copilot("a").unwrap_err().status(), Some(403));
+    assert_eq!(chain.state(), photo.chain().state());
+    assert!(server.received().iter().all(|request| request.method() == "GET"));
+
+    let mut chain = photo.chain();
+    assert!(matches!(chain.copilot("a").unwrap_err(), Error::OutcomeUnknown(_)));
+    let before = chain.state().clone();
+    assert!(before.pending.is_some());
+    assert_eq!(chain.recover().unwrap_err().status(), Some(403));
+    assert_eq!(chain.state(), &before);
 }
 
 #[test]
@@ -423,7 +443,7 @@ fn faults_of_a_real_network_are_recovered_from_in_time() {
         Fate::LoseAfter,
         Fate::LoseBefore,
         Fate::Pass,
-        Fate::Late(Duration::from_millis(50)),
+        Fate::Late(Duration::from_millis(20)),
         Fate::StatusAfter(504, r#"{"message":"Endpoint request timed out"}"#.into()),
         Fate::Status(502, "<html>".into()),
         Fate::LoseAfter,
@@ -434,7 +454,7 @@ fn faults_of_a_real_network_are_recovered_from_in_time() {
     let (simulator, network) = behind(fates);
     let wait = Wait {
         first: Duration::from_millis(20),
-        total: Duration::from_secs(1),
+        total: Duration::from_millis(500),
         ..Wait::default()
     };
     let mut chain = photo_behind(&network).chain().recovering(wait);
@@ -442,7 +462,7 @@ fn faults_of_a_real_network_are_recovered_from_in_time() {
         chain.copilot(format!("edit {}", edit / 2)).unwrap();
     }
     network.settle();
-    assert_in_order(&simulator, READY, 8, |edit| format!("edit {}", edit / 2));
+    assert_in_order(&simulator, 8, |edit| format!("edit {}", edit / 2));
 }
 
 #[test]
@@ -537,8 +557,8 @@ fn in_process(
 
 /// The versions are exactly these edits, each built on the one before; and nothing else was ever applied, since the
 /// numbers have no gap.
-fn assert_in_order(simulator: &Simulator, project: &str, count: usize, text: impl Fn(usize) -> String) {
-    let versions = simulator.versions(project, PHOTO);
+fn assert_in_order(simulator: &Simulator, count: usize, text: impl Fn(usize) -> String) {
+    let versions = simulator.versions(READY, PHOTO);
     assert_eq!(versions.len(), count, "{versions:#?}");
     for (index, version) in versions.iter().enumerate() {
         assert_eq!(version.id, 123 + index as u64, "{versions:#?}");
@@ -569,9 +589,8 @@ fn twenty_edits_are_applied_once_each_through_a_thousand_bad_days() {
     std::thread::scope(|scope| {
         for worker in 0..WORKERS {
             scope.spawn(move || {
-                let simulator = Arc::new(Simulator::start());
                 for day in (worker..DAYS).step_by(WORKERS as usize) {
-                    a_bad_day(&simulator, day, &LOST);
+                    a_bad_day(day, &LOST);
                 }
             });
         }
@@ -580,10 +599,10 @@ fn twenty_edits_are_applied_once_each_through_a_thousand_bad_days() {
     assert!(LOST.load(Ordering::Relaxed) > DAYS * 20 / 2);
 }
 
-fn a_bad_day(simulator: &Arc<Simulator>, seed: u64, lost: &'static AtomicU64) {
+fn a_bad_day(seed: u64, lost: &'static AtomicU64) {
     const EDITS: usize = 20;
-    let project = format!("day-{seed}");
-    simulator.add_project(ProjectSpec::regular(&project).photos([PHOTO]));
+    // One of its own: what it remembers only grows.
+    let simulator = Arc::new(Simulator::start());
     // Half the days the chain recovers by itself; the other half a program asks it to.
     let by_itself = seed % 2 == 0;
     // Some days all edits are alike, so that only the parents tell them apart.
@@ -598,7 +617,7 @@ fn a_bad_day(simulator: &Arc<Simulator>, seed: u64, lost: &'static AtomicU64) {
 
     let mut dice = Dice(seed);
     let mut late: Option<(Request, u64)> = None;
-    let network = in_process(simulator, move |request, answer| {
+    let network = in_process(&simulator, move |request, answer| {
         if request.method() == "GET" {
             // The first question that finds its time over, or the last that a chain asks, comes after the edit.
             if let Some((edit, 1)) = &late {
@@ -622,7 +641,7 @@ fn a_bad_day(simulator: &Arc<Simulator>, seed: u64, lost: &'static AtomicU64) {
         End::Close.after_request()
     });
 
-    let photo = photo_at(&format!("{}/v1", network.url()), &project);
+    let photo = photo_behind(&network);
     let mut chain = if by_itself {
         photo.chain().recovering(short())
     } else {
@@ -642,8 +661,7 @@ fn a_bad_day(simulator: &Arc<Simulator>, seed: u64, lost: &'static AtomicU64) {
         }
     }
     drop(network);
-    simulator.clear_requests();
-    assert_in_order(simulator, &project, EDITS, text);
+    assert_in_order(&simulator, EDITS, text);
     let ids: Vec<_> = chain.steps().iter().map(|step| step.version.clone()).collect();
     assert_eq!(ids, (123..143).map(|id| Some(VersionId::from(id))).collect::<Vec<_>>());
 }

@@ -1,17 +1,16 @@
 //! The client, its builder and the environment.
 
-use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use imagen_ai::{Client, Error, Result, RetryPolicy};
+use imagen_ai::{Client, DownloadOptions, Error, Overwrite, Result, RetryPolicy, Wait};
 
-use crate::support::canned::{Canned, KEY};
+use crate::support::agent_config;
+use crate::support::canned::{Canned, KEY, OK};
+use crate::support::child;
 use crate::support::faulty::End::Close;
 use crate::support::faulty::{Faulty, Reply};
-
-const OK: &str = r#"{"status":"SUCCESS","version_id":1,"enhanced_image_url":"https://s3/a"}"#;
 
 fn refused(result: Result<Client>) -> (&'static str, String) {
     match result {
@@ -46,8 +45,38 @@ fn the_user_agent_takes_a_suffix() {
         server.only().header("user-agent"),
         Some(concat!("imagen-ai/", env!("CARGO_PKG_VERSION"), " darkroom/2.1"))
     );
-    let (field, _) = refused(server.builder().user_agent_suffix("a\r\nx-evil: 1").build());
-    assert_eq!(field, "user_agent_suffix");
+    for bad in ["a\r\nx-evil: 1", &"x".repeat(257)] {
+        let (field, _) = refused(server.builder().user_agent_suffix(bad).build());
+        assert_eq!(field, "user_agent_suffix");
+    }
+}
+
+/// All that a caller can make long, as long as it may be: `ureq` fails where a line of a head, and the lines that it
+/// writes at once, do not fit in its buffer.
+#[test]
+fn the_longest_names_key_and_user_agent_reach_the_server_together() {
+    let server = Faulty::start([Reply::json(OK)]);
+    let (key, suffix) = ("k".repeat(2048), "u".repeat(256));
+    // Three bytes, each of them percent-encoded.
+    let name = "\u{20ac}".repeat(341) + "x";
+    assert_eq!(name.len(), 1024);
+    for agent in [None, Some(agent_config().build().into())] {
+        let mut builder = Client::builder(&key).base_url(server.url()).user_agent_suffix(&suffix);
+        if let Some(agent) = agent {
+            builder = builder.agent(agent);
+        }
+        let client = builder.retry(RetryPolicy::none()).build().unwrap();
+        client.project(&name).image(&name).copilot("x").unwrap();
+        client.i2i_project(&name).info().unwrap();
+    }
+    let requests = server.received();
+    assert_eq!(requests.len(), 4);
+    for request in requests {
+        assert_eq!(request.header("x-api-key"), Some(key.as_str()));
+        assert!(request.header("user-agent").unwrap().ends_with(&suffix));
+        let encoded = "%E2%82%AC".repeat(341) + "x";
+        assert!(request.path().contains(&encoded));
+    }
 }
 
 #[test]
@@ -132,6 +161,45 @@ fn a_promised_length_is_no_reason_to_make_room() {
 }
 
 #[test]
+fn the_defaults_are_as_documented() {
+    let seconds = Duration::from_secs;
+    let policy = RetryPolicy {
+        max_attempts: 4,
+        base_delay: Duration::from_millis(500),
+        max_delay: seconds(20),
+        max_retry_after: seconds(60),
+    };
+    assert_eq!(RetryPolicy::default(), policy);
+    for (wait, first, factor, longest, total) in [
+        (Wait::default(), 10, 1.2, 60, 20 * 60 * 60),
+        (Wait::for_an_edit(), 2, 1.5, 15, 10 * 60),
+    ] {
+        assert_eq!(
+            (wait.first, wait.longest, wait.total),
+            (seconds(first), seconds(longest), seconds(total))
+        );
+        assert_eq!(wait.factor, factor);
+    }
+    let options = DownloadOptions::default();
+    assert_eq!(
+        (options.threads, options.overwrite, options.stall_timeout),
+        (4, Overwrite::Never, seconds(60))
+    );
+    assert!(options.progress.is_none());
+    let client = format!("{:?}", Client::new(KEY).unwrap());
+    for setting in [
+        ", timeout: 300s",
+        "connect_timeout: 10s",
+        "max_answer_size: 67108864",
+        &format!("{policy:?}"),
+    ] {
+        assert!(client.contains(setting), "{setting} is not in {client}");
+    }
+    let download = format!("{:?}", Client::new(KEY).unwrap().download("https://s3.example/a"));
+    assert!(download.contains("overwrite: Never, stall_timeout: 60s"), "{download}");
+}
+
+#[test]
 fn debug_of_the_handles_shows_no_key() {
     let client = Client::new(KEY).unwrap();
     let project = client.project("p");
@@ -188,35 +256,17 @@ fn handles_can_be_stored_and_sent_anywhere() {
     error::<Error>();
 }
 
-/// Also run by the test below as a process of its own, since a test must not change its own environment.
-#[test]
-fn from_env_follows_the_environment() {
-    let key = std::env::var("IMAGEN_API_KEY");
-    match Client::from_env() {
-        Ok(client) => {
-            assert!(key.is_ok_and(|key| !key.trim().is_empty()));
-            println!("made {client:?}");
-        }
-        Err(e) => {
-            assert!(e.to_string().starts_with("IMAGEN_"), "{e}");
-            println!("refused {e}");
-        }
-    }
-}
-
 #[test]
 fn the_environment_gives_the_key_and_the_base_url() {
-    let run = |variables: &[(&str, &str)]| {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "client::from_env_follows_the_environment", "--nocapture"])
-            .env_remove("IMAGEN_API_KEY")
-            .env_remove("IMAGEN_BASE_URL")
-            .envs(variables.iter().copied())
-            .output()
-            .unwrap();
-        assert!(output.status.success());
-        String::from_utf8(output.stdout).unwrap()
-    };
+    const TEST: &str = "client::the_environment_gives_the_key_and_the_base_url";
+    if child::is_child() {
+        match Client::from_env() {
+            Ok(client) => println!("made {client:?}"),
+            Err(e) => println!("refused {e}"),
+        }
+        return;
+    }
+    let run = |variables: &[(&str, &str)]| child::run(TEST, variables);
     let text = run(&[]);
     assert!(
         text.contains("refused IMAGEN_API_KEY: the environment variable is not set"),
@@ -243,4 +293,15 @@ fn the_environment_gives_the_key_and_the_base_url() {
     assert!(text.contains(r#"base_url: "http://127.0.0.1:9/x""#), "{text}");
     let text = run(&[("IMAGEN_API_KEY", KEY), ("IMAGEN_BASE_URL", "http://example.com")]);
     assert!(text.contains("refused IMAGEN_BASE_URL: "), "{text}");
+    #[cfg(unix)]
+    for name in ["IMAGEN_API_KEY", "IMAGEN_BASE_URL"] {
+        use std::ffi::OsStr;
+        let not_unicode = std::os::unix::ffi::OsStrExt::from_bytes(b"sec\xffret");
+        let variables: [(&str, &OsStr); 2] = [("IMAGEN_API_KEY", KEY.as_ref()), (name, not_unicode)];
+        let text = child::run(TEST, &variables);
+        assert!(
+            text.contains(&format!("refused {name}: ")) && !text.contains("ret"),
+            "{text}"
+        );
+    }
 }

@@ -38,10 +38,6 @@ fn url(server: &Faulty) -> String {
     format!("{}/photos/DSC_0001.JPEG?X-Amz-Signature=SECRET", server.url())
 }
 
-fn ms(time: u64) -> Duration {
-    Duration::from_millis(time)
-}
-
 /// The names in a folder, hidden ones too, in order.
 fn names(folder: &Path) -> Vec<String> {
     let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();

@@ -4,24 +4,21 @@
 //! the caller gets what the row says, the server saw as many requests over as many connections, and it took no longer.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use imagen_ai::ureq::Agent;
-use imagen_ai::ureq::config::RedirectAuthHeaders;
 use imagen_ai::{CallError, Client, Error, Result, RetryPolicy};
 
+use crate::support::canned::OK;
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{BacklogFull, Faulty, Refused, Reply};
+use crate::support::{contrary_agent, ms, side_by_side};
 
-/// An answer that every call can read.
-pub const OK: &str = r#"{"status":"SUCCESS","version_id":7,"enhanced_image_url":"https://s3.example/a.jpg?sig=presigned",
-    "project_uuid":"p","prompts":[],"files_list":[{"download_link":"https://s3.example/a.jpg?sig=presigned"}]}"#;
 /// What the calls send that must not be shown.
 pub const INSTRUCTION: &str = "make the sky more blue";
 /// In every proper answer of the table, so that every error with a status must name it.
-const REQUEST_ID: &str = "request-id-1";
+pub const REQUEST_ID: &str = "request-id-1";
 
 /// How often a call is tried, unless its row says otherwise.
 const TRIES: u32 = 3;
@@ -30,8 +27,9 @@ const SOON: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(25);
 /// A limit that a row waits out.
 const SHORT: Duration = Duration::from_secs(1);
-/// An idle time that the client takes a connection to be good for, and one that it does not.
+/// Idle times that the client takes a connection to be good for, and one that it does not.
 const IDLE: Duration = Duration::from_millis(600);
+const STILL_GOOD: Duration = Duration::from_millis(2_500);
 const TOO_IDLE: Duration = Duration::from_millis(4_300);
 
 /// The table.
@@ -40,13 +38,13 @@ pub fn faults() -> Vec<Fault> {
     vec![
         // Nothing reaches the server: every call is tried again, and an edit's error says that it was not sent.
         nobody("the connection is refused", Server::Refused).all("NotSent Connect", 3),
-        nobody("the host's name is not found", Server::Url("http://no-such-host.invalid")).all("NotSent Connect", 3),
-        nobody("connecting takes too long", Server::BacklogFull).all("NotSent Timeout", 3),
-        nobody("connecting takes longer than the call may", Server::BacklogFull).limit(SHORT).connect(PATIENCE).edit("NotSent Timeout", 3).reset("NotSent Timeout", 3).finalize("NotSent Timeout", 3),
+        nobody("the host's name is not found", Server::Url(TOO_LONG_A_LABEL)).all("NotSent Connect", 3),
+        nobody("connecting takes too long", Server::BacklogFull).twice().all("NotSent Timeout", 2),
+        nobody("connecting takes longer than the call may", Server::BacklogFull).limit(SHORT).connect(PATIENCE).twice().edit("NotSent Timeout", 2).reset("NotSent Timeout", 2).finalize("NotSent Timeout", 2),
         #[cfg(feature = "rustls")]
         breaks("the server speaks no TLS", [Reply::raw("HTTP/1.1 400 TLS, please\r\n\r\n").on_accept().then(Close)]).over_tls().unheard().all("NotSent Tls", 3),
         #[cfg(feature = "rustls")]
-        breaks("the TLS handshake stalls", [Stall.on_accept()]).over_tls().unheard().connect(SHORT).all("NotSent Timeout", 3),
+        breaks("the TLS handshake stalls", [Stall.on_accept()]).over_tls().unheard().connect(SHORT).twice().all("NotSent Timeout", 2),
         #[cfg(feature = "rustls")]
         breaks("the server leaves during the TLS handshake", [Close.on_accept()]).over_tls().unheard().edit("NotSent Closed", 3).get("Transport Closed", 3),
 
@@ -81,7 +79,7 @@ pub fn faults() -> Vec<Fault> {
         answers("500 with a long Retry-After", [status(500).header("Retry-After", "3600"), ok()]).edit("OutcomeUnknown Status 500", 1).rest("Api Server 500, wait 3600 s", 1),
         answers("501, which trying again does not mend", [status(501)]).edit("OutcomeUnknown Status 501", 1).rest("Api Server 501", 1),
         breaks("504 whose page is cut", [page(504).cut_body(3, Reset)]).edit("OutcomeUnknown Status 504", 1).rest("Api Server 504", 3),
-        breaks("504 whose page stalls", [page(504).cut_body(3, Stall)]).limit(SHORT).edit("OutcomeUnknown Status 504", 1).rest("Api Server 504", 3),
+        breaks("504 whose page stalls", [page(504).cut_body(3, Stall)]).limit(SHORT).twice().edit("OutcomeUnknown Status 504", 1).rest("Api Server 504", 2),
         breaks("504 whose page has no end", [status(504).endless_body("<p>").until_close()]).edit("OutcomeUnknown Status 504", 1).rest("Api Server 504", 3),
 
         // The server says no: its answer stands.
@@ -112,13 +110,13 @@ pub fn faults() -> Vec<Fault> {
         // No answer at all, after the whole request or a part of it: an edit may have been made.
         breaks("the connection ends at once", [Close.on_accept()]).unheard().edit("OutcomeUnknown Closed", 1).rest("Transport Closed", 3),
         breaks("the connection is reset at once", [Reset.on_accept()]).unheard().edit("OutcomeUnknown Closed", 1).rest("Transport Closed", 3),
-        breaks("the server never reads", [Stall.on_accept()]).unheard().limit(SHORT).edit("OutcomeUnknown Timeout", 1).rest("Transport Timeout", 3),
+        breaks("the server never reads", [Stall.on_accept()]).unheard().limit(SHORT).twice().edit("OutcomeUnknown Timeout", 1).rest("Transport Timeout", 2),
         breaks("the connection ends after the request's head", [Close.after_head()]).edit("OutcomeUnknown Closed", 1).rest("Transport Closed", 3),
         breaks("the connection is reset after the request's head", [Reset.after_head()]).edit("OutcomeUnknown Closed", 1).rest("Transport Closed", 3),
-        breaks("the server stalls after the request's head", [Stall.after_head()]).limit(SHORT).edit("OutcomeUnknown Timeout", 1).rest("Transport Timeout", 3),
+        breaks("the server stalls after the request's head", [Stall.after_head()]).limit(SHORT).twice().edit("OutcomeUnknown Timeout", 1).rest("Transport Timeout", 2),
         breaks("the connection ends after the request", [Close.after_request()]).edit("OutcomeUnknown Closed", 1).rest("Transport Closed", 3),
         breaks("the connection is reset after the request", [Reset.after_request()]).edit("OutcomeUnknown Closed", 1).rest("Transport Closed", 3),
-        breaks("the server stalls after the request", [Stall.after_request()]).limit(SHORT).edit("OutcomeUnknown Timeout", 1).rest("Transport Timeout", 3),
+        breaks("the server stalls after the request", [Stall.after_request()]).limit(SHORT).twice().edit("OutcomeUnknown Timeout", 1).rest("Transport Timeout", 2),
         breaks("the server exits after the request", [HangUp.after_request()]).edit("OutcomeUnknown Closed", 1).rest("Transport Closed", 3),
         breaks("reset, then well", [Reset.after_request(), ok()]).edit("OutcomeUnknown Closed", 1).rest("ok", 2),
         breaks("a stall, then well", [Stall.after_request(), ok()]).limit(SHORT).edit("OutcomeUnknown Timeout", 1).rest("ok", 2),
@@ -129,17 +127,17 @@ pub fn faults() -> Vec<Fault> {
         // The head of the answer breaks off.
         breaks("the head ends early", [ok().cut_head(20, Close)]).edit("OutcomeUnknown Closed", 1).rest("Transport Closed", 3),
         breaks("the head is reset", [ok().cut_head(20, Reset)]).edit("OutcomeUnknown Closed", 1).rest("Transport Closed", 3),
-        breaks("the head stalls", [ok().cut_head(20, Stall)]).limit(SHORT).edit("OutcomeUnknown Timeout", 1).rest("Transport Timeout", 3),
-        breaks("the head drips", [ok().many_headers(50).drip_head(1, ms(10))]).limit(SHORT).edit("OutcomeUnknown Timeout", 1).rest("Transport Timeout", 3),
+        breaks("the head stalls", [ok().cut_head(20, Stall)]).limit(SHORT).twice().edit("OutcomeUnknown Timeout", 1).rest("Transport Timeout", 2),
+        breaks("the head drips", [ok().many_headers(50).drip_head(1, ms(10))]).limit(SHORT).twice().edit("OutcomeUnknown Timeout", 1).rest("Transport Timeout", 2),
         breaks("the head of a 429 ends early", [status(429).cut_head(30, Close)]).edit("OutcomeUnknown Closed", 1).rest("Transport Closed", 3),
 
         // The body of a success breaks off: the edit was made, and the reset too.
         breaks("the body ends early", [ok().cut_body(9, Close)]).edit("OutcomeUnknown Closed 200", 1).rest("Transport Closed 200", 3),
         breaks("the body is reset", [ok().cut_body(9, Reset)]).edit("OutcomeUnknown Closed 200", 1).rest("Transport Closed 200", 3),
-        breaks("the body stalls", [ok().cut_body(9, Stall)]).limit(SHORT).edit("OutcomeUnknown Timeout 200", 1).rest("Transport Timeout 200", 3),
-        breaks("the body never begins", [ok().cut_body(0, Stall)]).limit(SHORT).edit("OutcomeUnknown Timeout 200", 1).rest("Transport Timeout 200", 3),
-        breaks("the body drips", [ok().drip_body(1, ms(10))]).limit(SHORT).edit("OutcomeUnknown Timeout 200", 1).rest("Transport Timeout 200", 3),
-        breaks("the body drips longer than with_timeout allows", [ok().drip_body(1, ms(10))]).limit_of_clone(SHORT).edit("OutcomeUnknown Timeout 200", 1).rest("Transport Timeout 200", 3),
+        breaks("the body stalls", [ok().cut_body(9, Stall)]).limit(SHORT).twice().edit("OutcomeUnknown Timeout 200", 1).rest("Transport Timeout 200", 2),
+        breaks("the body never begins", [ok().cut_body(0, Stall)]).limit(SHORT).twice().edit("OutcomeUnknown Timeout 200", 1).rest("Transport Timeout 200", 2),
+        breaks("the body drips", [ok().drip_body(1, ms(10))]).limit(SHORT).twice().edit("OutcomeUnknown Timeout 200", 1).rest("Transport Timeout 200", 2),
+        breaks("the body drips longer than with_timeout allows", [ok().drip_body(1, ms(10))]).limit_of_clone(SHORT).twice().edit("OutcomeUnknown Timeout 200", 1).rest("Transport Timeout 200", 2),
         answers("the body drips, and with_timeout allows it", [ok().drip_body(40, SHORT / 5)]).limit(SHORT / 5).limit_of_clone(PATIENCE).all("ok", 1),
         answers("the answer drips, and there is time", [ok().drip_head(9, ms(2)).drip_body(20, ms(2))]).all("ok", 1),
         breaks("the body is broken once", [ok().cut_body(9, Reset), ok()]).edit("OutcomeUnknown Closed 200", 1).rest("ok", 2),
@@ -202,7 +200,7 @@ pub fn faults() -> Vec<Fault> {
         breaks("a header whose name has a space", [ok().header("X Filler", "a")]).edit("OutcomeUnknown Protocol", 1).rest("Transport Protocol", 3),
         answers("an interim answer before the real one", [ok().interim(100)]).all("ok", 1),
         answers("interim answers of all sorts", [ok().interim(102).interim(103).interim(100).interim(199)]).all("ok", 1),
-        breaks("interim answers without end", [ok().endless_interim(103)]).small_buffers().limit(SHORT).edit("OutcomeUnknown Timeout", 1).rest("Transport Timeout", 3),
+        breaks("interim answers without end", [ok().endless_interim(103)]).small_buffers().limit(SHORT).twice().edit("OutcomeUnknown Timeout", 1).rest("Transport Timeout", 2),
 
         // More than one answer: what was not asked for is never taken for the answer to the next call.
         breaks("the answer comes twice", [ok().then_send("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n"), ok()]).after_a_call().idle(IDLE).all("ok", 1),
@@ -210,6 +208,7 @@ pub fn faults() -> Vec<Fault> {
 
         // The connection of an earlier call. It is used again, but not if it is closed or has been idle for too long.
         answers("a kept connection", [ok()]).after_a_call().all("ok", 1),
+        answers("a kept connection that was idle for a while", [ok()]).after_a_call().idle(STILL_GOOD).all("ok", 1),
         answers("a kept connection, for a clone with another limit", [ok()]).after_a_call().limit_of_clone(SOON).all("ok", 1),
         breaks("a connection that was idle for long", [ok()]).after_a_call().idle(TOO_IDLE).all("ok", 1),
         breaks("the server closes the idle connection", [ok().then_wait(ms(20)).then(Close), ok()]).after_a_call().idle(IDLE).all("ok", 1),
@@ -228,12 +227,11 @@ pub fn faults() -> Vec<Fault> {
     ]
 }
 
+/// No name can have one of 64 letters, so that no server is asked for it.
+const TOO_LONG_A_LABEL: &str = "http://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example";
+
 /// Thirty thousand zero bytes, compressed. Repeated, it goes on with more of them.
 const ZEROS: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xed\xc1\x31\x01\x00\x00\x00\xc2\xa0\xf5\x4f\x6d\x09\x4f\xa0\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x3e\x06\x20\x4a\x02\x65\x30\x75\x00\x00";
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
 
 /// Waits so short that they cost nothing, and still long enough for one `Retry-After` of a second.
 fn policy() -> RetryPolicy {
@@ -283,6 +281,7 @@ pub struct Fault {
     limit_of_clone: Option<Duration>,
     connect: Duration,
     at_least: Duration,
+    waits_out: bool,
     max_answer_size: u64,
     retry: RetryPolicy,
     cells: Vec<Cell>,
@@ -367,6 +366,7 @@ impl Fault {
             limit_of_clone: None,
             connect: SHORT,
             at_least: Duration::ZERO,
+            waits_out: false,
             max_answer_size: 1 << 20,
             retry: policy(),
             cells: Vec::new(),
@@ -474,6 +474,13 @@ impl Fault {
         Self { retry, ..self }
     }
 
+    /// For what waits a limit out at each try.
+    fn twice(mut self) -> Self {
+        self.retry.max_attempts = 2;
+        self.waits_out = true;
+        self
+    }
+
     /// The calls that it says something about.
     pub fn calls(&self) -> Vec<Call> {
         self.cells.iter().map(|cell| cell.call).collect()
@@ -482,6 +489,11 @@ impl Fault {
     /// How long the client is idle before the call.
     pub fn pause(&self) -> Duration {
         self.pause
+    }
+
+    /// Whether each call takes seconds.
+    pub fn is_slow(&self) -> bool {
+        self.waits_out || !self.pause.is_zero() || !self.at_least.is_zero()
     }
 
     /// Whether the call is made twice, of which the table looks at the second.
@@ -698,34 +710,6 @@ fn attempts(error: &Error) -> Option<u32> {
         Error::Api(e) => Some(e.attempts),
         other => call_error(other).map(|e| e.attempts),
     }
-}
-
-/// An agent of the caller's own that is set up against everything that the client relies on.
-pub fn contrary_agent() -> Agent {
-    Agent::config_builder()
-        .http_status_as_error(true)
-        .max_redirects(10)
-        .max_redirects_will_error(true)
-        .redirect_auth_headers(RedirectAuthHeaders::SameHost)
-        .timeout_global(None)
-        .timeout_connect(None)
-        .max_idle_age(Duration::from_secs(60))
-        .build()
-        .into()
-}
-
-/// Does something for each of many, a few at a time, since most of them wait most of the time.
-pub fn side_by_side<T: Sync>(many: &[T], each: impl Fn(&T) + Sync) {
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for _ in 0..24 {
-            scope.spawn(|| {
-                while let Some(one) = many.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    each(one);
-                }
-            });
-        }
-    });
 }
 
 /// Plays every row for the calls that are wanted, with an agent if one is given.

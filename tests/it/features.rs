@@ -2,9 +2,7 @@
 
 use imagen_ai::{CauseKind, Error};
 
-use crate::support::canned::Canned;
-
-const OK: &str = r#"{"status":"SUCCESS","version_id":1,"enhanced_image_url":"https://s3/a"}"#;
+use crate::support::canned::{Canned, OK};
 
 #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
 mod no_tls {
@@ -198,7 +196,7 @@ mod gzip {
                 .copilot("x")
                 .unwrap()
                 .enhanced_image_url,
-            "https://s3/a"
+            "https://s3.example/a.jpg?sig=presigned"
         );
     }
 

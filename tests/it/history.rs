@@ -1,10 +1,15 @@
 //! Histories: nobody has published their shape, so every shape that is plausible is read, and the others do no harm.
 
+use std::cell::Cell;
+
 use imagen_ai::{EnhancementStatus, Error, History, HistoryProblem, ImageHistory, VersionId};
+use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+use crate::properties::check;
 use crate::support::canned::Canned;
+use crate::support::client_of;
 use crate::support::simulator::{READY, Simulator};
 
 fn read(json: Value) -> History {
@@ -135,6 +140,77 @@ fn the_same_tree_is_read_from_every_shape() {
         children.sort();
         assert_eq!(children, ["2", "4"], "{shape}");
         assert_eq!(ids(image.roots()), ["1"], "{shape}");
+    }
+}
+
+#[test]
+fn every_word_that_the_docs_name_is_understood() {
+    let one_photo = |json: Value| {
+        let history = read(json);
+        assert_eq!((history.images().len(), history.unread()), (1, 0), "{}", history.raw());
+        history
+            .image("a.jpg")
+            .unwrap_or_else(|e| panic!("{}: {e}", history.raw()))
+            .clone()
+    };
+    let mut trees = Vec::new();
+    for id in ["version_id", "versionId"] {
+        trees.push(json!({"a.jpg": [{id: 1, "parent_id": null}, {id: 2, "parent_id": 1}]}));
+    }
+    for parent in [
+        "parent_version_id",
+        "parentVersionId",
+        "parent_id",
+        "parentId",
+        "parent_version",
+        "parentVersion",
+        "parent",
+    ] {
+        trees.push(json!({"a.jpg": [{"version_id": 1, parent: null}, {"version_id": 2, parent: 1}]}));
+    }
+    for children in ["children", "child", "branches", "next", "descendants"] {
+        trees.push(json!({"a.jpg": [{"version_id": 1, children: [{"version_id": 2}]}]}));
+    }
+    for list in [
+        "versions",
+        "version_history",
+        "versionHistory",
+        "history",
+        "edits",
+        "revisions",
+        "a.jpg",
+    ] {
+        let versions = json!([{"id": 1, "parent_id": null}, {"id": 2, "parent_id": 1}]);
+        trees.push(json!({"file_name": "a.jpg", list: versions}));
+    }
+    for name in ["file_name", "fileName", "filename", "image_name", "imageName", "image"] {
+        let versions = json!([{"version_id": 1, "parent_id": null}, {"version_id": 2, "parent_id": 1}]);
+        trees.push(json!({"images": [{name: "a.jpg", "versions": versions}]}));
+    }
+    for json in trees {
+        assert_eq!(tree(&one_photo(json.clone())), "1<- 2<-1", "{json}");
+    }
+    type Read = fn(&imagen_ai::Version) -> Option<&str>;
+    let fields: [(&[&str], Read); 4] = [
+        (&["instruction", "prompt"], |version| version.instruction.as_deref()),
+        (
+            &["tool_id", "toolId", "enhancement_type", "enhancementType", "preset"],
+            |version| version.preset.as_deref(),
+        ),
+        (
+            &["enhanced_image_url", "enhancedImageUrl", "image_url", "imageUrl", "url"],
+            |version| version.url.as_deref(),
+        ),
+        (&["created_at", "createdAt", "created", "timestamp"], |version| {
+            version.created_at.as_deref()
+        }),
+    ];
+    for (words, field) in fields {
+        for word in words {
+            let image = one_photo(json!({"a.jpg": [{"version_id": 1, *word: "x"}]}));
+            let version = &image.versions()[0];
+            assert_eq!((field(version), version.extra.len()), (Some("x"), 0), "{word}");
+        }
     }
 }
 
@@ -437,10 +513,7 @@ fn hostile_and_truncated_answers_end_in_typed_errors() {
 #[test]
 fn the_service_is_asked_and_its_answer_is_kept_untouched() {
     let simulator = Simulator::start();
-    let client = imagen_ai::Client::builder(simulator.key())
-        .base_url(simulator.base_url())
-        .build()
-        .unwrap();
+    let client = client_of(&simulator);
     let photo = client.project(READY).image("DSC_0001.JPEG");
     let mut chain = photo.chain();
     chain.copilot("make the sky more blue").unwrap();
@@ -552,37 +625,31 @@ struct Plan {
 
 fn plans() -> impl Strategy<Value = Plan> {
     let version = (any::<bool>(), any::<u16>(), "[ -~é\u{1f600}]{1,20}");
-    let tree = prop::collection::vec(version, 0..25);
-    (
-        prop::collection::vec(tree, 0..4),
-        0..SHAPES,
-        0..WORDS.len(),
-        any::<u64>(),
-    )
-        .prop_map(|(trees, shape, words, order)| {
-            let mut number = 9_007_199_254_740_990_u64;
-            let images = trees.into_iter().map(|versions| {
-                let mut tree = Tree::new();
-                for (text, parent, instruction) in versions {
-                    number += 1;
-                    let id = if text {
-                        VersionId::from(format!("v{number}"))
-                    } else {
-                        VersionId::from(number)
-                    };
-                    let parent = usize::from(parent) % (tree.len() + 1);
-                    let parent = parent.checked_sub(1).map(|parent| tree[parent].0.clone());
-                    tree.push((id, parent, instruction));
-                }
-                tree
-            });
-            Plan {
-                images: images.collect(),
-                shape,
-                words,
-                order,
+    let tree = vec(version, 0..25);
+    (vec(tree, 0..4), 0..SHAPES, 0..WORDS.len(), any::<u64>()).prop_map(|(trees, shape, words, order)| {
+        let mut number = 9_007_199_254_740_990_u64;
+        let images = trees.into_iter().map(|versions| {
+            let mut tree = Tree::new();
+            for (text, parent, instruction) in versions {
+                number += 1;
+                let id = if text {
+                    VersionId::from(format!("v{number}"))
+                } else {
+                    VersionId::from(number)
+                };
+                let parent = usize::from(parent) % (tree.len() + 1);
+                let parent = parent.checked_sub(1).map(|parent| tree[parent].0.clone());
+                tree.push((id, parent, instruction));
             }
-        })
+            tree
+        });
+        Plan {
+            images: images.collect(),
+            shape,
+            words,
+            order,
+        }
+    })
 }
 
 /// Names of the id, the parent, the photo, the instruction, the list and the children.
@@ -730,14 +797,82 @@ proptest! {
             prop_assert_eq!(image.to_string().lines().count(), tree.len() + 1 + usize::from(!tree.is_empty()));
         }
     }
+}
 
-    #[test]
-    fn no_json_of_any_shape_does_harm(text in "([\\[\\]{}:,\"0-9 ]|null|true|\"version_id\":|\"children\":|\"a.jpg\":|\"parent\":){0,40}") {
-        if let Ok(history) = History::from_json(text.as_str()) {
-            let _ = (history.to_string(), format!("{history:?}"));
-            for image in history.images() {
-                let _ = (image.to_string(), image.latest().map(|latest| image.path_to(&latest.id).len()));
+/// Versions, some of which are in others, with anything beside what they need and all of it in disorder.
+fn wild() -> impl Strategy<Value = Value> {
+    const NAMES: [&str; 24] = [
+        "version_id",
+        "id",
+        "parent_version_id",
+        "parent_id",
+        "parent",
+        "file_name",
+        "image",
+        "instruction",
+        "preset",
+        "status",
+        "url",
+        "created_at",
+        "versions",
+        "history",
+        "children",
+        "branches",
+        "next",
+        "prompts",
+        "images",
+        "a.jpg",
+        "b.jpg",
+        "DSC_1",
+        "1",
+        "",
+    ];
+    let id = || prop_oneof![8 => (0..9_u64).prop_map(Value::from), 1 => Just(json!("x")), 1 => Just(Value::Null)];
+    let name = || prop::sample::select(&NAMES[..]);
+    let leaf = prop_oneof![
+        id(),
+        any::<bool>().prop_map(Value::from),
+        Just(json!("a.jpg")),
+        Just(json!("FAILED"))
+    ];
+    let any_json = leaf.prop_recursive(6, 60, 6, move |inner| {
+        let list = vec(inner.clone(), 0..6).prop_map(Value::from);
+        let object = vec((name(), inner), 0..5).prop_map(|fields| fields.into_iter().collect());
+        prop_oneof![list, object]
+    });
+    let version = (id(), id(), vec((name(), any_json), 0..4)).prop_map(|(id, parent, fields)| {
+        let own = [("version_id", id), ("parent_id", parent)];
+        own.into_iter().chain(fields).collect::<Value>()
+    });
+    vec(version, 0..12).prop_map(Value::from)
+}
+
+#[test]
+fn no_json_of_any_shape_does_harm() {
+    let large = Cell::new(0);
+    check(200, wild(), |json| {
+        let history = History::from_json(json!({ "c.jpg": json }).to_string()).unwrap();
+        let _ = (history.to_string(), format!("{history:?}"));
+        for image in history.images() {
+            let versions = image.versions();
+            large.set(large.get() + usize::from(versions.len() > 4));
+            // Each version is a root or one other's child, loops and all.
+            let mut found = image.roots().count();
+            for version in versions {
+                let path = image.path_to(&version.id);
+                prop_assert!(path.len() <= versions.len() && path.last().unwrap().id == version.id);
+                found += image.children_of(&version.id).count();
+            }
+            prop_assert_eq!(found, versions.len(), "{}", json);
+            prop_assert_eq!(
+                image.latest().is_none(),
+                versions.iter().all(|v| v.status == Some(EnhancementStatus::Failed))
+            );
+            for drawn in [image.to_string(), format!("{image:20}")] {
+                prop_assert!(drawn.lines().count() > versions.len());
             }
         }
-    }
+        Ok(())
+    });
+    assert!(large.get() > 50, "{}", large.get());
 }

@@ -10,16 +10,15 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 
+use crate::support::canned::OK;
 use crate::support::faulty::End::Close;
 use crate::support::faulty::{Faulty, Reply};
-
-const OK: &str = r#"{"status":"SUCCESS","version_id":7,"enhanced_image_url":"https://s3.example/a.jpg?sig=presigned"}"#;
 
 /// The most of an answer that the client may read.
 const LIMIT: u64 = 4_096;
 
 /// The same cases on every run, and none of them on the disk.
-fn check<S: Strategy>(cases: u32, of: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+pub fn check<S: Strategy>(cases: u32, of: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let config = Config {
         cases,
         failure_persistence: None,

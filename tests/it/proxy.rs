@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 use imagen_ai::ureq::{Agent, Proxy as Setting};
 use imagen_ai::{CallError, CauseKind, Client, ClientBuilder, Error, RetryPolicy};
 
-use crate::support::canned::{Canned, KEY};
+use crate::support::canned::{Canned, KEY, OK};
 use crate::support::child;
 use crate::support::faulty::{End, Faulty, Refused, Reply};
 use crate::support::proxy::Proxy;
 
-const OK: &str = r#"{"status":"SUCCESS","version_id":1,"enhanced_image_url":"https://s3/a"}"#;
 const PASSWORD: &str = "pass-4711";
 
 fn through(proxy: &str) -> Agent {
@@ -59,8 +58,20 @@ fn stopped(proxy: &str) -> CallError {
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod https {
+    use imagen_ai::ureq::tls::TlsProvider;
+
     use super::*;
     use crate::support::tls::{Authority, TlsServer, providers, trusting};
+
+    /// A client that goes through this proxy and believes this authority.
+    pub fn over_tls(provider: TlsProvider, authority: &Authority, proxy: &str) -> Client {
+        let agent = Agent::config_builder()
+            .proxy(Some(Setting::new(proxy).unwrap()))
+            .tls_config(trusting(provider, authority))
+            .build();
+        let client = builder().base_url("https://api.example.test/v1").agent(agent.into());
+        client.build().unwrap()
+    }
 
     #[test]
     fn a_proxy_sees_where_a_call_goes_and_nothing_else() {
@@ -68,16 +79,7 @@ mod https {
         for provider in providers() {
             let server = TlsServer::start(&authority.issue(&["api.example.test"]));
             let proxy = Proxy::connect(server.addr());
-            let agent: Agent = Agent::config_builder()
-                .proxy(Some(Setting::new(&format!("http://{}", proxy.addr())).unwrap()))
-                .tls_config(trusting(provider, &authority))
-                .build()
-                .into();
-            let client = builder()
-                .base_url("https://api.example.test/v1")
-                .agent(agent)
-                .build()
-                .unwrap();
+            let client = over_tls(provider, &authority, &format!("http://{}", proxy.addr()));
             edit(&client).unwrap();
             edit(&client).unwrap();
 
@@ -91,12 +93,7 @@ mod https {
                 assert!(!asked[0].contains(secret), "{asked:?}");
                 assert!(!proxy.carried(secret), "{secret}");
             }
-            let requests = server.requests();
-            assert_eq!(requests.len(), 2);
-            assert!(
-                requests.iter().all(|r| r.contains(&format!("x-api-key: {KEY}\r\n"))),
-                "{requests:?}"
-            );
+            server.assert_keyed(2);
         }
     }
 
@@ -105,16 +102,8 @@ mod https {
         for provider in providers() {
             let server = TlsServer::start(&Authority::new("stranger").issue(&["api.example.test"]));
             let proxy = Proxy::connect(server.addr());
-            let agent: Agent = Agent::config_builder()
-                .proxy(Some(Setting::new(&format!("http://{}", proxy.addr())).unwrap()))
-                .tls_config(trusting(provider, &Authority::new("private")))
-                .build()
-                .into();
-            let client = builder()
-                .base_url("https://api.example.test/v1")
-                .agent(agent)
-                .build()
-                .unwrap();
+            let private = Authority::new("private");
+            let client = over_tls(provider, &private, &format!("http://{}", proxy.addr()));
             let error = edit(&client).unwrap_err();
             assert!(
                 matches!(&error, Error::NotSent(e) if e.cause.kind == CauseKind::Tls),
@@ -238,13 +227,19 @@ fn a_tunnel_lasts_longer_than_the_connect_timeout() {
         edit(&client).unwrap();
         return;
     }
-    let server = Faulty::start([Reply::json(OK).drip_body(5, Duration::from_millis(100))]);
+    let server = Faulty::start([
+        Reply::json(OK).drip_body(15, Duration::from_millis(100)),
+        Reply::json(OK),
+    ]);
     let proxy = Proxy::connect(server.addr());
     child::run(
         "proxy::a_tunnel_lasts_longer_than_the_connect_timeout",
         &[("HTTPS_PROXY", &format!("http://{}", proxy.addr()))],
     );
     assert_eq!((proxy.asked().len(), server.requests()), (1, 2));
+    for request in server.received() {
+        assert_eq!(request.header("x-api-key"), Some(KEY));
+    }
 }
 
 #[test]
@@ -272,9 +267,8 @@ fn proxies_of_the_environment_are_used_and_not_for_this_machine() {
     }
     let server = Canned::new(200, OK);
     let port = server.addr().port();
-    let asked = |url: String, variables: fn(&str) -> Vec<(&'static str, String)>| {
-        let proxy = Proxy::connect(server.addr());
-        let mut all = variables(&format!("http://{}", proxy.addr()));
+    let asked_of = |proxy: Proxy, url: String, variables: fn(&str) -> Vec<(&'static str, String)>| {
+        let mut all = variables(&proxy.addr().to_string());
         all.push(("IMAGEN_BASE_URL", url));
         // A link to a file without TLS can only be one to this machine.
         all.push(("TEST_FILE_URL", format!("http://127.0.0.1:{port}/a.jpg")));
@@ -285,18 +279,37 @@ fn proxies_of_the_environment_are_used_and_not_for_this_machine() {
         );
         proxy.asked().len()
     };
+    let asked = |url, variables| asked_of(Proxy::connect(server.addr()), url, variables);
 
     let elsewhere = || format!("http://0.0.0.0:{port}/v1");
-    assert_eq!(asked(elsewhere(), |proxy| vec![("HTTPS_PROXY", proxy.to_owned())]), 2);
-    assert_eq!(asked(elsewhere(), |proxy| vec![("ALL_PROXY", proxy.to_owned())]), 2);
-    let except = |proxy: &str| vec![("HTTPS_PROXY", proxy.to_owned()), ("NO_PROXY", "0.0.0.0".to_owned())];
+    let https = |proxy: &str| vec![("HTTPS_PROXY", format!("http://{proxy}"))];
+    let all = |proxy: &str| vec![("ALL_PROXY", format!("http://{proxy}"))];
+    let except = |proxy: &str| {
+        let proxy = format!("http://{proxy}");
+        vec![("HTTPS_PROXY", proxy), ("NO_PROXY", "0.0.0.0".to_owned())]
+    };
+    assert_eq!(asked(elsewhere(), https), 2);
+    assert_eq!(asked(elsewhere(), all), 2);
     assert_eq!(asked(elsewhere(), except), 0);
-
     for here in ["127.0.0.1", "localhost"] {
-        let url = format!("http://{here}:{port}/v1");
-        assert_eq!(asked(url, |proxy| vec![("ALL_PROXY", proxy.to_owned())]), 0, "{here}");
+        assert_eq!(asked(format!("http://{here}:{port}/v1"), all), 0, "{here}");
     }
-    assert_eq!(server.seen().len(), 5 * 4);
+    // A build that cannot speak to it passes it over.
+    #[cfg(feature = "socks-proxy")]
+    let (socks, times) = (Proxy::socks5(server.addr()), 2);
+    #[cfg(not(feature = "socks-proxy"))]
+    let (socks, times) = (Proxy::connect(server.addr()), 0);
+    let socks5 = |proxy: &str| vec![("ALL_PROXY", format!("socks5://{proxy}"))];
+    assert_eq!(asked_of(socks, elsewhere(), socks5), times);
+
+    let (calls, downloads): (Vec<_>, Vec<_>) = server.seen().into_iter().partition(|seen| seen.path.starts_with("/v1"));
+    assert_eq!((calls.len(), downloads.len()), (6 * 2, 6 * 2));
+    for seen in calls {
+        assert_eq!(seen.header("x-api-key"), Some(KEY), "{seen:?}");
+    }
+    for seen in downloads {
+        assert_eq!((seen.path.as_str(), seen.header("x-api-key")), ("/a.jpg", None));
+    }
 }
 
 #[test]
@@ -333,22 +346,14 @@ mod socks {
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     #[test]
     fn tls_goes_through_a_socks_proxy() {
-        use crate::support::tls::{Authority, TlsServer, providers, trusting};
+        use super::https::over_tls;
+        use crate::support::tls::{Authority, TlsServer, providers};
 
         let authority = Authority::new("private");
         for provider in providers() {
             let server = TlsServer::start(&authority.issue(&["api.example.test"]));
             let proxy = Proxy::socks5(server.addr());
-            let agent: Agent = Agent::config_builder()
-                .proxy(Some(Setting::new(&format!("socks5h://{}", proxy.addr())).unwrap()))
-                .tls_config(trusting(provider, &authority))
-                .build()
-                .into();
-            let client = builder()
-                .base_url("https://api.example.test/v1")
-                .agent(agent)
-                .build()
-                .unwrap();
+            let client = over_tls(provider, &authority, &format!("socks5h://{}", proxy.addr()));
             edit(&client).unwrap();
             assert_eq!(proxy.asked(), ["api.example.test:443"]);
             assert!(!proxy.carried(KEY));

@@ -1,6 +1,5 @@
 //! TLS for real: which servers are believed, and what the caller hears of those that are not.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use imagen_ai::ureq::tls::TlsProvider;
@@ -8,6 +7,7 @@ use imagen_ai::{CallError, CauseKind, Client, ClientBuilder, Error, RetryPolicy,
 
 use crate::support::canned::{Canned, KEY};
 use crate::support::child;
+use crate::support::eventually;
 use crate::support::faulty::Unserved;
 use crate::support::tls::{Authority, Goodbye, Identity, TlsServer, agent, providers, showing, trusting};
 
@@ -89,25 +89,26 @@ fn a_private_authority_is_believed_through_an_agent_with_its_root() {
                 "the second call uses the first one's connection"
             );
         }
-        let requests = server.requests();
-        assert_eq!(requests.len(), 4);
-        assert!(
-            requests.iter().all(|r| r.contains(&format!("x-api-key: {KEY}\r\n"))),
-            "{requests:?}"
-        );
+        server.assert_keyed(4);
+    }
+}
+
+/// The same for every kind of TLS that believes this authority, at a server with this certificate.
+#[track_caller]
+fn refused_by_all(host: &str, identity: &Identity, authority: &Authority, rustls: &'static str, openssl: &'static str) {
+    for provider in providers() {
+        let server = TlsServer::start(identity);
+        let builder = builder(host, server.port()).agent(agent(trusting(provider, authority)));
+        refused(builder, &server, words(provider, rustls, openssl));
     }
 }
 
 #[test]
 fn an_unknown_authority_is_refused() {
-    for provider in providers() {
-        let server = TlsServer::start(&Authority::new("stranger").issue(&HERE));
-        refused(
-            builder("localhost", server.port()).agent(agent(trusting(provider, &Authority::new("private")))),
-            &server,
-            words(provider, "UnknownIssuer", "unable to get local issuer certificate"),
-        );
-    }
+    let identity = Authority::new("stranger").issue(&HERE);
+    let private = Authority::new("private");
+    let openssl = "unable to get local issuer certificate";
+    refused_by_all("localhost", &identity, &private, "UnknownIssuer", openssl);
 }
 
 #[test]
@@ -137,29 +138,23 @@ fn a_wait_for_a_project_ends_at_once_with_a_server_that_is_not_believed() {
 #[test]
 fn a_certificate_for_another_name_is_refused() {
     let authority = Authority::new("private");
-    for provider in providers() {
-        for (host, openssl) in [("localhost", "ostname mismatch"), ("127.0.0.1", "IP address mismatch")] {
-            let server = TlsServer::start(&authority.issue(&["api.example.test", "127.0.0.9"]));
-            refused(
-                builder(host, server.port()).agent(agent(trusting(provider, &authority))),
-                &server,
-                words(provider, "not valid for name", openssl),
-            );
-        }
+    let identity = authority.issue(&["api.example.test", "127.0.0.9"]);
+    for (host, openssl) in [("localhost", "ostname mismatch"), ("127.0.0.1", "IP address mismatch")] {
+        refused_by_all(host, &identity, &authority, "not valid for name", openssl);
     }
 }
 
 #[test]
 fn an_expired_certificate_is_refused() {
     let authority = Authority::new("private");
-    for provider in providers() {
-        let server = TlsServer::start(&authority.issue_expired(&HERE));
-        refused(
-            builder("localhost", server.port()).agent(agent(trusting(provider, &authority))),
-            &server,
-            words(provider, "certificate expired", "certificate has expired"),
-        );
-    }
+    let identity = authority.issue_expired(&HERE);
+    refused_by_all(
+        "localhost",
+        &identity,
+        &authority,
+        "certificate expired",
+        "certificate has expired",
+    );
 }
 
 #[test]
@@ -212,18 +207,10 @@ fn an_edit_after_the_server_closed_the_connection_uses_a_new_one() {
                 .unwrap();
             for nth in 1..=3 {
                 client.project("p").image("a.jpg").copilot("x").unwrap();
-                wait_until(|| server.closed() == nth);
+                eventually(|| server.closed() == nth);
             }
             assert_eq!((server.requests().len(), server.connections()), (3, 3), "{goodbye:?}");
         }
-    }
-}
-
-fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(Instant::now() < deadline, "it never happened");
-        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -282,12 +269,8 @@ fn the_systems_list_is_asked_where_the_features_say_so() {
         ],
     );
     if cfg!(feature = "platform-verifier") || !cfg!(feature = "rustls") {
-        let requests = server.requests();
-        assert_eq!((requests.len(), server.connections()), (2, 1), "{text}");
-        assert!(
-            requests.iter().all(|r| r.contains(&format!("x-api-key: {KEY}\r\n"))),
-            "{requests:?}"
-        );
+        server.assert_keyed(2);
+        assert_eq!(server.connections(), 1, "{text}");
     } else {
         assert!(text.contains("UnknownIssuer"), "{text}");
         assert_eq!(server.requests().len(), 0);

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use imagen_ai::{Client, Error, NotReadyReason, Project, ProjectStatus, RetryPolicy, Wait};
 use serde_json::json;
 
-use crate::support::canned::Canned;
+use crate::support::canned::{Canned, KEY};
 use crate::support::faulty::{Fate, Faulty, Reply};
 use crate::support::simulator::{FAILED, I2I, IN_PROGRESS, NOT_EXPORTED, READY, Simulator, Status};
+use crate::support::{address_of, client_of, ms};
 
 const QUICK: Wait = Wait {
     first: Duration::from_millis(1),
@@ -17,16 +18,10 @@ const QUICK: Wait = Wait {
     total: Duration::from_secs(20),
 };
 
-fn client(key: &str, base_url: String) -> Client {
-    Client::builder(key)
-        .base_url(base_url)
-        .retry(RetryPolicy::none())
-        .build()
-        .unwrap()
-}
-
-fn simulated(simulator: &Simulator) -> Client {
-    client(simulator.key(), simulator.base_url())
+/// A project of a client that tries once.
+fn project_on(server: &Faulty) -> Project {
+    let client = Client::builder(KEY).base_url(server.url()).retry(RetryPolicy::none());
+    client.build().unwrap().project("p")
 }
 
 /// A project of which the service says this.
@@ -40,25 +35,18 @@ fn said(status: &str, export: &str) -> (Canned, Project) {
 #[track_caller]
 fn reason(result: Result<imagen_ai::ProjectInfo, Error>) -> NotReadyReason {
     match result.unwrap_err() {
-        Error::NotReady(e) => e.reason,
+        Error::NotReady(e) => {
+            assert!(e.info.is_some(), "{e}");
+            e.reason
+        }
         e => panic!("{e}"),
     }
 }
 
 #[test]
-fn the_default_is_the_vendors_polling() {
-    let wait = Wait::default();
-    assert_eq!(
-        (wait.first, wait.longest),
-        (Duration::from_secs(10), Duration::from_secs(60))
-    );
-    assert_eq!((wait.factor, wait.total), (1.2, Duration::from_secs(20 * 60 * 60)));
-}
-
-#[test]
 fn a_project_is_asked_for_until_it_is_completed() {
     let simulator = Simulator::start();
-    let client = simulated(&simulator);
+    let client = client_of(&simulator);
     simulator.set_exported(IN_PROGRESS, true);
     simulator.complete_after(IN_PROGRESS, 3);
     let mut seen = Vec::new();
@@ -85,10 +73,6 @@ fn passing_failures_are_survived_and_others_are_not() {
     let simulator = Simulator::start();
     simulator.set_exported(IN_PROGRESS, true);
     simulator.complete_after(IN_PROGRESS, 1);
-    let target = simulator.base_url()["http://".len()..]
-        .trim_end_matches("/v1")
-        .parse()
-        .unwrap();
     let mut fates = vec![
         Fate::Status(503, String::new()),
         Fate::LoseBefore,
@@ -97,12 +81,12 @@ fn passing_failures_are_survived_and_others_are_not() {
         Fate::TruncateAfter(10),
         Fate::Status(429, String::new()),
     ];
-    let network = Faulty::proxy(
-        target,
-        move |_| if fates.is_empty() { Fate::Pass } else { fates.remove(0) },
-    );
+    let network = Faulty::proxy(address_of(&simulator), move |_| {
+        if fates.is_empty() { Fate::Pass } else { fates.remove(0) }
+    });
     let mut failures = 0;
-    let client = client(simulator.key(), format!("{}/v1", network.url()));
+    let client = Client::builder(simulator.key()).base_url(format!("{}/v1", network.url()));
+    let client = client.retry(RetryPolicy::none()).build().unwrap();
     let info = client.project(IN_PROGRESS).wait_until_completed_with(&QUICK, |poll| {
         failures += usize::from(poll.is_err());
         ControlFlow::Continue(())
@@ -118,7 +102,7 @@ fn passing_failures_are_survived_and_others_are_not() {
 #[test]
 fn a_failed_project_ends_the_wait_at_once_with_what_the_service_says() {
     let simulator = Simulator::start();
-    let error = simulated(&simulator)
+    let error = client_of(&simulator)
         .project(FAILED)
         .wait_until_completed(&Wait::default())
         .unwrap_err();
@@ -144,7 +128,7 @@ fn a_failed_project_ends_the_wait_at_once_with_what_the_service_says() {
 #[test]
 fn a_project_that_is_not_exported_is_told_apart() {
     let simulator = Simulator::start();
-    let client = simulated(&simulator);
+    let client = client_of(&simulator);
     let result = client.project(NOT_EXPORTED).wait_until_completed(&Wait::default());
     assert_eq!(reason(result), NotReadyReason::NotExported);
     assert_eq!(simulator.requests().len(), 1);
@@ -165,6 +149,15 @@ fn a_project_that_is_not_exported_is_told_apart() {
         });
         assert_eq!(result.map_err(|e| reason(Err(e))).err(), expected, "{export}");
     }
+    // Nor is one that is not even begun, or is said to be what nobody has heard of.
+    for status in ["Pending", "Queued"] {
+        let (_server, project) = said(&format!("{status:?}"), "\"Completed\"");
+        let result = project.wait_until_completed(&Wait {
+            total: Duration::from_millis(20),
+            ..QUICK
+        });
+        assert_eq!(reason(result), NotReadyReason::TimedOut, "{status}");
+    }
     // A Smart Editing project has no export.
     let server = Canned::new(200, r#"{"status":"Completed"}"#);
     assert!(server.client().i2i_project("p").wait_until_completed(&QUICK).is_ok());
@@ -173,7 +166,7 @@ fn a_project_that_is_not_exported_is_told_apart() {
 #[test]
 fn the_wait_ends_when_its_time_is_over_or_the_callback_says_so() {
     let simulator = Simulator::start();
-    let project = simulated(&simulator).project(IN_PROGRESS);
+    let project = client_of(&simulator).project(IN_PROGRESS);
     let began = Instant::now();
     let result = project.wait_until_completed(&Wait {
         total: Duration::from_millis(100),
@@ -216,8 +209,7 @@ fn the_wait_ends_when_its_time_is_over_or_the_callback_says_so() {
 
     // When nothing but failures came, the last of them is the error.
     let down = Faulty::start([Reply::status(503)]);
-    let project = client("key", down.url()).project("p");
-    let error = project
+    let error = project_on(&down)
         .wait_until_completed(&Wait {
             total: Duration::from_millis(20),
             ..QUICK
@@ -229,7 +221,6 @@ fn the_wait_ends_when_its_time_is_over_or_the_callback_says_so() {
 #[test]
 fn the_pauses_grow_to_the_longest() {
     let server = Canned::new(200, json!({"status": "In Progress"}).to_string());
-    let ms = Duration::from_millis;
     let wait = Wait {
         first: ms(20),
         factor: 2.0,
@@ -243,9 +234,13 @@ fn the_pauses_grow_to_the_longest() {
     });
     assert_eq!(reason(result), NotReadyReason::TimedOut);
     let pauses: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    for (pause, least) in pauses.iter().zip([20, 40, 80, 80, 80, 80]) {
-        assert!(*pause >= ms(least), "{pauses:?}");
-    }
+    // The last one is what is left of the time.
+    let least = [20, 40, 80, 80, 80, 80, 80, 40].map(ms);
+    assert_eq!(pauses.len(), least.len(), "{pauses:?}");
+    assert!(
+        pauses.iter().zip(least).all(|(pause, least)| *pause >= least),
+        "{pauses:?}"
+    );
 }
 
 #[test]
@@ -253,17 +248,23 @@ fn a_service_that_names_a_time_is_not_asked_before() {
     let ready = r#"{"status":"Completed","export_status":"Completed"}"#;
     let server = Faulty::start([Reply::status(429).header("Retry-After", "1"), Reply::json(ready)]);
     let began = Instant::now();
-    client("key", server.url())
-        .project("p")
-        .wait_until_completed(&QUICK)
-        .unwrap();
+    project_on(&server).wait_until_completed(&QUICK).unwrap();
     assert!(began.elapsed() >= Duration::from_secs(1));
+}
+
+/// As a gateway shows it while it is being repaired.
+#[test]
+fn a_page_where_json_should_be_is_asked_again() {
+    let ready = r#"{"status":"Completed","export_status":"Completed"}"#;
+    let server = Faulty::start([Reply::html(200, "<h1>Back soon</h1>"), Reply::json(ready)]);
+    project_on(&server).wait_until_completed(&QUICK).unwrap();
+    assert_eq!(server.requests(), 2);
 }
 
 #[test]
 fn a_service_that_names_too_long_a_time_does_not_outlast_the_wait() {
     let server = Faulty::start([Reply::status(429).header("Retry-After", "3600")]);
-    let project = client("key", server.url()).project("p");
+    let project = project_on(&server);
     let wait = Wait {
         total: Duration::from_millis(100),
         ..QUICK

@@ -4,11 +4,13 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use imagen_ai::{Client, DownloadReason, Error, RetryPolicy};
+use log::Level;
 
-use super::{KEY, MIB, RETRY, broken, client, ms, names, reason, url};
-use crate::support::agent_config;
+use super::{KEY, MIB, RETRY, broken, client, names, reason, url};
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{Faulty, File, Refused, Reply, Request};
+use crate::support::logs::logged;
+use crate::support::{agent_config, contrary_config, eventually, ms, side_by_side};
 
 #[test]
 fn the_storage_gets_a_plain_request_and_never_the_key() {
@@ -260,6 +262,45 @@ fn a_transfer_starts_over_when_it_cannot_go_on() {
     }
 }
 
+/// Without a length it may be compressed on the way, and a range is one of other bytes then.
+#[test]
+fn a_file_in_chunks_starts_over_although_it_has_a_validator() {
+    let file = File::made(15, 50_000);
+    let chunked = Reply::file(&file).chunked([1000]);
+    let server = Faulty::start([chunked.clone().cut_body(20_000, Close), chunked]);
+    assert!(client().download(url(&server)).to_vec(50_000).unwrap() == file.bytes());
+    let requests = server.received();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(range(&requests[1]), (None, None));
+}
+
+#[test]
+fn the_rest_of_a_file_need_not_say_how_long_the_whole_is() {
+    let file = File::made(16, 50_000);
+    let rest = file.clone().with_content_range("bytes 20000-49999/*");
+    let server = Faulty::start([Reply::file(&file).cut_body(20_000, Close), Reply::file(&rest)]);
+    assert!(client().download(url(&server)).to_vec(50_000).unwrap() == file.bytes());
+    assert_eq!(server.requests(), 2);
+}
+
+#[test]
+fn a_log_tells_of_each_request_and_of_each_that_is_made_again() {
+    let file = File::made(17, 50_000);
+    let target = Faulty::start(broken(&file, 2, 10_000, Close));
+    let server = Faulty::start([Reply::redirect(302, url(&target))]);
+    let (result, lines) = logged(|| client().download(url(&server)).to_vec(50_000));
+    assert!(result.unwrap() == file.bytes());
+    let told = |level| {
+        lines
+            .iter()
+            .filter(|line| line.target == "imagen_ai" && line.level == level)
+            .count()
+    };
+    // Three attempts, each by way of the redirect.
+    assert_eq!((server.requests(), target.requests()), (3, 3));
+    assert_eq!((told(Level::Debug), told(Level::Warn)), (6, 2), "{lines:#?}");
+}
+
 #[test]
 fn a_part_of_the_rest_is_taken_and_the_rest_of_it_asked_for() {
     let file = File::made(6, 50_000);
@@ -482,44 +523,45 @@ fn no_attempt_follows_the_last() {
 }
 
 #[test]
-fn a_stalled_transfer_is_noticed_and_a_slow_one_goes_on() {
+fn a_stalled_transfer_is_noticed() {
     let file = File::made(12, 40_000);
-    for stalled in [
+    let stalled = [
         Stall.after_request(),
         Reply::file(&file).cut_head(20, Stall),
         Reply::file(&file).cut_body(0, Stall),
         Reply::file(&file).cut_body(10_000, Stall),
-    ] {
-        let server = Faulty::start([stalled]);
+    ];
+    side_by_side(&stalled, |reply| {
+        let server = Faulty::start([reply.clone()]);
         let began = Instant::now();
         let (why, message) = reason(client().download(url(&server)).stall_timeout(ms(120)).to_vec(40_000));
+        let took = began.elapsed();
         assert_eq!(why, DownloadReason::Stalled, "{message}");
         assert!(message.contains("nothing came for 0.1 s"), "{message}");
-        assert_eq!(server.requests(), 3);
-        assert!(
-            (ms(360)..ms(10_000)).contains(&began.elapsed()),
-            "{:?}",
-            began.elapsed()
-        );
-    }
-    // Longer than the limit in all, and never nearly as long without a byte.
-    let server = Faulty::start([Reply::file(&file).drip_body(1000, ms(30))]);
-    let began = Instant::now();
-    let bytes = client()
-        .download(url(&server))
-        .stall_timeout(ms(1000))
-        .to_vec(40_000)
-        .unwrap();
-    assert!(bytes == file.bytes() && began.elapsed() >= ms(1100));
-    assert_eq!(server.requests(), 1);
-    // Storage that takes its time before the first byte is not stalled.
-    let server = Faulty::start([Reply::file(&file).drip_head(200, ms(800))]);
-    assert!(client().download(url(&server)).to_vec(40_000).unwrap() == file.bytes());
-    assert_eq!(server.requests(), 1);
-    // A silence that is longer than one read waits, and shorter than the limit, costs nothing.
-    let server = Faulty::start([Reply::file(&file).drip_body(20_000, ms(700))]);
-    assert!(client().download(url(&server)).to_vec(40_000).unwrap() == file.bytes());
-    assert_eq!(server.requests(), 1);
+        eventually(|| server.requests() == 3);
+        assert!((ms(360)..ms(10_000)).contains(&took), "{took:?}");
+    });
+}
+
+/// Each is slow in its own way, and none is silent for as long as the limit.
+#[test]
+fn a_slow_transfer_goes_on() {
+    let file = File::made(18, 40_000);
+    let slow = [
+        // Longer than the limit in all.
+        (Reply::file(&file).drip_body(1000, ms(30)), ms(1000)),
+        // Storage may take its time in the middle of the head, and in the middle of the file: longer than one read waits.
+        (Reply::file(&file).drip_head(100, ms(800)), ms(60_000)),
+        (Reply::file(&file).drip_body(20_000, ms(700)), ms(60_000)),
+    ];
+    side_by_side(&slow, |(reply, limit)| {
+        let server = Faulty::start([reply.clone()]);
+        let began = Instant::now();
+        let bytes = client().download(url(&server)).stall_timeout(*limit).to_vec(40_000);
+        assert!(bytes.unwrap() == file.bytes());
+        assert!(began.elapsed() >= ms(700), "it was not slow");
+        assert_eq!(server.requests(), 1);
+    });
 }
 
 #[test]
@@ -559,4 +601,44 @@ fn a_callback_ends_a_transfer_that_moves_one_that_does_not_and_one_that_waits() 
             .to_vec(1),
     );
     assert_eq!((why, server.connections()), (DownloadReason::Cancelled, 0));
+}
+
+/// What a caller's own agent says of time limits and redirects does not hold for files, which take as long as they take.
+#[test]
+fn no_agent_of_the_callers_shortens_or_bends_a_transfer() {
+    let file = File::made(14, 40_000);
+    let target = Faulty::start([Reply::file(&file)]);
+    let agent = contrary_config()
+        .timeout_global(Some(ms(500)))
+        .timeout_per_call(Some(ms(500)))
+        .timeout_recv_response(Some(ms(500)))
+        .timeout_recv_body(Some(ms(500)));
+    let client = Client::builder(KEY)
+        .timeout(ms(500))
+        .retry(RetryPolicy::none())
+        .agent(agent.build().into())
+        .build()
+        .unwrap();
+    let replies = [
+        Reply::redirect(302, url(&target)),
+        Reply::file(&file).drip_body(4_000, ms(100)),
+        Reply::file(&file).drip_head(100, ms(800)),
+    ];
+    side_by_side(&replies, |reply| {
+        let server = Faulty::start([reply.clone()]);
+        let bytes = client.download(url(&server)).to_vec(40_000);
+        assert!(bytes.unwrap_or_else(|e| panic!("{reply:?}: {e}")) == file.bytes());
+        for request in server.received().iter().chain(&target.received()) {
+            let user_agent = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
+            assert_eq!(request.header("user-agent"), Some(user_agent));
+            assert_eq!(request.header("x-api-key"), None);
+        }
+    });
+    assert_eq!(target.requests(), 1);
+    // It would follow this one.
+    let server = Faulty::start([Reply::redirect(302, "http://storage.example/a")]);
+    assert_eq!(
+        reason(client.download(url(&server)).to_vec(1)).0,
+        DownloadReason::Refused
+    );
 }

@@ -5,35 +5,26 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use imagen_ai::{DownloadLink, DownloadReason, Error, Overwrite};
 
-use super::{MIB, broken, client, ms, names, reason, url};
+use super::{MIB, broken, client, names, reason, url};
+use crate::support::child;
 use crate::support::faulty::End::{Close, Stall};
 use crate::support::faulty::{Faulty, File, Reply};
 use crate::support::simulator::{READY, Simulator};
+use crate::support::{client_of, eventually, ms};
 
-/// Set in a child process of a test: the URL that it is to download, and where to.
-const CHILD_URL: &str = "IMAGEN_TEST_CHILD_URL";
-const CHILD_PATH: &str = "IMAGEN_TEST_CHILD_PATH";
-
-/// What this process is to download, if it is a child.
+/// What a child process of a test is to download, and where to.
 fn errand() -> Option<(String, String)> {
-    Some((std::env::var(CHILD_URL).ok()?, std::env::var(CHILD_PATH).ok()?))
+    let variable = |name| std::env::var(name).unwrap();
+    child::is_child().then(|| (variable("TEST_URL"), variable("TEST_PATH")))
 }
 
-/// This test once more, in a process of its own.
-fn child(test: &str, before: &str, url: &str, path: &Path) -> Command {
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", &format!("{before} exec \"$0\" \"$@\"")])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(CHILD_URL, url)
-        .env(CHILD_PATH, path)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+fn child(test: &str, server: &Faulty, path: &Path) -> Command {
+    let url = url(server);
+    let mut command = child::command(test, &[("TEST_URL", url.as_ref()), ("TEST_PATH", path.as_os_str())]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
@@ -75,10 +66,7 @@ fn a_file_appears_under_its_name_when_it_is_whole() {
 #[test]
 fn an_edit_is_downloaded_as_a_link_is() {
     let simulator = Simulator::start();
-    let client = imagen_ai::Client::builder(simulator.key())
-        .base_url(simulator.base_url())
-        .build()
-        .unwrap();
+    let client = client_of(&simulator);
     let edit = client
         .project(READY)
         .image("DSC_0001.JPEG")
@@ -191,20 +179,16 @@ fn what_a_killed_process_leaves_is_replaced_by_the_next() {
         let _ = client().download(url).to_file(path);
         return;
     }
-    let file = File::made(2, 64 * MIB);
+    let file = File::made(2, 16 * MIB);
     let whole = Reply::file(&file);
-    let server = Faulty::start([whole.clone().drip_body(64 * 1024, ms(1)), whole]);
+    let server = Faulty::start([whole.clone().drip_body(64 * 1024, ms(5)), whole]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jpg");
     let part = folder.path().join("a.jpg.imagen-part");
 
     let test = "download::files::what_a_killed_process_leaves_is_replaced_by_the_next";
-    let mut child = child(test, "", &url(&server), &path).spawn().unwrap();
-    let began = Instant::now();
-    while fs::metadata(&part).map_or(0, |part| part.len()) < 4 * MIB {
-        assert!(began.elapsed() < Duration::from_secs(10), "the child downloads nothing");
-        std::thread::sleep(ms(5));
-    }
+    let mut child = child(test, &server, &path).spawn().unwrap();
+    eventually(|| fs::metadata(&part).is_ok_and(|part| part.len() >= 4 * MIB));
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(names(folder.path()), ["a.jpg.imagen-part"]);
@@ -229,8 +213,12 @@ fn a_disk_without_room_is_an_error_and_leaves_nothing() {
     let server = Faulty::start([Reply::file(&File::made(3, 8 * MIB))]);
     let folder = tempfile::tempdir().unwrap();
     let test = "download::files::a_disk_without_room_is_an_error_and_leaves_nothing";
-    let before = "trap '' XFSZ; ulimit -f 2048;";
-    let output = child(test, before, &url(&server), &folder.path().join("a.jpg"))
+    let child = child(test, &server, &folder.path().join("a.jpg"));
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\" \"$@\""])
+        .arg(child.get_program())
+        .args(child.get_args())
+        .envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))))
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 use std::fs;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::ThreadId;
 use std::time::Instant;
 
 use imagen_ai::{DownloadLink, DownloadOptions, DownloadReason, Error, Overwrite};
 
-use super::{client, ms, names};
+use super::{client, names};
 use crate::support::faulty::{Faulty, Reply};
+use crate::support::ms;
 
 /// A server whose files hold their own number, `/0?sig=SECRET` and on, each sent in `pieces`.
 fn numbered(pieces: usize) -> Faulty {
@@ -23,7 +24,7 @@ fn numbered(pieces: usize) -> Faulty {
             .unwrap()
             .to_owned();
         match number.parse::<usize>() {
-            Ok(_) => Reply::ok().body(number.repeat(pieces)).drip_body(number.len(), ms(20)),
+            Ok(_) => Reply::ok().body(number.repeat(pieces)).drip_body(number.len(), ms(30)),
             Err(_) => Reply::s3_error(404, "NoSuchKey", "The specified key does not exist."),
         }
     })
@@ -181,14 +182,16 @@ fn no_more_files_are_on_their_way_than_threads() {
         let folder = tempfile::tempdir().unwrap();
         let links: Vec<_> = (0..links).map(|n| link(&server, &n.to_string(), n)).collect();
         type Seen = (HashSet<ThreadId>, HashSet<usize>, usize);
-        let seen: Arc<Mutex<Seen>> = Arc::default();
-        let state = Arc::clone(&seen);
+        let seen: Arc<(Mutex<Seen>, Condvar)> = Arc::default();
+        let shared = Arc::clone(&seen);
         let options = DownloadOptions {
             threads,
             ..DownloadOptions::default()
         }
         .on_progress(move |progress| {
-            let (ids, underway, peak) = &mut *state.lock().unwrap();
+            let (state, changed) = &*shared;
+            let mut state = state.lock().unwrap();
+            let (ids, underway, peak) = &mut *state;
             ids.insert(std::thread::current().id());
             if progress.done {
                 assert!(underway.remove(&progress.index));
@@ -196,11 +199,15 @@ fn no_more_files_are_on_their_way_than_threads() {
                 underway.insert(progress.index);
             }
             *peak = underway.len().max(*peak);
+            changed.notify_all();
+            // Nobody goes on until as many are on their way as there can be.
+            let waited = changed.wait_timeout_while(state, ms(10_000), |(_, _, peak)| *peak < most);
+            assert!(!waited.unwrap().1.timed_out());
             ControlFlow::Continue(())
         });
         let results = client().download_all(&links, folder.path(), &options).unwrap();
         assert!(results.iter().all(Result::is_ok));
-        let (ids, underway, peak) = &*seen.lock().unwrap();
+        let (ids, underway, peak) = &*seen.0.lock().unwrap();
         assert_eq!((ids.len(), underway.len(), *peak), (most, 0, most), "{threads}");
         assert!(ids.contains(&std::thread::current().id()));
     }
@@ -268,7 +275,7 @@ fn a_callback_stops_everything() {
     let folder = tempfile::tempdir().unwrap();
     let links: Vec<_> = (0..50).map(|n| link(&server, &n.to_string(), n)).collect();
     let options = DownloadOptions::default().on_progress(|progress| {
-        if progress.bytes > 10 && !progress.done {
+        if progress.files_done > 0 && !progress.done {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())

@@ -6,19 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use imagen_ai::{Client, DownloadOptions, DownloadReason, Error, Output};
+use imagen_ai::{Client, DownloadOptions, DownloadReason, Error, Output, RetryPolicy};
 
-use super::{RETRY, names};
-use crate::support::canned::Canned;
+use super::names;
+use crate::support::canned::{Canned, KEY};
+use crate::support::client_of;
+use crate::support::faulty::{Faulty, Reply};
 use crate::support::simulator::{I2I, NOT_EXPORTED, ProjectSpec, READY, Simulator};
-
-fn client(simulator: &Simulator) -> Client {
-    Client::builder(simulator.key())
-        .base_url(simulator.base_url())
-        .retry(RETRY)
-        .build()
-        .unwrap()
-}
 
 fn paths(simulator: &Simulator) -> Vec<String> {
     simulator.requests().into_iter().map(|request| request.path).collect()
@@ -36,7 +30,7 @@ fn finalize_gives_the_links_of_its_answer_or_asks_for_them() {
     for empty in [false, true] {
         let simulator = Simulator::start();
         simulator.configure(|settings| settings.empty_finalize = empty);
-        let client = client(&simulator);
+        let client = client_of(&simulator);
         for (project, links) in [
             (
                 client.project(READY),
@@ -66,7 +60,7 @@ fn finalize_gives_the_links_of_its_answer_or_asks_for_them() {
 #[test]
 fn links_are_asked_for_where_the_project_stands() {
     let simulator = Simulator::start();
-    let client = client(&simulator);
+    let client = client_of(&simulator);
     for (project, output, path, ends) in [
         (
             client.project(READY),
@@ -123,7 +117,7 @@ fn assert_photos(simulator: &Simulator, project: &str, folder: &Path, count: usi
 fn finalize_to_puts_the_finished_photos_on_disk() {
     let simulator = Simulator::start();
     simulator.configure(|settings| settings.jpeg_size = 100_000);
-    let client = client(&simulator);
+    let client = client_of(&simulator);
     for project in [client.project(READY), client.i2i_project(I2I)] {
         let folder = tempfile::tempdir().unwrap();
         let files = project.finalize_to(folder.path(), &DownloadOptions::default()).unwrap();
@@ -142,7 +136,7 @@ fn finalize_to_puts_the_finished_photos_on_disk() {
 #[test]
 fn what_cannot_be_written_is_found_out_before_the_edits_are_locked_in() {
     let simulator = Simulator::start();
-    let project = client(&simulator).project(READY);
+    let project = client_of(&simulator).project(READY);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a file");
     fs::write(&file, "").unwrap();
@@ -170,7 +164,7 @@ fn what_cannot_be_written_is_found_out_before_the_edits_are_locked_in() {
 fn links_that_expire_half_way_are_asked_for_again() {
     let simulator = Arc::new(Simulator::start());
     simulator.add_project(ProjectSpec::regular("long").photo_count(12));
-    let client = client(&simulator);
+    let client = client_of(&simulator);
     let folder = tempfile::tempdir().unwrap();
     // After every fourth file: as if the lot took three times as long as its links live.
     let clock = Arc::clone(&simulator);
@@ -208,7 +202,7 @@ fn links_that_are_never_good_are_asked_for_once_more_and_no_further() {
     let simulator = Simulator::start();
     simulator.configure(|settings| settings.link_lifetime = Duration::ZERO);
     let folder = tempfile::tempdir().unwrap();
-    let files = client(&simulator)
+    let files = client_of(&simulator)
         .project(READY)
         .finalize_to(folder.path(), &DownloadOptions::default())
         .unwrap();
@@ -218,4 +212,73 @@ fn links_that_are_never_good_are_asked_for_once_more_and_no_further() {
     }
     assert_eq!(asked_for_links(&simulator), 1);
     assert_eq!(names(folder.path()), [""; 0]);
+}
+
+/// Three files of one name, of which the links to the last two have expired. What the service says when it is asked for
+/// fresh ones.
+fn three_of_one_name(fresh: Option<Reply>) -> Faulty {
+    Faulty::each(move |request| {
+        let host = request.header("host").unwrap();
+        let links = |signature: &str| {
+            let link = |n| serde_json::json!({"file_name": "a.jpg", "download_link": format!("http://{host}/{n}?{signature}")});
+            Reply::json(serde_json::json!({"files_list": [link(1), link(2), link(3)]}).to_string())
+        };
+        match request.path() {
+            path if path.ends_with("/finalize") => links("old"),
+            path if path.ends_with("/get_temporary_download_links") => fresh.clone().unwrap_or_else(|| links("new")),
+            "/2?old" | "/3?old" => Reply::s3_error(403, "AccessDenied", "Request has expired"),
+            path => Reply::ok().body(&path[1..2]),
+        }
+    })
+}
+
+fn finalized(server: &Faulty, options: &DownloadOptions) -> Vec<Result<String, DownloadReason>> {
+    let client = Client::builder(KEY).base_url(server.url()).retry(RetryPolicy::none());
+    let folder = tempfile::tempdir().unwrap();
+    let files = client
+        .build()
+        .unwrap()
+        .project("p")
+        .finalize_to(folder.path(), options)
+        .unwrap();
+    files
+        .into_iter()
+        .map(|file| match file {
+            Ok(file) => Ok(fs::read_to_string(file.path).unwrap()),
+            Err(Error::Download(e)) => Err(e.reason),
+            Err(e) => panic!("{e}"),
+        })
+        .collect()
+}
+
+#[test]
+fn fresh_links_of_one_name_are_taken_in_their_order() {
+    let server = three_of_one_name(None);
+    let files = finalized(&server, &DownloadOptions::default());
+    assert_eq!(files, ["1", "2", "3"].map(|content| Ok(content.to_owned())));
+}
+
+#[test]
+fn what_arrived_is_kept_when_there_are_no_fresh_links() {
+    let server = three_of_one_name(Some(Reply::status(403)));
+    let files = finalized(&server, &DownloadOptions::default());
+    let expired = Err(DownloadReason::LinkExpired);
+    assert_eq!(files, [Ok("1".to_owned()), expired.clone(), expired]);
+}
+
+#[test]
+fn a_run_that_was_ended_asks_for_no_fresh_links() {
+    let server = three_of_one_name(None);
+    let options = DownloadOptions {
+        threads: 1,
+        ..DownloadOptions::default()
+    }
+    .on_progress(|progress| match progress.index == 1 && progress.done {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    let files = finalized(&server, &options);
+    let expected = [DownloadReason::LinkExpired, DownloadReason::Cancelled].map(Err);
+    assert_eq!((&files[0], &files[1..]), (&Ok("1".to_owned()), &expected[..]));
+    assert_eq!(server.requests(), 3);
 }

@@ -8,6 +8,10 @@ use mockito::{Matcher, Server, ServerGuard};
 
 pub const KEY: &str = "sk-canned-0123456789";
 
+/// An answer that every call can read.
+pub const OK: &str = r#"{"status":"SUCCESS","version_id":7,"enhanced_image_url":"https://s3.example/a.jpg?sig=presigned",
+    "project_uuid":"p","prompts":[],"files_list":[{"download_link":"https://s3.example/a.jpg?sig=presigned"}]}"#;
+
 /// One request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Seen {

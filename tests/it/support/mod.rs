@@ -1,6 +1,16 @@
 //! The servers that stand in for the real one, and what else tests share.
 
-use imagen_ai::ureq::{Agent, config::ConfigBuilder, typestate::AgentScope};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use imagen_ai::ureq::config::{ConfigBuilder, RedirectAuthHeaders};
+use imagen_ai::ureq::{Agent, typestate::AgentScope};
+use imagen_ai::{Client, RetryPolicy};
+
+use simulator::Simulator;
 
 pub mod canned;
 pub mod child;
@@ -21,4 +31,76 @@ pub fn agent_config() -> ConfigBuilder<AgentScope> {
         config.tls_config(TlsConfig::builder().provider(TlsProvider::NativeTls).build())
     };
     config
+}
+
+/// Settings that have everything as this client must not have it.
+pub fn contrary_config() -> ConfigBuilder<AgentScope> {
+    const AGES: Duration = Duration::from_secs(30);
+    agent_config()
+        .proxy(None)
+        .http_status_as_error(true)
+        .max_redirects(10)
+        .max_redirects_will_error(true)
+        .redirect_auth_headers(RedirectAuthHeaders::SameHost)
+        .https_only(true)
+        .user_agent("contrary/1.0")
+        .accept("text/html")
+        .max_idle_age(AGES)
+        .timeout_global(Some(AGES))
+        .timeout_connect(Some(AGES))
+}
+
+pub fn contrary_agent() -> Agent {
+    contrary_config().build().into()
+}
+
+/// A client of the simulator's that tries three times, with no wait to speak of.
+pub fn client_of(simulator: &Simulator) -> Client {
+    let retry = RetryPolicy {
+        max_attempts: 3,
+        base_delay: ms(1),
+        ..RetryPolicy::default()
+    };
+    let client = Client::builder(simulator.key()).base_url(simulator.base_url());
+    client.retry(retry).build().unwrap()
+}
+
+/// Where it listens.
+pub fn address_of(simulator: &Simulator) -> SocketAddr {
+    let url = simulator.base_url();
+    let address = url.trim_start_matches("http://").trim_end_matches("/v1");
+    address.parse().unwrap()
+}
+
+pub fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// For what another thread or process is about to do.
+#[track_caller]
+pub fn eventually(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never happened");
+        thread::sleep(ms(1));
+    }
+}
+
+/// Does something for each of many, a few at a time, since most of them wait most of the time.
+pub fn side_by_side<T: Sync>(many: &[T], each: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..32 {
+            scope.spawn(|| {
+                while let Some(one) = many.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    each(one);
+                }
+            });
+        }
+    });
+}
+
+/// Takes a lock that another thread may have held as it panicked.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,9 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use super::lock;
 
 /// The longest that a forgotten tunnel lasts.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -66,10 +68,6 @@ impl Proxy {
         let seen = lock(&self.seen);
         seen.carried.windows(text.len()).any(|bytes| bytes == text.as_bytes())
     }
-}
-
-fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn tunnel(mut client: TcpStream, target: SocketAddr, greeting: Greeting, seen: &Mutex<Seen>) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
-/// What a good edit is answered with.
-const ANSWER: &str = r#"{"status":"SUCCESS","version_id":1,"enhanced_image_url":"https://s3/a"}"#;
+use super::canned::{KEY, OK};
+use super::lock;
+
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ";
 
 /// The longest that a forgotten connection lasts.
@@ -197,10 +198,15 @@ impl TlsServer {
     pub fn requests(&self) -> Vec<String> {
         lock(&self.seen).requests.clone()
     }
-}
 
-fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// So many came, each of them with the key.
+    #[track_caller]
+    pub fn assert_keyed(&self, count: usize) {
+        let requests = self.requests();
+        let key = format!("x-api-key: {KEY}\r\n");
+        let keyed = requests.iter().filter(|request| request.contains(&key)).count();
+        assert_eq!((requests.len(), keyed), (count, count), "{requests:?}");
+    }
 }
 
 fn serve(stream: TcpStream, config: Arc<ServerConfig>, goodbye: Goodbye, seen: &Mutex<Seen>) -> io::Result<()> {
@@ -210,7 +216,7 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, goodbye: Goodbye, seen: &
     loop {
         let request = read_request(&mut tls)?;
         lock(seen).requests.push(request);
-        let answer = format!("{HEAD}{}\r\n\r\n{ANSWER}", ANSWER.len());
+        let answer = format!("{HEAD}{}\r\n\r\n{OK}", OK.len());
         tls.write_all(answer.as_bytes())?;
         match goodbye {
             Goodbye::Never => continue,

@@ -187,9 +187,7 @@ fn xml(status: u16, code: &str, message: &str) -> Answer {
 
 /// 64 hex digits that look like a signature. Not AWS's: what counts is that the server gave the URL out.
 fn signature(path: &str, number: usize) -> String {
-    (0..4)
-        .map(|part| format!("{:016x}", hash(&(path, number, part))))
-        .collect()
+    format!("{:016x}", hash(&(path, number))).repeat(4)
 }
 
 fn hash(value: &(impl Hash + ?Sized)) -> u64 {
