@@ -307,7 +307,7 @@ impl ClientBuilder {
             ));
         }
         if let Some(agent) = &self.agent {
-            check_agent(agent, base_url.is_https())?;
+            check_agent(agent, base_url.uri())?;
         }
         let suffix = self.user_agent_suffix.trim();
         if suffix.len() > MAX_SUFFIX {

@@ -49,12 +49,8 @@ pub(super) fn api_agent(settings: &Settings) -> Agent {
         .output_buffer_size(OUTPUT_BUFFER);
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = config.tls_config(tls_config());
-    // See `proxy_for`.
-    let config = if is_loopback(settings.base_url.uri()) {
-        config.proxy(None)
-    } else {
-        config
-    };
+    let proxy = Proxy::try_from_env().filter(|proxy| is_wanted(proxy, settings.base_url.uri()));
+    let config = config.proxy(proxy);
     let connector = DefaultConnector::new().chain(ApiConnector {
         host: settings.base_url.uri().clone(),
         key: settings.key.clone(),
@@ -88,13 +84,22 @@ fn tls_config() -> ureq::tls::TlsConfig {
 }
 
 /// The proxy for what is at this URL, unless its own list of exceptions says otherwise.
+pub(super) fn proxy_for(agent: &Agent, uri: &Uri) -> Option<Proxy> {
+    agent.config().proxy().filter(|proxy| is_wanted(proxy, uri)).cloned()
+}
+
+/// Whether a proxy is to be used for what is at this URL.
 ///
 /// One of the environment, which an agent picks up unasked, is for what is elsewhere: asked for this machine's own
-/// loopback it would connect to itself, and see the key in the clear.
-pub(super) fn proxy_for(agent: &Agent, uri: &Uri) -> Option<Proxy> {
-    let proxy = agent.config().proxy()?;
-    let unwanted = proxy.is_from_env() && is_loopback(uri);
-    (!unwanted).then(|| proxy.clone())
+/// loopback it would connect to itself, and see the key in the clear. One that speaks SOCKS is passed over by a build
+/// that does not; `ureq` would leave the lookup of names to it all the same.
+fn is_wanted(proxy: &Proxy, uri: &Uri) -> bool {
+    !(proxy.is_from_env() && (is_loopback(uri) || lacks_socks(proxy)))
+}
+
+fn lacks_socks(proxy: &Proxy) -> bool {
+    let http = matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+    !(http || cfg!(feature = "socks-proxy"))
 }
 
 /// Whether an agent of ours would need TLS for what is at this URL, in a build that has none.
@@ -106,14 +111,14 @@ pub(super) fn lacks_tls(agent: &Agent, uri: &Uri) -> bool {
     !HAS_TLS && (is_https(uri) || proxy_for(agent, uri).is_some_and(tls_proxy))
 }
 
-/// Refuses a caller's agent that `ureq` would panic with, or that would speak to its proxy in the clear for want of
-/// TLS.
-pub(crate) fn check_agent(agent: &Agent, https: bool) -> Result<()> {
+/// Refuses a caller's agent that `ureq` would panic with on the way to this URL, or that would speak to its proxy in the
+/// clear for want of TLS.
+pub(crate) fn check_agent(agent: &Agent, uri: &Uri) -> Result<()> {
     let config = agent.config();
     if config.input_buffer_size() == 0 || config.output_buffer_size() == 0 {
         return Err(Error::invalid("agent", "a buffer of no bytes lets no call succeed"));
     }
-    let mut needs_tls = https;
+    let mut needs_tls = is_https(uri);
     if let Some(proxy) = config.proxy() {
         let feature = match proxy.protocol() {
             ProxyProtocol::Http => None,
@@ -121,8 +126,7 @@ pub(crate) fn check_agent(agent: &Agent, https: bool) -> Result<()> {
                 needs_tls = true;
                 (!HAS_TLS).then_some("rustls or native-tls")
             }
-            // One of the environment is passed over.
-            _ => (!cfg!(feature = "socks-proxy") && !proxy.is_from_env()).then_some("socks-proxy"),
+            _ => (lacks_socks(proxy) && is_wanted(proxy, uri)).then_some("socks-proxy"),
         };
         if let Some(feature) = feature {
             return Err(Error::invalid(

@@ -35,7 +35,7 @@ use crate::types::{Enhancement, EnhancementAnswer, EnhancementStatus};
 pub(crate) use self::agent::check_agent;
 pub(crate) use self::clean::{MESSAGE, is_unseen};
 pub(crate) use self::key::ApiKey;
-pub(crate) use self::request::{BaseUrl, Call, Path, is_https};
+pub(crate) use self::request::{BaseUrl, Call, Path};
 pub(crate) use self::response::{cause_of, message_in, request_id};
 pub use self::retry::RetryPolicy;
 pub(crate) use self::retry::{Repeat, Verdict, judge_status, parse_retry_after};

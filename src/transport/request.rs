@@ -241,7 +241,7 @@ impl BaseUrl {
     }
 }
 
-pub(crate) fn is_https(uri: &Uri) -> bool {
+pub(super) fn is_https(uri: &Uri) -> bool {
     uri.scheme() == Some(&Scheme::HTTPS)
 }
 

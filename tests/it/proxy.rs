@@ -299,8 +299,8 @@ fn proxies_of_the_environment_are_used_and_not_for_this_machine() {
     let (socks, times) = (Proxy::socks5(server.addr()), 2);
     #[cfg(not(feature = "socks-proxy"))]
     let (socks, times) = (Proxy::connect(server.addr()), 0);
-    let socks5 = |proxy: &str| vec![("ALL_PROXY", format!("socks5://{proxy}"))];
-    assert_eq!(asked_of(socks, elsewhere(), socks5), times);
+    let socks5h = |proxy: &str| vec![("ALL_PROXY", format!("socks5h://{proxy}"))];
+    assert_eq!(asked_of(socks, elsewhere(), socks5h), times);
 
     let (calls, downloads): (Vec<_>, Vec<_>) = server.seen().into_iter().partition(|seen| seen.path.starts_with("/v1"));
     assert_eq!((calls.len(), downloads.len()), (6 * 2, 6 * 2));
