@@ -155,10 +155,11 @@ fn refuses_what_the_service_refuses() {
         ("POST", format!("/{ready}"), good, 404, "Not Found"),
         ("GET", ready.clone(), "", 405, "Method Not Allowed"),
         ("PUT", ready.clone(), good, 405, "Method Not Allowed"),
-        ("DELETE", ready.clone(), "", 422, "Field required"),
+        ("DELETE", copilot(I2I), "", 404, "Project not found."),
         ("DELETE", ready.clone(), "{}", 422, "project_source"),
-        ("POST", format!("/projects/{READY}/finalize"), "", 422, "Field required"),
-        ("GET", format!("/projects/{READY}/ai-tools"), "", 422, "project_source"),
+        ("POST", format!("/projects/{I2I}/finalize"), "", 404, "Project not found."),
+        ("GET", format!("/projects/{I2I}/ai-tools"), "", 404, "Project not found."),
+        ("GET", format!("/projects/{READY}/ai-tools?project_source="), "", 422, "'REGULAR' or 'I2I'"),
         ("GET", format!("{}&x=1", ai_tools(READY)), "", 422, "Extra inputs"),
         ("GET", ai_tools(READY), REGULAR, 400, "Bad Request"),
         ("GET", format!("/projects/{READY}?get_thumbnail=no"), "", 422, "get_thumbnail"),
@@ -172,6 +173,23 @@ fn refuses_what_the_service_refuses() {
         );
     }
     assert_eq!(simulator.versions(READY, PHOTO), []);
+}
+
+#[test]
+fn takes_the_calls_that_the_page_shows_without_a_source() {
+    let simulator = Simulator::start();
+    edit(&simulator, PHOTO, "brighten", NONE);
+    let tools = call(&simulator, "GET", &format!("/projects/{READY}/ai-tools"), "");
+    assert_eq!(tools.json()["images"][0]["versions"][0]["version_id"], 123);
+    let reset = call(
+        &simulator,
+        "DELETE",
+        &format!("/projects/{READY}/images/{PHOTO}/copilot"),
+        "",
+    );
+    assert_eq!((reset.status, simulator.versions(READY, PHOTO).len()), (204, 0));
+    let finalized = call(&simulator, "POST", &format!("/projects/{READY}/finalize"), "");
+    assert_eq!((finalized.status, simulator.is_finalized(READY)), (200, true));
 }
 
 #[test]
@@ -650,7 +668,7 @@ fn keeps_concurrent_calls_apart() {
 }
 
 #[test]
-fn slow_edits_run_side_by_side() {
+fn slow_edits_run_side_by_side_and_are_made_at_their_end() {
     let latency = Duration::from_millis(250);
     let simulator = &Simulator::start_slow(0, latency).unwrap();
     let edit = || edit(simulator, PHOTO, "brighten", NONE).json();
@@ -668,6 +686,8 @@ fn slow_edits_run_side_by_side() {
         for _ in 0..8 {
             scope.spawn(edit);
         }
+        let made = simulator.versions(READY, PHOTO);
+        assert!(begun.elapsed() > latency || made.len() == 1, "{made:?}");
     });
     assert!(begun.elapsed() < 8 * latency);
 }

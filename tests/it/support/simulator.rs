@@ -3,8 +3,8 @@
 //!
 //! It follows what is published about the service and is as strict as that, never softer: a request that the
 //! service would refuse is refused here, with the same text where that is known. What nobody has published is
-//! made up, and where that is so its docs say it: the list of presets, the shape of the version history in
-//! `ai-tools`, and the refusal of edits after `finalize`.
+//! made up: the list of presets, the shape of the version history in `ai-tools`, the refusal of edits after
+//! `finalize`, and the answers to requests that no client should make (404, 405, 415, 422).
 //!
 //! `service` is the service itself, from a request to an answer; `project` is what it knows; `fields` checks
 //! bodies and queries; `storage` serves presigned URLs; `wire` is what travels. This file brings them onto the

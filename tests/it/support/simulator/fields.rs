@@ -82,6 +82,15 @@ impl Fields {
         }
     }
 
+    /// `project_source` where the vendor's page leaves it out: that of a profile-based project then.
+    pub(super) fn source_if_any(&mut self) -> Source {
+        if self.given.contains_key("project_source") {
+            self.source()
+        } else {
+            Source::Regular
+        }
+    }
+
     /// `parent_version_id`: present, and either null or a whole number.
     pub(super) fn parent(&mut self) -> Option<u64> {
         match self.required("parent_version_id")? {

@@ -187,7 +187,7 @@ impl State {
     fn ai_tools(&mut self, request: &Received, id: &str) -> Result<Answer, Answer> {
         no_body(request)?;
         let mut fields = Fields::of_query(request)?;
-        let source = fields.source();
+        let source = fields.source_if_any();
         fields.check()?;
 
         let (now, lifetime) = (self.now(), self.settings.link_lifetime);
@@ -369,8 +369,12 @@ fn history_entry(version: &VersionRecord, url: &str) -> Value {
     })
 }
 
-/// `{"project_source": ...}`, the whole body of two calls.
+/// `{"project_source": ...}`, the whole body of two calls, which the vendor's page leaves out. A Smart Editing project is
+/// not found without it.
 fn body_source(request: &Received) -> Result<Source, Answer> {
+    if request.body.is_empty() {
+        return Ok(Source::Regular);
+    }
     let mut fields = Fields::of_body(request)?;
     let source = fields.source();
     fields.check()?;
