@@ -320,6 +320,8 @@ impl Chain {
 
     fn new(image: &Image, current: Option<VersionId>) -> Self {
         let project = image.project();
+        let mut known = BTreeSet::new();
+        known.extend(current.clone());
         Self {
             image: image.clone(),
             state: ChainState {
@@ -327,7 +329,7 @@ impl Chain {
                 project: project.uuid().to_owned(),
                 project_source: project.source(),
                 file_name: image.file_name().to_owned(),
-                known: current.iter().cloned().collect(),
+                known,
                 known_all: false,
                 current,
                 steps: Vec::new(),

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::iter::successors;
 
-use serde::de::Error as _;
 use serde_json::{Map, Value};
 
 use self::draw::count;
@@ -38,9 +37,8 @@ impl Project {
     /// As [`Project::ai_tools`]; [`Error::Decode`] also for an answer that is nested deeper than 127 levels.
     pub fn history(&self) -> Result<History> {
         self.client().transport.json_with(&self.ai_tools_call()?, |payload| {
-            let json = std::str::from_utf8(payload).map_err(serde_json::Error::custom)?;
-            let mut history = History::read(json)?;
-            history.raw = json.to_owned();
+            let mut history = History::read(payload)?;
+            history.raw = payload.to_owned();
             Ok(history)
         })
     }

@@ -30,7 +30,7 @@ impl Cleaner {
     pub(crate) fn new(key: &ApiKey, call: &Call) -> Self {
         let mut secrets: Vec<_> = spellings(key.expose()).map(|s| (s, "[redacted]")).into();
         let body = call.body.as_deref().unwrap_or_default();
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let body: Value = serde_json::from_str(std::str::from_utf8(body).unwrap_or_default()).unwrap_or_default();
         if let Some(Value::String(instruction)) = body.get("instruction") {
             secrets.extend(spellings(instruction).map(|s| (s, "[instruction]")));
         }
@@ -40,19 +40,25 @@ impl Cleaner {
     /// For what object storage says about presigned URLs: whatever of a query is quoted, as it was sent or decoded, is
     /// as good as the URL.
     pub(crate) fn of_urls(key: &ApiKey, urls: &[&Uri]) -> Self {
-        let mut secrets = vec![key.expose().to_owned()];
+        let mut secrets = Vec::new();
+        // The longest first: what is left of a secret after a part of it was replaced would not be known any more.
+        let mut add = |secret: String| {
+            let place = secrets
+                .iter()
+                .position(|(other, _): &(String, _)| other.len() < secret.len());
+            secrets.insert(place.unwrap_or(secrets.len()), (secret, "[redacted]"));
+        };
+        add(key.expose().to_owned());
         for query in urls.iter().filter_map(|url| url.query()) {
             let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
             for value in values {
                 let decoded = percent_decode_str(value).decode_utf8_lossy();
-                secrets.extend(spellings(&decoded));
-                secrets.push(value.to_owned());
+                spellings(&decoded).into_iter().for_each(&mut add);
+                add(value.to_owned());
             }
-            secrets.push(query.to_owned());
+            add(query.to_owned());
         }
-        // The longest first: what is left of a secret after a part of it was replaced would not be known any more.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Self::of(secrets.into_iter().map(|secret| (secret, "[redacted]")).collect())
+        Self::of(secrets)
     }
 
     fn of(mut secrets: Vec<(String, &'static str)>) -> Self {

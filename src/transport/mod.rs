@@ -164,63 +164,67 @@ impl Transport {
 
     /// Makes a call whose answer is JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T> {
-        self.json_with(call, |payload| serde_json::from_slice(payload))
+        self.json_with(call, |payload| serde_json::from_str(payload))
     }
 
     /// The same, read in the caller's own way.
-    pub(crate) fn json_with<T>(&self, call: &Call, read: impl FnOnce(&[u8]) -> serde_json::Result<T>) -> Result<T> {
-        self.call(call, |progress, answer| {
-            let Some(payload) = answer.payload() else {
-                let cause = Cause::new(CauseKind::Json, "the body is empty");
-                return Err(Error::Decode(self.call_error(progress, cause, Some(&answer))));
-            };
-            read(payload).map_err(|e| Error::Decode(self.call_error(progress, not_json(&e), Some(&answer))))
-        })
+    pub(crate) fn json_with<T>(&self, call: &Call, read: impl FnOnce(&str) -> serde_json::Result<T>) -> Result<T> {
+        let (progress, answer) = self.call(call)?;
+        let payload = answer.payload().and_then(|payload| payload.ok_or_else(is_empty));
+        let read = payload.and_then(|payload| read(payload).map_err(|e| not_json(&e)));
+        read.map_err(|cause| self.not_as_promised(&progress, cause, &answer))
     }
 
     /// Makes a call whose answer is JSON or empty.
     pub(crate) fn json_or_default<T: DeserializeOwned + Default>(&self, call: &Call) -> Result<T> {
-        self.call(call, |progress, answer| match answer.payload() {
-            None | Some(b"null") => Ok(T::default()),
-            Some(payload) => serde_json::from_slice(payload)
-                .map_err(|e| Error::Decode(self.call_error(progress, not_json(&e), Some(&answer)))),
-        })
+        let (progress, answer) = self.call(call)?;
+        let read = answer.payload().and_then(|payload| match payload {
+            None | Some("null") => Ok(T::default()),
+            Some(payload) => serde_json::from_str(payload).map_err(|e| not_json(&e)),
+        });
+        read.map_err(|cause| self.not_as_promised(&progress, cause, &answer))
     }
 
     /// Makes a call whose answer does not matter once it is a success.
     pub(crate) fn nothing(&self, call: &Call) -> Result<()> {
-        self.call(call, |_, _| Ok(()))
+        self.call(call).map(drop)
     }
 
     /// Makes an edit. What cannot be read of a 2xx may be an edit that was made.
     pub(crate) fn edit(&self, call: &Call) -> Result<Enhancement> {
-        self.call(call, |progress, answer| {
-            let unknown = |cause| Error::OutcomeUnknown(self.call_error(progress, cause, Some(&answer)));
-            let Some(payload) = answer.payload() else {
-                return Err(unknown(Cause::new(CauseKind::Json, "the body is empty")));
+        let (progress, answer) = self.call(call)?;
+        let payload = answer.payload().and_then(|payload| payload.ok_or_else(is_empty));
+        let read = payload.and_then(|payload| serde_json::from_str(payload).map_err(|e| not_json(&e)));
+        let edit: EnhancementAnswer<'_> = read.map_err(|cause| {
+            let error = Error::OutcomeUnknown(self.call_error(&progress, cause, Some(&answer)));
+            tell_unknown(call, &error);
+            error
+        })?;
+        edit.into_success().map_err(|failed| {
+            let clean = self.cleaner(call);
+            let status = match failed.status {
+                EnhancementStatus::Other(word) => EnhancementStatus::Other(clean.text(&word, WORD)),
+                known => known,
             };
-            let edit: EnhancementAnswer<'_> = serde_json::from_slice(payload).map_err(|e| unknown(not_json(&e)))?;
-            edit.into_success().map_err(|failed| {
-                let clean = self.cleaner(call);
-                let status = match failed.status {
-                    EnhancementStatus::Other(word) => EnhancementStatus::Other(clean.text(&word, WORD)),
-                    known => known,
-                };
-                Error::EnhancementFailed(Box::new(EnhancementFailed {
-                    method: call.method.as_str(),
-                    path: call.path.as_str().to_owned(),
-                    http_status: answer.status,
-                    status,
-                    version_id: failed.version_id,
-                    message: answer.stated_message(&clean),
-                    request_id: answer.request_id(&clean),
-                    body: answer.excerpt(&clean),
-                }))
-            })
+            Error::EnhancementFailed(Box::new(EnhancementFailed {
+                method: call.method.as_str(),
+                path: call.path.as_str().to_owned(),
+                http_status: answer.status,
+                status,
+                version_id: failed.version_id,
+                message: answer.stated_message(&clean),
+                request_id: answer.request_id(&clean),
+                body: answer.excerpt(&clean),
+            }))
         })
     }
 
-    fn call<T>(&self, call: &Call, read: impl FnOnce(&Progress<'_>, Answer) -> Result<T>) -> Result<T> {
+    fn not_as_promised(&self, progress: &Progress<'_>, cause: Cause, answer: &Answer) -> Error {
+        Error::Decode(self.call_error(progress, cause, Some(answer)))
+    }
+
+    /// Makes a call, and gives its success as it came.
+    fn call<'c>(&self, call: &'c Call) -> Result<(Progress<'c>, Answer)> {
         check_limit("timeout", self.timeout)?;
         let mut progress = Progress {
             call,
@@ -244,11 +248,13 @@ impl Transport {
                 id.as_deref().unwrap_or("none"),
             );
         }
-        let result = answer.and_then(|answer| read(&progress, answer));
-        if let Err(e @ Error::OutcomeUnknown(_)) = &result {
-            warn!(target: LOG, "{}; outcome unknown", in_short(call, e));
+        match answer {
+            Ok(answer) => Ok((progress, answer)),
+            Err(e) => {
+                tell_unknown(call, &e);
+                Err(e)
+            }
         }
-        result
     }
 
     fn tries(&self, progress: &mut Progress<'_>) -> Result<Answer> {
@@ -496,6 +502,17 @@ pub(crate) fn check_limit(field: &'static str, limit: Duration) -> Result<()> {
         return Err(Error::invalid(field, "a limit of zero lets nothing succeed"));
     }
     Ok(())
+}
+
+/// Warns of an edit that may have been made.
+fn tell_unknown(call: &Call, error: &Error) {
+    if let Error::OutcomeUnknown(_) = error {
+        warn!(target: LOG, "{}; outcome unknown", in_short(call, error));
+    }
+}
+
+fn is_empty() -> Cause {
+    Cause::new(CauseKind::Json, "the body is empty")
 }
 
 fn not_json(error: &serde_json::Error) -> Cause {

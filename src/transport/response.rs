@@ -1,6 +1,7 @@
 //! What came back: reading it within a limit, and making sense of it.
 
 use std::io::Read;
+use std::str::Utf8Error;
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
@@ -95,17 +96,24 @@ impl Answer {
     }
 
     /// The payload: the body, out of its `data` envelope if it has one. `None` when there is no body.
-    pub(crate) fn payload(&self) -> Option<&[u8]> {
-        let body = self.body.trim_ascii();
+    pub(crate) fn payload(&self) -> Result<Option<&str>, Cause> {
+        let body = self.text().map_err(|e| {
+            let message = format!("the answer is not the JSON that the API promises: {e}");
+            Cause::new(CauseKind::Json, message)
+        })?;
         if body.is_empty() {
-            return None;
+            return Ok(None);
         }
-        Some(unwrap_envelope(body).unwrap_or(body))
+        Ok(Some(unwrap_envelope(body).unwrap_or(body)))
+    }
+
+    fn text(&self) -> Result<&str, Utf8Error> {
+        std::str::from_utf8(self.body.trim_ascii())
     }
 
     /// The service's own words for what went wrong; empty when it has none.
     pub(crate) fn stated_message(&self, clean: &Cleaner) -> String {
-        let json = serde_json::from_slice::<Value>(&self.body).unwrap_or_default();
+        let json: Value = serde_json::from_str(self.text().unwrap_or_default()).unwrap_or_default();
         message_in(&json)
             .or_else(|| message_in(json.get("data")?))
             .map(|message| clean.text(&message, MESSAGE))
@@ -140,10 +148,10 @@ impl Answer {
 }
 
 /// An object whose only key is `data` is an envelope.
-fn unwrap_envelope(body: &[u8]) -> Option<&[u8]> {
+fn unwrap_envelope(body: &str) -> Option<&str> {
     // Any other object is the payload as it stands, and large ones should not be read twice to find that out.
-    let after_brace = body.strip_prefix(b"{")?.trim_ascii_start();
-    if !after_brace.starts_with(b"\"data\"") {
+    let after_brace = body.strip_prefix('{')?.trim_ascii_start();
+    if !after_brace.starts_with("\"data\"") {
         return None;
     }
     #[derive(Deserialize)]
@@ -152,8 +160,8 @@ fn unwrap_envelope(body: &[u8]) -> Option<&[u8]> {
         #[serde(borrow)]
         data: &'a RawValue,
     }
-    let envelope: Envelope<'_> = serde_json::from_slice(body).ok()?;
-    Some(envelope.data.get().as_bytes())
+    let envelope: Envelope<'_> = serde_json::from_str(body).ok()?;
+    Some(envelope.data.get())
 }
 
 /// In this order: `error.message`; `error` as a string; `detail` as a string; `detail` as a list of `{loc, msg}`;
@@ -340,8 +348,8 @@ mod tests {
             (r#"{"datas":1}"#, r#"{"datas":1}"#),
             (r#"{"data":"#, r#"{"data":"#),
         ] {
-            assert_eq!(answer(body).payload(), Some(payload.as_bytes()), "{body}");
+            assert_eq!(answer(body).payload(), Ok(Some(payload)), "{body}");
         }
-        assert_eq!(answer(" \n").payload(), None);
+        assert_eq!(answer(" \n").payload(), Ok(None));
     }
 }

@@ -4,13 +4,11 @@
 //! fields they do not know in `extra`.
 
 mod edit;
+mod fields;
 mod project;
 mod redact;
 mod tools;
 mod version_id;
-
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
-use serde_json::Value;
 
 pub(crate) use self::edit::EnhancementAnswer;
 pub use self::edit::{CopilotRequest, EnhanceRequest, Enhancement, EnhancementStatus};
@@ -18,12 +16,3 @@ pub use self::project::{DownloadLink, Finalized, ProjectInfo, ProjectSource, Pro
 pub(crate) use self::redact::{RedactedMap, RedactedUrl};
 pub use self::tools::{AiTool, AiTools};
 pub use self::version_id::VersionId;
-
-/// A field of little weight whose type is not what was promised is `None`, not a reason to refuse the answer.
-fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: DeserializeOwned,
-{
-    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
-}

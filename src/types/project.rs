@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::de::Deserializer;
+use serde::de::{Deserializer, Error};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::edit::Enhancement;
-use super::lenient;
+use super::fields::Fields;
 use super::redact::{RedactedMap, RedactedUrl};
 
 /// How a project was edited, which the service wants to know in every call (`project_source`).
@@ -98,29 +98,39 @@ impl<'de> Deserialize<'de> for ProjectStatus {
 }
 
 /// What the service says of a project: `GET /projects/{uuid}`, `GET /i2i/projects/{uuid}`.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ProjectInfo {
     /// How far it is.
     pub status: ProjectStatus,
     /// Its id.
-    #[serde(default, deserialize_with = "lenient")]
     pub project_uuid: Option<String>,
     /// Its name.
-    #[serde(default, deserialize_with = "lenient")]
     pub name: Option<String>,
     /// When it was made, as the service writes it.
-    #[serde(default, deserialize_with = "lenient")]
     pub created_at: Option<String>,
     /// How many photos it has.
-    #[serde(default, deserialize_with = "lenient")]
     pub number_of_images: Option<u64>,
     /// How far its export is (profile-based projects); `None` when it was not exported.
-    #[serde(default, deserialize_with = "lenient")]
     pub export_status: Option<String>,
     /// Fields that this crate does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+impl<'de> Deserialize<'de> for ProjectInfo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut fields = Fields::deserialize(deserializer)?;
+        Ok(Self {
+            status: ProjectStatus::of(&fields.needed_text::<D::Error>("status")?),
+            project_uuid: fields.text("project_uuid"),
+            name: fields.text("name"),
+            created_at: fields.text("created_at"),
+            number_of_images: fields.number("number_of_images"),
+            export_status: fields.text("export_status"),
+            extra: fields.0,
+        })
+    }
 }
 
 impl fmt::Debug for ProjectInfo {
@@ -147,11 +157,10 @@ impl fmt::Debug for ProjectInfo {
 /// assert!(link.download_link.ends_with("=4f1c"));
 /// assert!(!format!("{link:?}").contains("4f1c"));
 /// ```
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DownloadLink {
     /// The file's name, if the service gave one.
-    #[serde(default, deserialize_with = "lenient")]
     pub file_name: Option<String>,
     /// The presigned URL. Whoever has it can read the file, so keep its query out of logs; `Debug` does.
     pub download_link: String,
@@ -208,6 +217,22 @@ impl From<&Enhancement> for DownloadLink {
     }
 }
 
+impl DownloadLink {
+    fn of<E: Error>(mut fields: Fields) -> Result<Self, E> {
+        Ok(Self {
+            file_name: fields.text("file_name"),
+            download_link: fields.needed_text("download_link")?,
+            extra: fields.0,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for DownloadLink {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::of(Fields::deserialize(deserializer)?)
+    }
+}
+
 impl fmt::Debug for DownloadLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DownloadLink")
@@ -220,15 +245,35 @@ impl fmt::Debug for DownloadLink {
 
 /// The finished files of a project: the answer to [`Project::finalize`](crate::Project::finalize), and of the endpoints
 /// for download links. Vendor's page, Copilot API, "Finalize".
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Finalized {
     /// The files, in the service's order.
-    #[serde(rename = "files_list", default, deserialize_with = "null_is_empty")]
+    #[serde(rename = "files_list")]
     pub files: Vec<DownloadLink>,
     /// Fields that this crate does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+impl<'de> Deserialize<'de> for Finalized {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut fields = Fields::deserialize(deserializer)?;
+        let mut files = Vec::new();
+        match fields.0.remove("files_list") {
+            Some(Value::Array(items)) => {
+                for item in items {
+                    let Value::Object(item) = item else {
+                        return Err(D::Error::custom("an item of `files_list` is no object"));
+                    };
+                    files.push(DownloadLink::of(Fields(item))?);
+                }
+            }
+            None | Some(Value::Null) => {}
+            Some(_) => return Err(D::Error::custom("`files_list` is no list")),
+        }
+        Ok(Self { files, extra: fields.0 })
+    }
 }
 
 impl fmt::Debug for Finalized {
@@ -238,13 +283,4 @@ impl fmt::Debug for Finalized {
             .field("extra", &RedactedMap(&self.extra))
             .finish()
     }
-}
-
-/// A list that is `null` has nothing in it.
-fn null_is_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

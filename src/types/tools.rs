@@ -2,29 +2,44 @@
 
 use std::fmt;
 
-use serde::de::Deserializer;
+use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::lenient;
+use super::fields::Fields;
 use super::redact::RedactedMap;
 
 /// A preset that [`Image::enhance`](crate::Image::enhance) can apply.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AiTool {
     /// The `tool_id` for [`Image::enhance`](crate::Image::enhance).
     pub enhancement_type: String,
     /// Its name for people.
-    #[serde(default, deserialize_with = "lenient")]
     pub label: Option<String>,
     /// Whether the service's own application offers it for many photos at once.
-    #[serde(default, deserialize_with = "lenient")]
     pub enabled_for_batch: Option<bool>,
     /// Fields that this crate does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+impl AiTool {
+    fn of<E: Error>(mut fields: Fields) -> Result<Self, E> {
+        Ok(Self {
+            enhancement_type: fields.needed_text("enhancement_type")?,
+            label: fields.text("label"),
+            enabled_for_batch: fields.flag("enabled_for_batch"),
+            extra: fields.0,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for AiTool {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::of(Fields::deserialize(deserializer)?)
+    }
 }
 
 impl fmt::Debug for AiTool {
@@ -75,13 +90,14 @@ impl<'de> Deserialize<'de> for AiTools {
         }
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         // Presets of an unknown shape are no reason to lose the rest: they stay in `raw`.
-        let prompts = serde_json::from_str::<Answer<'_>>(raw.get())
-            .ok()
-            .and_then(|answer| serde_json::from_str::<Vec<Value>>(answer.prompts?.get()).ok())
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|prompt| serde_json::from_value(prompt).ok())
-            .collect();
+        let answer: Option<Answer<'_>> = serde_json::from_str(raw.get()).ok();
+        let list: Option<Vec<Value>> = answer.and_then(|answer| serde_json::from_str(answer.prompts?.get()).ok());
+        let mut prompts = Vec::new();
+        for item in list.unwrap_or_default() {
+            if let Value::Object(item) = item {
+                prompts.extend(AiTool::of::<D::Error>(Fields(item)).ok());
+            }
+        }
         Ok(Self { prompts, raw })
     }
 }
