@@ -27,12 +27,14 @@ impl Image {
     ///
     /// If the photo has versions already, the service drops them once the first edit has made another branch; use
     /// [`Image::resume`] to build on them.
+    #[inline]
     pub fn chain(&self) -> Chain {
         Chain::new(self, None)
     }
 
     /// A chain of edits that starts from this version. Nothing is sent, so that a version that does not exist is an
     /// error of the first edit.
+    #[inline]
     pub fn chain_from(&self, version: impl Into<VersionId>) -> Chain {
         Chain::new(self, Some(version.into()))
     }
@@ -54,6 +56,7 @@ impl Image {
     /// whether the photo has versions, or holds some that could not be placed: starting from the unedited photo, or
     /// from a version that is not the newest, would drop what is there. [`Image::chain`] and [`Image::chain_from`]
     /// start all the same.
+    #[inline]
     pub fn resume(&self) -> Result<Chain> {
         let history = self.project().history()?;
         let image = history.find(self.file_name());
@@ -81,6 +84,7 @@ impl Image {
     /// # Errors
     /// [`Error::InvalidInput`] for the state of another photo or project, or of another version of this crate that
     /// saves it in another form.
+    #[inline]
     pub fn continue_chain(&self, state: ChainState) -> Result<Chain> {
         if state.format != FORMAT {
             return Err(Error::invalid(
@@ -168,6 +172,7 @@ impl Chain {
     /// parent of its own, which is what [`branch_from`](Self::branch_from) is for, and while an edit is
     /// [pending](ChainState::pending). With [`recovering`](Self::recovering) also as
     /// [`Project::history`](crate::Project::history), before anything was sent.
+    #[inline]
     pub fn copilot(&mut self, request: impl Into<CopilotRequest>) -> Result<Step> {
         let request = request.into();
         check_parent(request.parent_version_id.as_ref())?;
@@ -179,6 +184,7 @@ impl Chain {
     ///
     /// # Errors
     /// As [`Image::enhance`] and [`Chain::copilot`].
+    #[inline]
     pub fn enhance(&mut self, request: impl Into<EnhanceRequest>) -> Result<Step> {
         let request = request.into();
         check_parent(request.parent_version_id.as_ref())?;
@@ -191,6 +197,7 @@ impl Chain {
     ///
     /// It also decides that a [pending](ChainState::pending) edit does not matter any more. One that is still running
     /// may then overwrite what is built here.
+    #[inline]
     pub fn branch_from(&mut self, version: impl Into<VersionId>) {
         let version = version.into();
         self.state.known.insert(version.clone());
@@ -203,6 +210,7 @@ impl Chain {
     ///
     /// # Errors
     /// As [`Image::reset`]; nothing is forgotten then.
+    #[inline]
     pub fn reset(&mut self) -> Result<()> {
         self.image.reset()?;
         self.state.current = None;
@@ -257,6 +265,7 @@ impl Chain {
     /// # Errors
     /// [`Error::InvalidInput`] if no edit is pending; otherwise as [`Project::history`](crate::Project::history), and
     /// nothing has changed.
+    #[inline]
     pub fn recover(&mut self) -> Result<Recovery> {
         let Some(pending) = self.state.pending.clone() else {
             return Err(Error::invalid(
@@ -274,6 +283,7 @@ impl Chain {
     /// for twice, and the service drops the first of the two.
     ///
     /// An edit that the service said was applied stays in [`steps`](Self::steps), without a version.
+    #[inline]
     pub fn assume_not_applied(&mut self) {
         self.state.pending = None;
     }
@@ -292,32 +302,38 @@ impl Chain {
     /// An edit on what this chain has not made itself is preceded by a look at the history, so that older versions are
     /// not taken for it: one call more at the beginning of a chain.
     #[must_use]
+    #[inline]
     pub fn recovering(mut self, wait: Wait) -> Self {
         self.recovering = Some(wait);
         self
     }
 
     /// The photo.
+    #[inline]
     pub fn image(&self) -> &Image {
         &self.image
     }
 
     /// The version that the next edit builds on; `None` is the unedited photo. While an edit is
     /// [pending](ChainState::pending) it is what that one was to build on.
+    #[inline]
     pub fn current(&self) -> Option<&VersionId> {
         self.state.current.as_ref()
     }
 
     /// What was applied through this chain, in order, on branches that are gone by now too.
+    #[inline]
     pub fn steps(&self) -> &[Step] {
         &self.state.steps
     }
 
     /// What to save in order to go on later.
+    #[inline]
     pub fn state(&self) -> &ChainState {
         &self.state
     }
 
+    #[inline]
     fn new(image: &Image, current: Option<VersionId>) -> Self {
         let project = image.project();
         let mut known = BTreeSet::new();
@@ -339,6 +355,7 @@ impl Chain {
         }
     }
 
+    #[inline]
     fn apply(&mut self, edit: Edit) -> Result<Step> {
         if let Some(pending) = &self.state.pending {
             return Err(match pending.applied {
@@ -379,6 +396,7 @@ impl Chain {
         }
     }
 
+    #[inline]
     fn send(&self, edit: &Edit) -> Result<Enhancement> {
         let parent = self.state.current.clone();
         match edit {
@@ -395,6 +413,7 @@ impl Chain {
         }
     }
 
+    #[inline]
     fn arrived(&mut self, edit: Edit, enhancement: Enhancement) -> Step {
         let step = Step {
             edit: edit.clone(),
@@ -417,6 +436,7 @@ impl Chain {
         }
     }
 
+    #[inline]
     fn pending(&self, edit: &Edit, applied: bool) -> Pending {
         Pending {
             edit: edit.clone(),
@@ -425,12 +445,14 @@ impl Chain {
         }
     }
 
+    #[inline]
     fn ask(&self, pending: &Pending) -> Result<(Recovery, History)> {
         let history = self.image.project().history()?;
         Ok((recovery::decide(&self.state, pending, &history), history))
     }
 
     /// Takes in what became of the pending edit.
+    #[inline]
     fn settle(&mut self, pending: Pending, recovery: &Recovery, history: &History) {
         match recovery {
             Recovery::CannotTell { .. } => return,
@@ -457,6 +479,7 @@ impl Chain {
     /// Asks until the pending edit is found or the time is over; not at all if that is not to be done. A history that
     /// cannot be asked tells nothing. `again` is whether an edit that was not applied is to be sent again: if not, it
     /// stays pending, since its error will say that its outcome is unknown.
+    #[inline]
     fn recover_in_time(&mut self, again: bool) -> Option<Recovery> {
         let wait = self.recovering?;
         let pending = self.state.pending.clone()?;
@@ -478,6 +501,7 @@ impl Chain {
     }
 
     /// Takes in which versions there are.
+    #[inline]
     fn learn(&mut self, history: &History) {
         if let Some(image) = history.find(&self.state.file_name) {
             let ids = image.versions().iter().map(|version| version.id.clone());
@@ -518,12 +542,14 @@ impl Step {
     ///
     /// # Errors
     /// [`Error::InvalidInput`] when the service named none and [`Chain::recover`] has not found it.
+    #[inline]
     pub fn version(&self) -> Result<&VersionId> {
         self.version.as_ref().ok_or_else(unnamed)
     }
 }
 
 impl fmt::Debug for Step {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Step")
             .field("edit", &self.edit)
@@ -545,6 +571,7 @@ pub enum Edit {
 }
 
 impl fmt::Display for Edit {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Instruction(text) => write!(f, "{text:?}"),
@@ -643,6 +670,7 @@ pub enum Recovery {
 
 impl ChainState {
     /// Whether a version with this parent that is not known must be new.
+    #[inline]
     fn knows_children_of(&self, parent: Option<&VersionId>) -> bool {
         // What was built on a version that this chain made came after that.
         let own = |parent| self.steps.iter().any(|step| step.version.as_ref() == Some(parent));
@@ -650,6 +678,7 @@ impl ChainState {
     }
 }
 
+#[inline]
 fn check_parent(parent: Option<&VersionId>) -> Result<()> {
     match parent {
         None => Ok(()),
@@ -660,6 +689,7 @@ fn check_parent(parent: Option<&VersionId>) -> Result<()> {
     }
 }
 
+#[inline]
 fn unnamed() -> Error {
     Error::invalid(
         "version_id",

@@ -35,6 +35,7 @@ impl Project {
     ///
     /// # Errors
     /// As [`Project::ai_tools`]; [`Error::Decode`] also for an answer that is nested deeper than 127 levels.
+    #[inline]
     pub fn history(&self) -> Result<History> {
         self.client().transport.json_with(&self.ai_tools_call()?, |payload| {
             let mut history = History::read(payload)?;
@@ -57,6 +58,7 @@ impl Image {
     /// # Errors
     /// As [`Project::history`], and [`Error::InvalidInput`] for a photo that the history does not name, as
     /// [`History::image`].
+    #[inline]
     pub fn history(&self) -> Result<ImageHistory> {
         self.project().history()?.into_image(self.file_name())
     }
@@ -111,6 +113,7 @@ pub struct History {
 
 impl History {
     /// The photos, in the service's order. Whether those without versions are among them is the service's choice.
+    #[inline]
     pub fn images(&self) -> &[ImageHistory] {
         &self.images
     }
@@ -120,17 +123,20 @@ impl History {
     /// # Errors
     /// [`Error::InvalidInput`] for a photo that is not in the history; it says so if there is one whose name differs
     /// only in upper and lower case.
+    #[inline]
     pub fn image(&self, file_name: &str) -> Result<&ImageHistory> {
         self.find(file_name).ok_or_else(|| self.no_such_image(file_name))
     }
 
     /// How many objects with a version in them could not be placed: no photo's name is anywhere around them, or their
     /// id or their parent's is nothing that an id can be. They are in [`History::raw`] and nowhere else.
+    #[inline]
     pub fn unread(&self) -> usize {
         self.unread
     }
 
     /// The whole answer, untouched, as JSON text.
+    #[inline]
     pub fn raw(&self) -> &str {
         &self.raw
     }
@@ -140,6 +146,7 @@ impl History {
     /// # Errors
     /// [`Error::InvalidInput`] for a text that is not JSON, or is nested deeper than 127 levels. JSON of any shape is
     /// read: one with no version in it has none.
+    #[inline]
     pub fn from_json(json: impl Into<String>) -> Result<Self> {
         let json = json.into();
         let mut history = Self::read(&json).map_err(|e| Error::invalid("json", e.to_string()))?;
@@ -148,6 +155,7 @@ impl History {
     }
 
     /// Reads all but the untouched text, which the caller has.
+    #[inline]
     fn read(json: &str) -> serde_json::Result<Self> {
         let reading = read::read(json)?;
         Ok(Self {
@@ -159,6 +167,7 @@ impl History {
         })
     }
 
+    #[inline]
     fn into_image(mut self, file_name: &str) -> Result<ImageHistory> {
         match self.by_name.get(file_name) {
             Some(index) if *index < self.images.len() => Ok(self.images.swap_remove(*index)),
@@ -166,16 +175,19 @@ impl History {
         }
     }
 
+    #[inline]
     pub(crate) fn find(&self, file_name: &str) -> Option<&ImageHistory> {
         self.images.get(*self.by_name.get(file_name)?)
     }
 
     /// A photo whose name differs at most in upper and lower case: for the text of an error, so that no index is kept.
+    #[inline]
     pub(crate) fn alike(&self, file_name: &str) -> Option<&ImageHistory> {
         let lower = file_name.to_lowercase();
         self.images.iter().find(|image| image.file_name.to_lowercase() == lower)
     }
 
+    #[inline]
     pub(crate) fn no_such_image(&self, file_name: &str) -> Error {
         let message = match self.alike(file_name) {
             Some(alike) => format!(
@@ -191,6 +203,7 @@ impl History {
     }
 
     /// Whether the answer tells a photo's versions, or that it has none.
+    #[inline]
     pub(crate) fn tells_of(&self, file_name: &str) -> bool {
         self.unread == 0
             && match self.find(file_name) {
@@ -212,6 +225,7 @@ impl History {
 
     /// Whether a photo has no other versions than those that are here, as far as can be told: a history with no photo
     /// in it says so of every photo.
+    #[inline]
     pub(crate) fn tells_all_of(&self, file_name: &str) -> bool {
         let empty = self.is_history && self.images.is_empty() && self.unread == 0;
         empty || self.tells_of(file_name)
@@ -219,6 +233,7 @@ impl History {
 }
 
 impl fmt::Debug for History {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("History")
             .field("images", &self.images)
@@ -287,11 +302,13 @@ pub struct ImageHistory {
 
 impl ImageHistory {
     /// The photo's name, as the service spells it.
+    #[inline]
     pub fn file_name(&self) -> &str {
         &self.file_name
     }
 
     /// All versions, in the order in which the service listed them; of those nested in each other, the outer first.
+    #[inline]
     pub fn versions(&self) -> &[Version] {
         &self.versions
     }
@@ -301,22 +318,26 @@ impl ImageHistory {
     /// A version is newer than what it was built on. Among those that nothing was built on, the time of creation
     /// decides, if all have one of the same form; or else the larger number, if all ids are numbers; or else the order
     /// of the list.
+    #[inline]
     pub fn latest(&self) -> Option<&Version> {
         self.at(self.latest)
     }
 
     /// The version of this id; `None` if it is not in the history.
+    #[inline]
     pub fn get(&self, id: impl Into<VersionId>) -> Option<&Version> {
         self.at(self.index(&id.into()))
     }
 
     /// The version that this one was built on, if it is in the history. `None` for one built on the unedited photo, or
     /// whose parent was not told.
+    #[inline]
     pub fn parent_of(&self, id: impl Into<VersionId>) -> Option<&Version> {
         self.at(self.links(self.index(&id.into())).parent)
     }
 
     /// The versions that were built on this one, in the service's order.
+    #[inline]
     pub fn children_of(&self, id: impl Into<VersionId>) -> impl Iterator<Item = &Version> {
         self.siblings(self.links(self.index(&id.into())).first_child)
             .filter_map(|index| self.at(Some(index)))
@@ -324,6 +345,7 @@ impl ImageHistory {
 
     /// The way from a root to this version, both included: what was applied, one after the other, to get it. Empty for
     /// an id that is not in the history.
+    #[inline]
     pub fn path_to(&self, id: impl Into<VersionId>) -> Vec<&Version> {
         let start = self.index(&id.into());
         let mut path: Vec<_> = self.ancestors(start).filter_map(|index| self.at(Some(index))).collect();
@@ -333,17 +355,20 @@ impl ImageHistory {
 
     /// The versions with no parent in the history: those built on the unedited photo, those whose parent was not told,
     /// and those at which a [problem](Self::problems) cuts the tree.
+    #[inline]
     pub fn roots(&self) -> impl Iterator<Item = &Version> {
         self.siblings(self.first_root).filter_map(|index| self.at(Some(index)))
     }
 
     /// What is wrong with this history; empty if nothing is.
+    #[inline]
     pub fn problems(&self) -> &[HistoryProblem] {
         &self.problems
     }
 }
 
 impl fmt::Debug for ImageHistory {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ImageHistory")
             .field("file_name", &self.file_name)
@@ -400,12 +425,15 @@ pub struct Version {
 
 impl Version {
     /// Whether the service says that this edit failed.
+    #[inline]
     pub(crate) fn failed(&self) -> bool {
         self.status == Some(EnhancementStatus::Failed)
     }
 
     /// Adds what the same version's second listing tells. Returns the parent that it tells if that is another one.
+    #[inline]
     fn merge(&mut self, other: Self) -> Option<Option<VersionId>> {
+        #[inline]
         fn fill<T>(slot: &mut Option<T>, other: Option<T>) {
             if slot.is_none() {
                 *slot = other;
@@ -432,6 +460,7 @@ impl Version {
 }
 
 impl fmt::Debug for Version {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Version")
             .field("id", &self.id)
@@ -494,6 +523,7 @@ pub enum HistoryProblem {
 }
 
 impl fmt::Display for HistoryProblem {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingParent { version, parent } => {
@@ -524,6 +554,7 @@ struct Links {
 }
 
 impl ImageHistory {
+    #[inline]
     fn new(found: read::Found) -> Self {
         let mut history = Self {
             file_name: found.file_name,
@@ -542,6 +573,7 @@ impl ImageHistory {
     }
 
     /// Takes the versions in, each once.
+    #[inline]
     fn enter(&mut self, found: Vec<Version>) {
         self.versions.reserve_exact(found.len());
         self.by_id.reserve(found.len());
@@ -565,6 +597,7 @@ impl ImageHistory {
     }
 
     /// Makes a tree of them.
+    #[inline]
     fn link(&mut self) {
         let mut parents = Vec::with_capacity(self.versions.len());
         for version in &self.versions {
@@ -599,6 +632,7 @@ impl ImageHistory {
         }
     }
 
+    #[inline]
     fn newest(&self) -> Option<u32> {
         let mut built_on = vec![false; self.versions.len()];
         for (version, links) in self.versions.iter().zip(&self.links) {
@@ -624,30 +658,36 @@ impl ImageHistory {
         newest.map(|(index, _)| *index)
     }
 
+    #[inline]
     fn index(&self, id: &VersionId) -> Option<u32> {
         self.by_id.get(id).copied()
     }
 
+    #[inline]
     fn at(&self, index: Option<u32>) -> Option<&Version> {
         self.versions.get(index? as usize)
     }
 
+    #[inline]
     fn links(&self, index: Option<u32>) -> Links {
         let links = index.and_then(|index| self.links.get(index as usize));
         links.copied().unwrap_or_default()
     }
 
+    #[inline]
     fn siblings(&self, first: Option<u32>) -> impl Iterator<Item = u32> {
         successors(first, |index| self.links(Some(*index)).next_sibling)
     }
 
     /// A version, its parent, and so on. It ends, since [`cut_loops`] came before.
+    #[inline]
     fn ancestors(&self, start: Option<u32>) -> impl Iterator<Item = u32> {
         successors(start, |index| self.links(Some(*index)).parent)
     }
 }
 
 /// Takes one parent away from every loop. Says whose.
+#[inline]
 fn cut_loops(parents: &mut [Option<u32>]) -> Vec<u32> {
     let mut cut = Vec::new();
     // For each version the walk that came by first; 0 is none.
@@ -675,6 +715,7 @@ fn cut_loops(parents: &mut [Option<u32>]) -> Vec<u32> {
 
 /// What times must have in common so that the order of their texts is the order in time: everything but the digits,
 /// and no offset from UTC.
+#[inline]
 fn time_form(time: &str) -> Option<String> {
     let date = time.split_once(['T', ' ']).map_or("", |(date, _)| date);
     let clock = time.strip_prefix(date).unwrap_or(time);
@@ -684,6 +725,7 @@ fn time_form(time: &str) -> Option<String> {
 
 /// A file's name without its extension, and the extension, without case and without what is not ASCII, which may be
 /// composed in more than one way.
+#[inline]
 fn parts(file_name: &str) -> (String, Option<String>) {
     let plain = |text: &str| {
         text.chars()

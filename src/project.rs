@@ -16,15 +16,18 @@ use crate::wait::Wait;
 impl Client {
     /// A profile-based project (`project_source` `REGULAR`), by its id. Nothing is sent, and nothing can fail yet: an
     /// id that is not usable is an error of the first call.
+    #[inline]
     pub fn project(&self, project_uuid: impl Into<String>) -> Project {
         self.project_of(project_uuid.into(), ProjectSource::Regular)
     }
 
     /// A Smart Editing project (`project_source` `I2I`), by its id. Like [`Client::project`].
+    #[inline]
     pub fn i2i_project(&self, project_uuid: impl Into<String>) -> Project {
         self.project_of(project_uuid.into(), ProjectSource::I2i)
     }
 
+    #[inline]
     fn project_of(&self, uuid: String, source: ProjectSource) -> Project {
         Project {
             client: self.clone(),
@@ -59,16 +62,19 @@ pub struct Project {
 
 impl Project {
     /// The project's id, as it was given.
+    #[inline]
     pub fn uuid(&self) -> &str {
         &self.uuid
     }
 
     /// How the project was edited.
+    #[inline]
     pub fn source(&self) -> ProjectSource {
         self.source
     }
 
     /// The client that this project was made by.
+    #[inline]
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -98,6 +104,7 @@ impl Project {
     /// - [`Error::Api`]: the service said no.
     /// - [`Error::NotSent`] or [`Error::Transport`]: the network failed, in all attempts.
     /// - [`Error::Decode`]: the answer is not what the API promises.
+    #[inline]
     pub fn info(&self) -> Result<ProjectInfo> {
         self.client
             .transport
@@ -122,6 +129,7 @@ impl Project {
     /// - [`Error::NotReady`]: the project or its export failed (at once, with the service's answer), it has not been
     ///   exported, or the time is over.
     /// - Those of [`Project::info`] that do not pass; and the last one that does, if the time is over.
+    #[inline]
     pub fn wait_until_completed(&self, wait: &Wait) -> Result<ProjectInfo> {
         self.wait_until_completed_with(wait, |_| ControlFlow::Continue(()))
     }
@@ -146,6 +154,7 @@ impl Project {
     ///
     /// # Errors
     /// As [`Project::wait_until_completed`].
+    #[inline]
     pub fn wait_until_completed_with(
         &self,
         wait: &Wait,
@@ -205,6 +214,7 @@ impl Project {
     /// # Errors
     /// As [`Project::info`]; [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady) when the project has not been
     /// exported or completed.
+    #[inline]
     pub fn ai_tools(&self) -> Result<AiTools> {
         self.client.transport.json(&self.ai_tools_call()?)
     }
@@ -243,6 +253,7 @@ impl Project {
     ///
     /// # Errors
     /// As [`Project::ai_tools`]; [`Error::InvalidInput`] for the XMP files of a Smart Editing project, which has none.
+    #[inline]
     pub fn download_links(&self, output: Output) -> Result<Vec<DownloadLink>> {
         let links = match (self.source, output) {
             (ProjectSource::Regular, Output::Jpeg) => "/export/get_temporary_download_links",
@@ -275,6 +286,7 @@ impl Project {
     ///
     /// # Errors
     /// As [`Project::ai_tools`]. When asking for the links fails, the edits are locked in all the same.
+    #[inline]
     pub fn finalize(&self) -> Result<Finalized> {
         let body = SourceBody {
             project_source: self.source,
@@ -297,6 +309,7 @@ enum Judgement {
 
 /// Whether a failure to get an answer may be over later: a gateway's page with status 200 as well, but not a
 /// certificate that is not trusted.
+#[inline]
 fn may_pass(error: &Error) -> bool {
     match error {
         Error::NotSent(e) => e.cause.kind != CauseKind::Tls,
@@ -312,6 +325,7 @@ pub(crate) struct SourceBody {
 }
 
 impl Project {
+    #[inline]
     fn judge(&self, info: &ProjectInfo) -> Judgement {
         match info.status {
             ProjectStatus::Failed => return Judgement::Never(NotReadyReason::Failed),
@@ -327,6 +341,7 @@ impl Project {
         }
     }
 
+    #[inline]
     fn not_ready(&self, reason: NotReadyReason, info: Option<ProjectInfo>) -> Error {
         let extra = info.as_ref().map(|info| Value::Object(info.extra.clone()));
         let message = extra.as_ref().and_then(message_in).unwrap_or_default();
@@ -338,6 +353,7 @@ impl Project {
         }))
     }
 
+    #[inline]
     pub(crate) fn ai_tools_call(&self) -> Result<Call> {
         let query = match self.source {
             ProjectSource::Regular => "?project_source=REGULAR",
@@ -347,6 +363,7 @@ impl Project {
     }
 
     /// The path of this project where projects of its kind stand.
+    #[inline]
     fn info_path(&self) -> Result<Path> {
         match self.source {
             ProjectSource::Regular => self.path(),
@@ -355,6 +372,7 @@ impl Project {
     }
 
     /// The path of this project below the base URL.
+    #[inline]
     pub(crate) fn path(&self) -> Result<Path> {
         Path::new("/projects").segment("project", &self.uuid)
     }

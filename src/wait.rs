@@ -38,6 +38,7 @@ pub struct Wait {
 }
 
 impl Default for Wait {
+    #[inline]
     fn default() -> Self {
         Self {
             first: Duration::from_secs(10),
@@ -51,6 +52,7 @@ impl Default for Wait {
 impl Wait {
     /// For an edit that may still be running ([`Chain::recovering`](crate::Chain::recovering)): 2 s, times 1.5 each
     /// time, at most 15 s, for 10 minutes in all, which is twice as long as the vendor's clients give a call.
+    #[inline]
     pub fn for_an_edit() -> Self {
         Self {
             first: Duration::from_secs(2),
@@ -61,6 +63,7 @@ impl Wait {
     }
 
     /// The waits between the questions, in order; together they are the total.
+    #[inline]
     pub(crate) fn delays(self) -> impl Iterator<Item = Duration> {
         let factor = if self.factor >= 1.0 { self.factor } else { 1.0 };
         let longest = self.longest.max(SHORTEST);

@@ -5,6 +5,7 @@ use crate::history::{History, ImageHistory, Version};
 use crate::types::{EnhancementStatus, VersionId};
 
 /// Decides by what is new, has the right parent and, where it is told, the right instruction or preset.
+#[inline]
 pub(super) fn decide(before: &ChainState, tried: &Pending, now: &History) -> Recovery {
     let image = now.find(&before.file_name);
     let possible: Vec<(&Version, Option<bool>, Option<bool>)> = image
@@ -47,6 +48,7 @@ pub(super) fn decide(before: &ChainState, tried: &Pending, now: &History) -> Rec
 
 /// Whether a version was built on this one; `None` if that is not told, or in a way that may mean this one: nobody has
 /// published how the unedited photo is named as a parent.
+#[inline]
 fn has_parent(image: &ImageHistory, version: &Version, parent: Option<&VersionId>) -> Option<bool> {
     match &version.parent {
         _ if !version.parent_told => None,
@@ -57,6 +59,7 @@ fn has_parent(image: &ImageHistory, version: &Version, parent: Option<&VersionId
 }
 
 /// Whether a version was made by this edit; `None` if that is not told.
+#[inline]
 fn is_edit(version: &Version, edit: &Edit) -> Option<bool> {
     let (told, asked) = match edit {
         Edit::Instruction(text) => (&version.instruction, text),
@@ -70,6 +73,7 @@ fn is_edit(version: &Version, edit: &Edit) -> Option<bool> {
 }
 
 /// Whether a version can be built on, as far as is told.
+#[inline]
 fn is_finished(version: &Version) -> bool {
     matches!(version.status, None | Some(EnhancementStatus::Success)) || version.url.is_some()
 }

@@ -64,6 +64,7 @@ pub struct DownloadOptions {
 pub type ProgressCallback = dyn Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync;
 
 impl Default for DownloadOptions {
+    #[inline]
     fn default() -> Self {
         Self {
             threads: 4,
@@ -79,6 +80,7 @@ impl DownloadOptions {
     /// in between, on the thread that downloads it. [`Break`](ControlFlow::Break) ends the whole: files that are whole
     /// stay, all others are [`DownloadReason::Cancelled`](crate::DownloadReason::Cancelled).
     #[must_use]
+    #[inline]
     pub fn on_progress(mut self, callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
         self.progress = Some(Arc::new(callback));
         self
@@ -86,6 +88,7 @@ impl DownloadOptions {
 }
 
 impl fmt::Debug for DownloadOptions {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DownloadOptions")
             .field("threads", &self.threads)
@@ -167,6 +170,7 @@ impl Client {
     /// # Errors
     /// [`Error::InvalidInput`] for a stall limit of zero, and [`Error::Io`] when the folder cannot be made; nothing was
     /// sent. For each file, those of [`Download`](crate::Download).
+    #[inline]
     pub fn download_all(
         &self,
         links: impl IntoIterator<Item: Into<DownloadLink>>,
@@ -201,6 +205,7 @@ impl Project {
     /// # Errors
     /// [`Error::InvalidInput`] for a stall limit of zero, and [`Error::Io`] when the folder cannot be made; nothing was
     /// sent. Those of [`Project::finalize`]. For each file, those of [`Download`](crate::Download).
+    #[inline]
     pub fn finalize_to(&self, dir: impl AsRef<Path>, options: &DownloadOptions) -> Result<Vec<Result<Downloaded>>> {
         let dir = dir.as_ref();
         // First, since what is locked in stays so.
@@ -239,12 +244,14 @@ impl Project {
 }
 
 /// Makes the folder, and refuses options that let no file arrive.
+#[inline]
 fn make_ready(dir: &Path, options: &DownloadOptions) -> Result<()> {
     check_limit("stall_timeout", options.stall_timeout)?;
     std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))
 }
 
 /// The fresh links of some files, found by name; of several files with one name, by their order.
+#[inline]
 fn renewed<'l>(old: &[DownloadLink], fresh: &'l [DownloadLink], wanted: &[usize]) -> Vec<(usize, &'l DownloadLink)> {
     let mut by_name: HashMap<String, VecDeque<&DownloadLink>> = HashMap::new();
     for link in fresh {
@@ -261,20 +268,24 @@ fn renewed<'l>(old: &[DownloadLink], fresh: &'l [DownloadLink], wanted: &[usize]
 struct Results(Vec<Option<Result<Downloaded>>>);
 
 impl Results {
+    #[inline]
     fn new(count: usize) -> Self {
         Self((0..count).map(|_| None).collect())
     }
 
+    #[inline]
     fn set(&mut self, index: usize, result: Result<Downloaded>) {
         if let Some(place) = self.0.get_mut(index) {
             *place = Some(result);
         }
     }
 
+    #[inline]
     fn whole(&self) -> usize {
         self.0.iter().filter(|result| matches!(result, Some(Ok(_)))).count()
     }
 
+    #[inline]
     fn expired(&self) -> Vec<usize> {
         let expired = |result: &Option<Result<Downloaded>>| matches!(result, Some(Err(Error::Download(e))) if e.reason == DownloadReason::LinkExpired);
         self.0
@@ -285,6 +296,7 @@ impl Results {
             .collect()
     }
 
+    #[inline]
     fn into_all(self) -> Vec<Result<Downloaded>> {
         self.0.into_iter().flatten().collect()
     }
@@ -304,6 +316,7 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
+    #[inline]
     fn new(client: &'a Client, links: &[DownloadLink], dir: &'a Path, options: &'a DownloadOptions) -> Self {
         let given: Vec<String> = links.iter().map(given_name).collect();
         let names = names_on_disk(&given);
@@ -320,6 +333,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Downloads the files of these indices, on this thread and as many more as are wanted.
+    #[inline]
     fn run(&self, jobs: Vec<(usize, &DownloadLink)>, results: &mut Results) {
         let threads = self.options.threads.clamp(1, jobs.len().max(1));
         let jobs = Mutex::new(VecDeque::from(jobs));
@@ -347,6 +361,7 @@ impl<'a> Batch<'a> {
         });
     }
 
+    #[inline]
     fn one(&self, index: usize, link: &DownloadLink) -> Result<Downloaded> {
         let name = self.names.get(index).map(String::as_str).unwrap_or_default();
         let state = Cell::new((0, None));

@@ -38,6 +38,7 @@ impl Client {
     /// client.download(&edit).to_file("sky.jpg")?;
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
+    #[inline]
     pub fn download(&self, link: impl Into<DownloadLink>) -> Download<'_> {
         Download {
             client: self,
@@ -102,6 +103,7 @@ pub struct Download<'a> {
 }
 
 impl fmt::Debug for Download<'_> {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Download")
             .field("url", &RedactedUrl(&self.link.download_link))
@@ -113,12 +115,14 @@ impl fmt::Debug for Download<'_> {
 
 impl<'a> Download<'a> {
     /// What to do if [`to_file`](Self::to_file) finds a file. Default: [`Overwrite::Never`].
+    #[inline]
     pub fn overwrite(mut self, overwrite: Overwrite) -> Self {
         self.overwrite = overwrite;
         self
     }
 
     /// How long no byte may come before an attempt is given up. Default: 60 s. Zero is [`Error::InvalidInput`].
+    #[inline]
     pub fn stall_timeout(mut self, limit: Duration) -> Self {
         self.stall_timeout = limit;
         self
@@ -127,6 +131,7 @@ impl<'a> Download<'a> {
     /// Calls this with the bytes so far and of the whole file, if that is known: at the start, at the end and about ten
     /// times a second in between, on the thread that downloads. [`Break`](ControlFlow::Break) ends the download with
     /// [`DownloadReason::Cancelled`](crate::DownloadReason::Cancelled). The bytes fall when a transfer starts over.
+    #[inline]
     pub fn progress(mut self, callback: impl FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a) -> Self {
         self.progress = Box::new(callback);
         self
@@ -141,6 +146,7 @@ impl<'a> Download<'a> {
     ///
     /// # Errors
     /// See [`Download`]. An existing file is one by default ([`Download::overwrite`]).
+    #[inline]
     pub fn to_file(self, path: impl AsRef<Path>) -> Result<Downloaded> {
         let path = path.as_ref();
         let overwrite = self.overwrite;
@@ -178,6 +184,7 @@ impl<'a> Download<'a> {
     ///
     /// # Errors
     /// See [`Download`].
+    #[inline]
     pub fn to_vec(self, limit: usize) -> Result<Vec<u8>> {
         let mut sink = VecSink {
             bytes: Vec::new(),
@@ -201,6 +208,7 @@ impl<'a> Download<'a> {
     ///
     /// # Errors
     /// See [`Download`]; the path of an error of the writer is `(writer)`.
+    #[inline]
     pub fn to_writer(self, writer: &mut (impl Write + ?Sized)) -> Result<u64> {
         let mut sink = WriterSink { writer, begun: false };
         let bytes = self.run(&mut sink)?;
@@ -208,6 +216,7 @@ impl<'a> Download<'a> {
         Ok(bytes)
     }
 
+    #[inline]
     fn run(mut self, sink: &mut dyn Sink) -> Result<u64> {
         let transport = &self.client.transport;
         let uri = parse_url(&self.link.download_link)?;
@@ -260,12 +269,14 @@ pub struct Downloaded {
 
 /// The picture of a version of the history. If the service did not tell its URL, that is an error of the download.
 impl From<&Version> for DownloadLink {
+    #[inline]
     fn from(version: &Version) -> Self {
         Self::from(version.url.as_deref().unwrap_or_default())
     }
 }
 
 /// Reads a presigned URL.
+#[inline]
 fn parse_url(url: &str) -> Result<Uri> {
     let refuse = |why: &str| Err(Error::invalid("url", why));
     if url.trim().is_empty() {
@@ -290,6 +301,7 @@ fn parse_url(url: &str) -> Result<Uri> {
 }
 
 /// The length of the file that is there already, if that is no error.
+#[inline]
 fn already_there(path: &Path, overwrite: Overwrite) -> Result<Option<u64>> {
     let Ok(there) = path.symlink_metadata() else {
         return Ok(None);
@@ -311,6 +323,7 @@ struct FileSink<'a> {
 }
 
 impl FileSink<'_> {
+    #[inline]
     fn part(self) -> Result<PartFile> {
         match self.part {
             Some(part) => Ok(part),
@@ -320,6 +333,7 @@ impl FileSink<'_> {
 }
 
 impl Sink for FileSink<'_> {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.part {
             Some(part) => part.write(bytes),
@@ -327,6 +341,7 @@ impl Sink for FileSink<'_> {
         }
     }
 
+    #[inline]
     fn restart(&mut self) -> Result<bool> {
         self.part.as_mut().map_or(Ok(()), PartFile::clear)?;
         Ok(true)
@@ -339,16 +354,19 @@ struct VecSink {
 }
 
 impl Sink for VecSink {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 
+    #[inline]
     fn restart(&mut self) -> Result<bool> {
         self.bytes.clear();
         Ok(true)
     }
 
+    #[inline]
     fn limit(&self) -> u64 {
         self.limit as u64
     }
@@ -360,16 +378,19 @@ struct WriterSink<'a, W: ?Sized> {
 }
 
 impl<W: Write + ?Sized> Sink for WriterSink<'_, W> {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.begun |= !bytes.is_empty();
         self.writer.write_all(bytes).map_err(writer_failed)
     }
 
+    #[inline]
     fn restart(&mut self) -> Result<bool> {
         Ok(!self.begun)
     }
 }
 
+#[inline]
 fn writer_failed(error: std::io::Error) -> Error {
     Error::io("(writer)", error)
 }

@@ -21,6 +21,7 @@ const LONGEST_EXTENSION: usize = 16;
 const UNNAMED: &str = "unnamed";
 
 /// A file's name as the link gives it: its `file_name`, else the last segment of its URL, percent-decoded.
+#[inline]
 pub(super) fn given_name(link: &DownloadLink) -> String {
     match &link.file_name {
         Some(name) if !name.trim().is_empty() => name.clone(),
@@ -29,6 +30,7 @@ pub(super) fn given_name(link: &DownloadLink) -> String {
 }
 
 /// The URL of a link. What should have been percent-encoded in it and was not, is.
+#[inline]
 pub(super) fn uri_of(url: &str) -> Option<Uri> {
     const RAW: &AsciiSet = &CONTROLS
         .add(b' ')
@@ -41,6 +43,7 @@ pub(super) fn uri_of(url: &str) -> Option<Uri> {
     utf8_percent_encode(url.trim(), RAW).to_string().parse().ok()
 }
 
+#[inline]
 fn last_segment(url: &str) -> String {
     let uri = uri_of(url).unwrap_or_default();
     let segment = uri.path().rsplit('/').next().unwrap_or_default();
@@ -49,6 +52,7 @@ fn last_segment(url: &str) -> String {
 
 /// The names under which files with these given names are written to one folder: each is safe, and no two are the same
 /// to a file system that ignores case.
+#[inline]
 pub(super) fn names_on_disk(given: &[String]) -> Vec<String> {
     let safe: Vec<String> = given.iter().map(|name| safe_name(name)).collect();
     // Every name's first owner keeps it, so that no number takes a name that another link brings.
@@ -70,12 +74,14 @@ pub(super) fn names_on_disk(given: &[String]) -> Vec<String> {
 ///
 /// Through upper case first, which brings together what some file systems hold for equal and others don't, such as `ß`
 /// and `SS`: a number too many does no harm.
+#[inline]
 fn folded(name: &str) -> String {
     name.to_uppercase().to_lowercase()
 }
 
 /// A name that stays in its folder, is seen there, and is allowed on every common file system. One that already is, is
 /// left as it is.
+#[inline]
 pub(super) fn safe_name(given: &str) -> String {
     let mut name: String = given.chars().map(|c| if is_harmless(c) { c } else { '_' }).collect();
     // Windows drops these from the end of a name, and spaces at its start are easily overlooked.
@@ -99,6 +105,7 @@ pub(super) fn safe_name(given: &str) -> String {
 
 /// Neither a separator, a drive's or stream's colon, another character that Windows refuses, nor one that cannot be
 /// seen or turns the text around.
+#[inline]
 fn is_harmless(c: char) -> bool {
     let forbidden = matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
     // Any white space but the plain one, in which no two names could be told apart.
@@ -107,6 +114,7 @@ fn is_harmless(c: char) -> bool {
 }
 
 /// The names of devices, which Windows finds in every folder and with every extension.
+#[inline]
 fn is_reserved(name: &str) -> bool {
     let stem = name
         .split('.')
@@ -126,11 +134,13 @@ fn is_reserved(name: &str) -> bool {
     })
 }
 
+#[inline]
 fn with_number(name: &str, number: u64) -> String {
     shortened(name, &format!(" ({number})"))
 }
 
 /// The name with `insert` before its extension, its stem cut so that the whole is not too long.
+#[inline]
 fn shortened(name: &str, insert: &str) -> String {
     let (stem, extension) = match name.rfind('.') {
         Some(dot) if dot > 0 && name.len() - dot <= LONGEST_EXTENSION => name.split_at(dot),

@@ -23,6 +23,7 @@ pub(super) struct PartFile {
 }
 
 impl PartFile {
+    #[inline]
     pub(super) fn create(target: &Path) -> Result<Self> {
         let part = part_path(target, PART)?;
         let file = create_anew(&part).map_err(|e| Error::io(&part, e))?;
@@ -33,15 +34,18 @@ impl PartFile {
         })
     }
 
+    #[inline]
     fn file(&mut self) -> io::Result<&mut File> {
         self.file.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
+    #[inline]
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let result = self.file().and_then(|file| file.write_all(bytes));
         result.map_err(|e| Error::io(&self.part, e))
     }
 
+    #[inline]
     pub(super) fn clear(&mut self) -> Result<()> {
         let result = self.file().and_then(|file| {
             file.set_len(0)?;
@@ -51,6 +55,7 @@ impl PartFile {
     }
 
     /// Puts the file under its name. False if there is one already, and it may not be replaced.
+    #[inline]
     pub(super) fn publish(mut self, overwrite: Overwrite) -> Result<bool> {
         // Before it has its name: a name may reach the disk earlier than the bytes.
         let synced = self.file().and_then(|file| file.sync_all());
@@ -79,6 +84,7 @@ impl PartFile {
 
     /// Moves the part file to a name that nobody else knows, and gives that back if it is the file that we wrote. If
     /// another download has put its own there in the meantime, that one gets it back.
+    #[inline]
     fn take(&mut self) -> io::Result<PathBuf> {
         let Some(file) = self.file.take() else {
             return Err(io::ErrorKind::NotFound.into());
@@ -103,6 +109,7 @@ impl PartFile {
 }
 
 impl Drop for PartFile {
+    #[inline]
     fn drop(&mut self) {
         if let Ok(own) = self.take() {
             let _ = fs::remove_file(own);
@@ -111,6 +118,7 @@ impl Drop for PartFile {
 }
 
 /// Creates the file, in the place of one that is left there. It is never one that another process has open.
+#[inline]
 fn create_anew(part: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true);
@@ -132,6 +140,7 @@ fn create_anew(part: &Path) -> io::Result<File> {
 }
 
 #[cfg(unix)]
+#[inline]
 fn is_same(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     match (file.metadata(), fs::symlink_metadata(path)) {
@@ -141,6 +150,7 @@ fn is_same(file: &File, path: &Path) -> bool {
 }
 
 /// Renames, unless there is a file already; false if there is.
+#[inline]
 fn rename_to_new(from: &Path, to: &Path) -> io::Result<bool> {
     // A rename replaces what is there, and `std` has none that does not; a second name is refused if there is one.
     match fs::hard_link(from, to) {
@@ -156,6 +166,7 @@ fn rename_to_new(from: &Path, to: &Path) -> io::Result<bool> {
 }
 
 /// The path beside `target` with `end` after its name, which is cut if there is no room for both.
+#[inline]
 fn part_path(target: &Path, end: &str) -> Result<PathBuf> {
     let Some(name) = target.file_name() else {
         return Err(Error::invalid("path", format!("{} names no file", target.display())));

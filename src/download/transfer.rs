@@ -42,6 +42,7 @@ pub(super) trait Sink {
     fn restart(&mut self) -> Result<bool>;
 
     /// How many bytes there is room for.
+    #[inline]
     fn limit(&self) -> u64 {
         u64::MAX
     }
@@ -57,6 +58,7 @@ struct Validator {
 impl Validator {
     /// The strong `ETag`, or without any the `Last-Modified`, if a change in the same second can be ruled out:
     /// [RFC 9110, section 13.1.5](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5).
+    #[inline]
     fn of(headers: &HeaderMap) -> Option<Self> {
         if let Some(tag) = headers.get(ETAG) {
             let strong = tag.as_bytes().starts_with(b"\"");
@@ -76,6 +78,7 @@ impl Validator {
     }
 
     /// Whether an answer does not speak against this.
+    #[inline]
     fn allows(&self, headers: &HeaderMap) -> bool {
         headers.get(&self.header).is_none_or(|value| *value == self.value)
     }
@@ -89,6 +92,7 @@ enum Failure {
 }
 
 impl From<Error> for Failure {
+    #[inline]
     fn from(error: Error) -> Self {
         Self::Final(error)
     }
@@ -109,6 +113,7 @@ pub(super) struct Transfer<'t> {
 }
 
 impl<'t> Transfer<'t> {
+    #[inline]
     pub(super) fn new(transport: &'t Transport, uri: &'t Uri, stall: Duration, watch: &'t mut Watch<'t>) -> Self {
         Self {
             transport,
@@ -125,6 +130,7 @@ impl<'t> Transfer<'t> {
     }
 
     /// Gets the whole file, and says how long it is.
+    #[inline]
     pub(super) fn run(mut self, sink: &mut dyn Sink) -> Result<u64> {
         self.tell()?;
         let retry = self.transport.settings().retry;
@@ -163,6 +169,7 @@ impl<'t> Transfer<'t> {
         Ok(self.received)
     }
 
+    #[inline]
     fn attempt(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
         if self.received > 0 && self.validator.is_none() {
             self.start_over(sink)?;
@@ -229,6 +236,7 @@ impl<'t> Transfer<'t> {
     }
 
     /// Copies the body to the sink, without its first `skip` bytes.
+    #[inline]
     fn read(&mut self, body: Body, mut skip: u64, sink: &mut dyn Sink) -> Result<(), Failure> {
         let whole = self.total.unwrap_or_default();
         if whole > sink.limit() {
@@ -278,6 +286,7 @@ impl<'t> Transfer<'t> {
     }
 
     /// Whether an answer goes on where this file stopped.
+    #[inline]
     fn goes_on(&self, headers: &HeaderMap) -> bool {
         let range = headers
             .get(CONTENT_RANGE)
@@ -292,6 +301,7 @@ impl<'t> Transfer<'t> {
                 .is_some_and(|validator| validator.allows(headers))
     }
 
+    #[inline]
     fn start_over(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
         if !sink.restart()? {
             return Err(self.changed());
@@ -302,6 +312,7 @@ impl<'t> Transfer<'t> {
     }
 
     /// Tells of the progress.
+    #[inline]
     fn tell(&mut self) -> Result<()> {
         self.told = Instant::now();
         match (self.watch)(self.received, self.total) {
@@ -311,6 +322,7 @@ impl<'t> Transfer<'t> {
     }
 
     /// Waits, and looks now and then whether it still should.
+    #[inline]
     fn pause(&mut self, wait: Duration) -> Result<()> {
         let began = Instant::now();
         loop {
@@ -323,6 +335,7 @@ impl<'t> Transfer<'t> {
         }
     }
 
+    #[inline]
     fn error(&self, reason: DownloadReason, message: impl Into<String>) -> Box<DownloadError> {
         Box::new(DownloadError {
             url: without_query(self.uri),
@@ -336,27 +349,33 @@ impl<'t> Transfer<'t> {
         })
     }
 
+    #[inline]
     fn end(&self, reason: DownloadReason, message: impl Into<String>) -> Error {
         Error::Download(self.error(reason, message))
     }
 
+    #[inline]
     fn broken(&self, why: impl Into<String>) -> Failure {
         Failure::Passing(self.error(DownloadReason::Broken, why), None)
     }
 
+    #[inline]
     fn lost(&self, cause: &Cause) -> Failure {
         self.broken(self.transport.cleaner_of(&[self.uri]).text(&cause.message, MESSAGE))
     }
 
+    #[inline]
     fn at_once(&self, why: &str) -> Failure {
         Failure::Passing(self.error(DownloadReason::Broken, why), Some(Duration::ZERO))
     }
 
+    #[inline]
     fn stalled(&self) -> Failure {
         let why = format!("nothing came for {:.1} s", self.stall.as_secs_f64());
         Failure::Passing(self.error(DownloadReason::Stalled, why), None)
     }
 
+    #[inline]
     fn changed(&self) -> Failure {
         let why = "the transfer broke and cannot go on, since the file cannot be shown to be still the same, and what \
                    was written cannot be taken back";
@@ -364,6 +383,7 @@ impl<'t> Transfer<'t> {
     }
 
     /// An answer that is not the file.
+    #[inline]
     fn refused(&self, answered_by: &Uri, parts: &Parts, body: Body) -> Failure {
         let status = parts.status.as_u16();
         let body = error_body(body, self.stall);
@@ -400,12 +420,14 @@ impl<'t> Transfer<'t> {
 }
 
 /// The length that an answer promises of the whole file.
+#[inline]
 fn length(headers: &HeaderMap, body: &Body) -> Option<u64> {
     // `ureq` has no length for an empty body.
     let empty = headers.get(CONTENT_LENGTH).is_some_and(|value| value == "0") && !is_chunked(headers);
     body.content_length().or(empty.then_some(0))
 }
 
+#[inline]
 fn is_chunked(headers: &HeaderMap) -> bool {
     let encodings = headers
         .get_all(TRANSFER_ENCODING)
@@ -417,6 +439,7 @@ fn is_chunked(headers: &HeaderMap) -> bool {
 }
 
 /// The first byte and the length of the whole in `bytes FIRST-LAST/TOTAL`, where the total may be `*`.
+#[inline]
 fn content_range(value: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = value.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (first, _) = range.split_once('-')?;
@@ -425,6 +448,7 @@ fn content_range(value: &str) -> Option<(u64, Option<u64>)> {
 }
 
 /// The text of the first such element.
+#[inline]
 fn xml_element(xml: &str, name: &str) -> Option<String> {
     let (_, after) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = after.split_once(&format!("</{name}>"))?;

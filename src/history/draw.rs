@@ -25,6 +25,7 @@ struct Line {
 }
 
 impl fmt::Display for ImageHistory {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = f.width().unwrap_or(COLUMNS);
         write!(
@@ -56,6 +57,7 @@ impl fmt::Display for ImageHistory {
 }
 
 impl Line {
+    #[inline]
     fn cut(&self, room: usize) -> String {
         let room = room.saturating_sub(width(&self.left)).max(LEAST);
         format!("{}{}", self.left, shorten(&self.text, room))
@@ -63,6 +65,7 @@ impl Line {
 }
 
 impl ImageHistory {
+    #[inline]
     fn lines(&self) -> Vec<Line> {
         let mut on_path = vec![false; self.versions.len()];
         for index in self.ancestors(self.latest) {
@@ -116,12 +119,14 @@ impl ImageHistory {
     }
 
     /// Whether a root was built on the unedited photo.
+    #[inline]
     fn is_attached(&self, root: u32) -> bool {
         self.at(Some(root))
             .is_some_and(|version| version.parent_told && version.parent.is_none())
     }
 
     /// How many versions there are in the branch that begins with each.
+    #[inline]
     fn weights(&self) -> Vec<usize> {
         let mut order = Vec::with_capacity(self.versions.len());
         let mut left: Vec<u32> = self.siblings(self.first_root).collect();
@@ -142,17 +147,20 @@ impl ImageHistory {
 }
 
 /// Puts the children of a version on the stack: the branches to be drawn first, the trunk last.
+#[inline]
 fn push(stack: &mut Vec<(u32, usize, bool)>, children: &[u32], trunk: Option<u32>, depth: usize) {
     stack.extend(trunk.map(|trunk| (trunk, depth, false)));
     let branches = children.iter().rev().filter(|child| Some(**child) != trunk);
     stack.extend(branches.map(|child| (*child, depth + 1, true)));
 }
 
+#[inline]
 fn mark(on_path: bool) -> char {
     if on_path { '●' } else { '○' }
 }
 
 /// What the version was made by.
+#[inline]
 fn asked(version: &Version) -> String {
     match (&version.instruction, &version.preset) {
         (Some(instruction), _) => format!("\"{}\"", clean(instruction)),
@@ -161,6 +169,7 @@ fn asked(version: &Version) -> String {
     }
 }
 
+#[inline]
 fn notes(version: &Version, newest: bool) -> String {
     let mut notes = Vec::new();
     if let Some(status) = version.status.as_ref().filter(|s| **s != EnhancementStatus::Success) {
@@ -179,6 +188,7 @@ fn notes(version: &Version, newest: bool) -> String {
 }
 
 /// `2026-01-31T12:00:00.123Z` to the minute; any other form as it is.
+#[inline]
 fn minute(time: &str) -> String {
     const FORM: &str = "0000-00-00T00:00";
     let head: String = time.chars().take(FORM.len()).collect();
@@ -191,6 +201,7 @@ fn minute(time: &str) -> String {
 }
 
 /// Without what would move the cursor or turn the line around: control characters and bidirectional marks.
+#[inline]
 fn clean(text: &str) -> String {
     text.chars()
         .map(|c| match c {
@@ -202,6 +213,7 @@ fn clean(text: &str) -> String {
 }
 
 /// Cut to so many columns, a quotation mark at the end kept.
+#[inline]
 fn shorten(text: &str, room: usize) -> String {
     if width(text) <= room {
         return text.to_owned();
@@ -212,10 +224,12 @@ fn shorten(text: &str, room: usize) -> String {
 }
 
 /// Columns, one for each code point. Letters of East Asia and emoji take two, which only moves what follows them.
+#[inline]
 fn width(text: &str) -> usize {
     text.chars().count()
 }
 
+#[inline]
 pub(super) fn count(count: usize, what: &str) -> String {
     match count {
         0 => format!("no {what}s"),
@@ -225,6 +239,7 @@ pub(super) fn count(count: usize, what: &str) -> String {
 }
 
 impl fmt::Display for History {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const LONGEST: usize = 40;
         let columns = f.width().unwrap_or(COLUMNS);

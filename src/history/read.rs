@@ -38,6 +38,7 @@ pub(super) struct Reading {
 }
 
 /// Reads an answer.
+#[inline]
 pub(super) fn read(json: &str) -> Result<Reading, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let mut tree = Seed { depth: MAX_DEPTH }.deserialize(&mut deserializer)?;
@@ -75,6 +76,7 @@ enum Field {
 }
 
 impl Field {
+    #[inline]
     fn of(name: &str) -> Self {
         match name {
             "version_id" | "versionId" => Self::Version,
@@ -96,12 +98,14 @@ impl Field {
     }
 
     /// Whether what stands there is an id whatever it looks like, and has to be kept as it is spelt.
+    #[inline]
     fn is_id(self) -> bool {
         matches!(self, Self::Version | Self::Parent(0 | 1))
     }
 }
 
 /// Whether versions stand under this name.
+#[inline]
 fn holds_versions(name: &str) -> bool {
     matches!(
         name,
@@ -110,6 +114,7 @@ fn holds_versions(name: &str) -> bool {
 }
 
 /// Whether a name belongs to the shape of an answer, so that it can't be a photo's.
+#[inline]
 fn is_structure(name: &str) -> bool {
     const WORDS: &[&str] = &[
         "adjustment",
@@ -179,11 +184,13 @@ fn is_structure(name: &str) -> bool {
     words.all(|word| WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))) || name.is_empty()
 }
 
+#[inline]
 fn is_number(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Whether a name ends as those of files do: `DSC_0001.JPEG`.
+#[inline]
 fn is_file_name(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(stem, end)| {
         let letter = end.bytes().any(|b| b.is_ascii_alphabetic());
@@ -214,6 +221,7 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     /// The place of a field of what is here.
+    #[inline]
     fn under(self, key: &'a str) -> Self {
         let mut place = Self {
             key,
@@ -230,6 +238,7 @@ impl<'a> Place<'a> {
     }
 
     /// The photo whose version stands here.
+    #[inline]
     fn image(&self, id: &VersionId) -> Option<&'a str> {
         // In a map of versions the last name is the version's own.
         let word = || self.word.filter(|word| *word != id.to_string());
@@ -250,6 +259,7 @@ struct Marks<'t, 'a> {
 type Fields<'a> = [(Name<'a>, Node<'a>)];
 
 impl<'t, 'a> Marks<'t, 'a> {
+    #[inline]
     fn of(fields: &'t Fields<'a>) -> Self {
         let mut marks = Self::default();
         for (name, node) in fields {
@@ -277,6 +287,7 @@ enum Parent {
 }
 
 impl Parent {
+    #[inline]
     fn of(marks: &Marks<'_, '_>) -> Self {
         match marks.parent {
             Some((_, node)) if !node.is_null() && node.text() != Some("") => match node.any_id() {
@@ -293,6 +304,7 @@ impl Parent {
 
 impl Reading {
     /// Reads what stands at a place. Says whether there was a version in it, be it an unreadable one.
+    #[inline]
     fn walk(&mut self, node: &mut Node<'_>, place: Place<'_>) -> bool {
         match node {
             Node::Object(fields) => self.object(fields, place),
@@ -314,6 +326,7 @@ impl Reading {
         }
     }
 
+    #[inline]
     fn object(&mut self, fields: &mut Fields<'_>, outer: Place<'_>) -> bool {
         let marks = Marks::of(fields);
         let named = marks.named.map(str::to_owned);
@@ -356,6 +369,7 @@ impl Reading {
     }
 
     /// Reads an object that is no version itself.
+    #[inline]
     fn no_version(&mut self, fields: &mut Fields<'_>, named: Option<&str>, orphaned: bool, place: Place<'_>) -> bool {
         if let Some(name) = named.filter(|_| !place.presets) {
             self.image(name);
@@ -370,12 +384,14 @@ impl Reading {
         found
     }
 
+    #[inline]
     fn fields(&mut self, fields: &mut Fields<'_>, place: Place<'_>) -> bool {
         fields
             .iter_mut()
             .fold(false, |found, (name, node)| self.field(name, node, place) | found)
     }
 
+    #[inline]
     fn field(&mut self, name: &Name<'_>, node: &mut Node<'_>, place: Place<'_>) -> bool {
         let place = place.under(&name.text);
         if node.is_null() || node.is_empty() {
@@ -390,6 +406,7 @@ impl Reading {
     }
 
     /// Notes that where versions could stand there are none.
+    #[inline]
     fn nothing(&mut self, place: Place<'_>) {
         if place.presets {
             return;
@@ -410,6 +427,7 @@ impl Reading {
     }
 
     /// Where a photo is in the list; it is entered if it is not.
+    #[inline]
     fn image(&mut self, name: &str) -> usize {
         if let Some(index) = self.by_name.get(name) {
             return *index;
@@ -425,6 +443,7 @@ impl Reading {
 
     /// Enters a version that stands at a place. Says where: the photo, and where among its versions. Counts it if it is
     /// not told what photo it is of.
+    #[inline]
     fn enter(&mut self, mut version: Version, place: Place<'_>) -> Option<(usize, usize)> {
         let Some(name) = place.image(&version.id) else {
             self.unread += 1;
@@ -443,6 +462,7 @@ impl Reading {
 }
 
 /// The version that an object is, without what hangs from it and where it hangs.
+#[inline]
 fn version(fields: &Fields<'_>, marks: &Marks<'_, '_>, id: &Node<'_>) -> Option<Version> {
     let (parent, parent_told) = match Parent::of(marks) {
         Parent::Told(parent) => (parent, true),
@@ -523,6 +543,7 @@ struct Name<'a> {
 }
 
 impl<'a> Node<'a> {
+    #[inline]
     fn object(fields: Vec<(Name<'a>, Node<'a>)>) -> Self {
         let leaf = || {
             let marks = Marks::of(&fields);
@@ -540,14 +561,17 @@ impl<'a> Node<'a> {
         }
     }
 
+    #[inline]
     fn is_null(&self) -> bool {
         matches!(self, Self::Null | Self::Id("null"))
     }
 
+    #[inline]
     fn is_container(&self) -> bool {
         matches!(self, Self::List(_) | Self::Object(_) | Self::Version(_))
     }
 
+    #[inline]
     fn is_empty(&self) -> bool {
         match self {
             Self::List(items) => items.is_empty(),
@@ -556,6 +580,7 @@ impl<'a> Node<'a> {
         }
     }
 
+    #[inline]
     fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -565,6 +590,7 @@ impl<'a> Node<'a> {
     }
 
     /// The photo's name in a field `image`, which may be an object, or a picture's address.
+    #[inline]
     fn image_name(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text.as_ref()).filter(|text| !text.contains("://")),
@@ -578,6 +604,7 @@ impl<'a> Node<'a> {
     }
 
     /// The id, if this is one that is known exactly.
+    #[inline]
     fn version_id(&self) -> Option<VersionId> {
         match self {
             Self::Id(raw) => VersionId::from_json(raw),
@@ -591,6 +618,7 @@ impl<'a> Node<'a> {
     }
 
     /// The id that this is, or that this version has.
+    #[inline]
     fn any_id(&self) -> Option<VersionId> {
         match self {
             Self::Version(leaf) => Some(leaf.as_ref()?.version.id.clone()),
@@ -602,6 +630,7 @@ impl<'a> Node<'a> {
         }
     }
 
+    #[inline]
     fn to_value(&self) -> Value {
         match self {
             Self::Null => Value::Null,
@@ -629,6 +658,7 @@ struct Seed {
 }
 
 impl Seed {
+    #[inline]
     fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
         let depth = self.depth.checked_sub(1).ok_or_else(|| E::custom("nested too deep"))?;
         Ok(Self { depth })
@@ -638,6 +668,7 @@ impl Seed {
 impl<'de> DeserializeSeed<'de> for Seed {
     type Value = Node<'de>;
 
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
@@ -649,38 +680,47 @@ const NUMBER: &str = "$serde_json::private::Number";
 impl<'de> Visitor<'de> for Seed {
     type Value = Node<'de>;
 
+    #[inline]
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
+    #[inline]
     fn visit_unit<E>(self) -> Result<Node<'de>, E> {
         Ok(Node::Null)
     }
 
+    #[inline]
     fn visit_bool<E>(self, b: bool) -> Result<Node<'de>, E> {
         Ok(Node::Bool(b))
     }
 
+    #[inline]
     fn visit_i64<E>(self, n: i64) -> Result<Node<'de>, E> {
         Ok(Node::Number(n.into()))
     }
 
+    #[inline]
     fn visit_u64<E>(self, n: u64) -> Result<Node<'de>, E> {
         Ok(Node::Number(n.into()))
     }
 
+    #[inline]
     fn visit_f64<E>(self, n: f64) -> Result<Node<'de>, E> {
         Ok(Number::from_f64(n).map_or(Node::Null, Node::Number))
     }
 
+    #[inline]
     fn visit_str<E>(self, text: &str) -> Result<Node<'de>, E> {
         Ok(Node::Text(Cow::Owned(text.to_owned())))
     }
 
+    #[inline]
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Node<'de>, E> {
         Ok(Node::Text(Cow::Borrowed(text)))
     }
 
+    #[inline]
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node<'de>, A::Error> {
         let inner = self.inner()?;
         let mut items = Vec::new();
@@ -690,6 +730,7 @@ impl<'de> Visitor<'de> for Seed {
         Ok(Node::List(items))
     }
 
+    #[inline]
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node<'de>, A::Error> {
         let inner = self.inner()?;
         let mut fields = Vec::new();
@@ -722,6 +763,7 @@ struct Text;
 impl<'de> DeserializeSeed<'de> for Text {
     type Value = Cow<'de, str>;
 
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
@@ -730,14 +772,17 @@ impl<'de> DeserializeSeed<'de> for Text {
 impl<'de> Visitor<'de> for Text {
     type Value = Cow<'de, str>;
 
+    #[inline]
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")
     }
 
+    #[inline]
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
         Ok(Cow::Owned(text.to_owned()))
     }
 
+    #[inline]
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
         Ok(Cow::Borrowed(text))
     }

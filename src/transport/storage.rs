@@ -40,12 +40,14 @@ pub(crate) enum FetchError {
     Network(Cause),
 }
 
+#[inline]
 fn network(error: &ureq::Error) -> FetchError {
     FetchError::Network(cause_of(error))
 }
 
 impl Transport {
     /// Gets a presigned URL, following redirects from https to https (or from this machine's loopback).
+    #[inline]
     pub(crate) fn fetch(&self, fetch: &Fetch<'_>) -> Result<Response<Body>, FetchError> {
         let mut uri = fetch.uri.clone();
         for _ in 0..=MAX_REDIRECTS {
@@ -86,6 +88,7 @@ impl Transport {
         )))
     }
 
+    #[inline]
     fn get(&self, uri: &Uri, fetch: &Fetch<'_>) -> Result<Response<Body>, ureq::Error> {
         let mut request = Request::get(uri)
             .header(USER_AGENT, self.shared.settings.user_agent.clone())
@@ -121,11 +124,13 @@ impl Transport {
     ///
     /// With our own agent that is short, so that a callback is heard in the middle of a silence. With a caller's own
     /// the same limit would hold for the head of the answer, which a storage may take its time for.
+    #[inline]
     pub(crate) fn longest_read(&self, patience: Duration) -> Duration {
         let longest = if self.shared.foreign { LONGEST } else { LONGEST_READ };
         patience.min(longest)
     }
 
+    #[inline]
     fn storage_agent(&self) -> &Agent {
         if self.shared.foreign {
             &self.shared.agent
@@ -135,22 +140,26 @@ impl Transport {
     }
 
     /// The caller's own agent, if there is one.
+    #[inline]
     pub(crate) fn foreign_agent(&self) -> Option<&Agent> {
         self.shared.foreign.then_some(&self.shared.agent)
     }
 
     /// Cleans what the storage says about presigned URLs.
+    #[inline]
     pub(crate) fn cleaner_of(&self, uris: &[&Uri]) -> Cleaner {
         Cleaner::of_urls(&self.shared.settings.key, uris)
     }
 
     /// A text of the service's as it may be shown.
+    #[inline]
     pub(crate) fn clean(&self, text: &str) -> String {
         self.cleaner_of(&[]).text(text, MESSAGE)
     }
 }
 
 /// The start of the body of an answer that is no success, for as long as `limit`.
+#[inline]
 pub(crate) fn error_body(body: Body, limit: Duration) -> String {
     use std::io::Read;
     let began = Instant::now();
@@ -167,15 +176,18 @@ pub(crate) fn error_body(body: Body, limit: Duration) -> String {
 }
 
 /// Whether a file may be got from here: by TLS, or from this machine.
+#[inline]
 pub(crate) fn may_fetch(uri: &Uri) -> bool {
     is_https(uri) || (uri.scheme() == Some(&Scheme::HTTP) && is_loopback(uri))
 }
 
+#[inline]
 fn may_follow(from: &Uri, to: &Uri) -> bool {
     is_https(to) || (!is_https(from) && may_fetch(to))
 }
 
 /// A URL as it may be shown.
+#[inline]
 pub(crate) fn without_query(uri: &Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or_default();
     let host = uri.host().unwrap_or_default();
@@ -184,6 +196,7 @@ pub(crate) fn without_query(uri: &Uri) -> String {
 }
 
 /// Where a `Location` points, seen from the URL that it was got from.
+#[inline]
 fn resolve(base: &Uri, location: &str) -> Option<Uri> {
     let scheme = base.scheme_str()?;
     let authority = base.authority()?;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 pub(super) struct Fields(pub(super) Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Fields {
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Map::deserialize(deserializer).map(Self)
     }
@@ -16,6 +17,7 @@ impl<'de> Deserialize<'de> for Fields {
 
 impl Fields {
     /// A field of little weight: what is no text counts as none, and is no reason to refuse the answer.
+    #[inline]
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         match self.0.remove(name) {
             Some(Value::String(text)) => Some(text),
@@ -23,15 +25,18 @@ impl Fields {
         }
     }
 
+    #[inline]
     pub(super) fn number(&mut self, name: &str) -> Option<u64> {
         self.0.remove(name)?.as_u64()
     }
 
+    #[inline]
     pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
         self.0.remove(name)?.as_bool()
     }
 
     /// A field without which the object says nothing.
+    #[inline]
     pub(super) fn needed_text<E: Error>(&mut self, name: &'static str) -> Result<String, E> {
         match self.0.remove(name) {
             Some(Value::String(text)) => Ok(text),

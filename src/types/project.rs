@@ -26,6 +26,7 @@ pub enum ProjectSource {
 
 impl ProjectSource {
     /// The word on the wire: `REGULAR` or `I2I`.
+    #[inline]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Regular => "REGULAR",
@@ -35,6 +36,7 @@ impl ProjectSource {
 }
 
 impl fmt::Display for ProjectSource {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -57,6 +59,7 @@ pub enum ProjectStatus {
 }
 
 impl ProjectStatus {
+    #[inline]
     pub(crate) fn of(word: &str) -> Self {
         let plain: String = word
             .chars()
@@ -74,6 +77,7 @@ impl ProjectStatus {
 }
 
 impl fmt::Display for ProjectStatus {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Pending => "Pending",
@@ -86,12 +90,14 @@ impl fmt::Display for ProjectStatus {
 }
 
 impl Serialize for ProjectStatus {
+    #[inline]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for ProjectStatus {
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self::of(&String::deserialize(deserializer)?))
     }
@@ -119,6 +125,7 @@ pub struct ProjectInfo {
 }
 
 impl<'de> Deserialize<'de> for ProjectInfo {
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut fields = Fields::deserialize(deserializer)?;
         Ok(Self {
@@ -134,6 +141,7 @@ impl<'de> Deserialize<'de> for ProjectInfo {
 }
 
 impl fmt::Debug for ProjectInfo {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProjectInfo")
             .field("status", &self.status)
@@ -171,6 +179,7 @@ pub struct DownloadLink {
 
 impl DownloadLink {
     /// A link to download under a name of your choice.
+    #[inline]
     pub fn new(file_name: impl Into<String>, download_link: impl Into<String>) -> Self {
         Self {
             file_name: Some(file_name.into()),
@@ -181,6 +190,7 @@ impl DownloadLink {
 }
 
 impl From<&DownloadLink> for DownloadLink {
+    #[inline]
     fn from(link: &DownloadLink) -> Self {
         link.clone()
     }
@@ -188,6 +198,7 @@ impl From<&DownloadLink> for DownloadLink {
 
 /// A presigned URL; the file is named by its last segment.
 impl From<&str> for DownloadLink {
+    #[inline]
     fn from(url: &str) -> Self {
         Self::from(url.to_owned())
     }
@@ -195,6 +206,7 @@ impl From<&str> for DownloadLink {
 
 /// A presigned URL; the file is named by its last segment.
 impl From<String> for DownloadLink {
+    #[inline]
     fn from(url: String) -> Self {
         Self {
             file_name: None,
@@ -205,6 +217,7 @@ impl From<String> for DownloadLink {
 
 /// A presigned URL; the file is named by its last segment.
 impl From<&String> for DownloadLink {
+    #[inline]
     fn from(url: &String) -> Self {
         Self::from(url.as_str())
     }
@@ -212,12 +225,14 @@ impl From<&String> for DownloadLink {
 
 /// The picture of the new version.
 impl From<&Enhancement> for DownloadLink {
+    #[inline]
     fn from(edit: &Enhancement) -> Self {
         Self::from(&edit.enhanced_image_url)
     }
 }
 
 impl DownloadLink {
+    #[inline]
     fn of<E: Error>(mut fields: Fields) -> Result<Self, E> {
         Ok(Self {
             file_name: fields.text("file_name"),
@@ -228,12 +243,14 @@ impl DownloadLink {
 }
 
 impl<'de> Deserialize<'de> for DownloadLink {
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::of(Fields::deserialize(deserializer)?)
     }
 }
 
 impl fmt::Debug for DownloadLink {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DownloadLink")
             .field("file_name", &self.file_name)
@@ -257,6 +274,7 @@ pub struct Finalized {
 }
 
 impl<'de> Deserialize<'de> for Finalized {
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut fields = Fields::deserialize(deserializer)?;
         let mut files = Vec::new();
@@ -277,6 +295,7 @@ impl<'de> Deserialize<'de> for Finalized {
 }
 
 impl fmt::Debug for Finalized {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Finalized")
             .field("files", &self.files)

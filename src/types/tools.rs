@@ -26,6 +26,7 @@ pub struct AiTool {
 }
 
 impl AiTool {
+    #[inline]
     fn of<E: Error>(mut fields: Fields) -> Result<Self, E> {
         Ok(Self {
             enhancement_type: fields.needed_text("enhancement_type")?,
@@ -37,12 +38,14 @@ impl AiTool {
 }
 
 impl<'de> Deserialize<'de> for AiTool {
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::of(Fields::deserialize(deserializer)?)
     }
 }
 
 impl fmt::Debug for AiTool {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AiTool")
             .field("enhancement_type", &self.enhancement_type)
@@ -68,12 +71,14 @@ pub struct AiTools {
 
 impl AiTools {
     /// The whole answer, untouched, as JSON text.
+    #[inline]
     pub fn raw(&self) -> &str {
         self.raw.get()
     }
 }
 
 impl fmt::Debug for AiTools {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AiTools")
             .field("prompts", &self.prompts)
@@ -82,6 +87,7 @@ impl fmt::Debug for AiTools {
 }
 
 impl<'de> Deserialize<'de> for AiTools {
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Answer<'a> {
