@@ -209,6 +209,7 @@ impl Project {
     pub fn finalize_to(&self, dir: impl AsRef<Path>, options: &DownloadOptions) -> Result<Vec<Result<Downloaded>>> {
         let dir = dir.as_ref();
         // First, since what is locked in stays so.
+        self.path()?;
         make_ready(dir, options)?;
         let links = self.finalize()?.files;
         let batch = Batch::new(self.client(), &links, dir, options);

@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant, SystemTime};
 
 use log::warn;
+use ureq::Body;
 use ureq::http::Uri;
 use ureq::http::header::{
     CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, RETRY_AFTER,
     TRANSFER_ENCODING,
 };
 use ureq::http::response::Parts;
-use ureq::{Body, ResponseExt};
 
 use crate::error::{Cause, DownloadError, DownloadReason, Error, Result};
 use crate::transport::{
@@ -184,15 +184,14 @@ impl<'t> Transfer<'t> {
                 .map(|validator| (self.received, &validator.value)),
             patience: self.stall,
         };
-        let response = match self.transport.fetch(&fetch) {
-            Ok(response) => response,
+        let (response, answered_by) = match self.transport.fetch(&fetch) {
+            Ok(answer) => answer,
             Err(FetchError::Redirect(why)) => {
                 return Err(self.end(DownloadReason::Refused, why).into());
             }
             Err(FetchError::Silent) => return Err(self.stalled()),
             Err(FetchError::Network(cause)) => return Err(self.lost(&cause)),
         };
-        let answered_by = response.get_uri().clone();
         let (parts, body) = response.into_parts();
         let mut skip = 0;
         match parts.status.as_u16() {
@@ -389,12 +388,14 @@ impl<'t> Transfer<'t> {
         let body = error_body(body, self.stall);
         let retry_after = parts.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| parse_retry_after(value, SystemTime::now()));
-        let code = xml_element(&body, "Code");
-        let words = match (&code, xml_element(&body, "Message")) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
-            (Some(code), None) => code.clone(),
-            (None, Some(message)) => message,
-            (None, None) => body,
+        let xml = String::from_utf8_lossy(&body);
+        let code = xml_element(&xml, "Code");
+        let clean = self.transport.cleaner_of(&[self.uri, answered_by]);
+        let words = match (&code, xml_element(&xml, "Message")) {
+            (Some(code), Some(message)) => clean.text(&format!("{code}: {message}"), MESSAGE),
+            (Some(code), None) => clean.text(code, MESSAGE),
+            (None, Some(message)) => clean.text(&message, MESSAGE),
+            (None, None) => clean.start(&body, MESSAGE),
         };
         let again = matches!(
             judge_status(Repeat::Freely, status, retry_after.is_some()),
@@ -406,8 +407,7 @@ impl<'t> Transfer<'t> {
             _ if again => DownloadReason::Broken,
             _ => DownloadReason::Refused,
         };
-        let clean = self.transport.cleaner_of(&[self.uri, answered_by]);
-        let mut error = self.error(reason, clean.text(&format!("{status} {words}"), MESSAGE));
+        let mut error = self.error(reason, format!("{status} {words}").trim_end());
         error.status = Some(status);
         error.request_id = request_id(&parts.headers, &clean);
         error.retry_after = retry_after;

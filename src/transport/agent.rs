@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use log::warn;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::transport::{Connector, DefaultConnector};
@@ -9,7 +10,7 @@ use ureq::{Agent, Proxy, ProxyProtocol};
 
 use super::connection::{ApiConnector, CallingThreadResolver, PatientConnector};
 use super::request::{is_https, is_loopback};
-use super::{LONGEST, Settings};
+use super::{LOG, LONGEST, Settings};
 use crate::error::{Error, Result};
 
 /// How long a connection may lie idle and still be used again.
@@ -21,7 +22,8 @@ use crate::error::{Error, Result};
 pub(super) const MAX_IDLE: Duration = Duration::from_secs(4);
 
 /// How many idle connections are kept. `ureq` keeps three to a host, so that a fourth thread would agree on TLS anew
-/// for every call and every file. An idle connection takes the room of its buffers, and after [`MAX_IDLE`] none.
+/// for every call and every file. An idle connection takes the room of its buffers until the next
+/// call that comes later than [`MAX_IDLE`].
 const IDLE_CONNECTIONS: usize = 16;
 
 /// `ureq` keeps a buffer for each direction of each connection, 128 KiB by default. The input buffer is one TLS record:
@@ -49,7 +51,11 @@ pub(super) fn api_agent(settings: &Settings) -> Agent {
         .output_buffer_size(OUTPUT_BUFFER);
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = config.tls_config(tls_config());
-    let proxy = Proxy::try_from_env().filter(|proxy| is_wanted(proxy, settings.base_url.uri()));
+    let proxy = Proxy::try_from_env();
+    if proxy.as_ref().is_some_and(lacks_socks) {
+        warn!(target: LOG, "the proxy of the environment is passed over: it needs the feature socks-proxy of imagen-ai");
+    }
+    let proxy = proxy.filter(|proxy| is_wanted(proxy, settings.base_url.uri()));
     let config = config.proxy(proxy);
     let connector = DefaultConnector::new().chain(ApiConnector {
         host: settings.base_url.uri().clone(),
@@ -59,6 +65,7 @@ pub(super) fn api_agent(settings: &Settings) -> Agent {
 }
 
 /// The agent for object storage, which has never seen the key.
+#[inline]
 pub(super) fn storage_agent() -> Agent {
     let config = Agent::config_builder()
         .max_idle_connections(IDLE_CONNECTIONS)
@@ -119,14 +126,14 @@ pub(crate) fn check_agent(agent: &Agent, uri: &Uri) -> Result<()> {
         return Err(Error::invalid("agent", "a buffer of no bytes lets no call succeed"));
     }
     let mut needs_tls = is_https(uri);
-    if let Some(proxy) = config.proxy() {
+    if let Some(proxy) = proxy_for(agent, uri) {
         let feature = match proxy.protocol() {
             ProxyProtocol::Http => None,
             ProxyProtocol::Https => {
                 needs_tls = true;
                 (!HAS_TLS).then_some("rustls or native-tls")
             }
-            _ => (lacks_socks(proxy) && is_wanted(proxy, uri)).then_some("socks-proxy"),
+            _ => lacks_socks(&proxy).then_some("socks-proxy"),
         };
         if let Some(feature) = feature {
             return Err(Error::invalid(

@@ -2,7 +2,7 @@
 //!
 //! They are built on `ureq`'s own, and `ureq` may change the traits between the two in a minor version.
 
-use std::{io, time};
+use std::io;
 
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -67,8 +67,9 @@ pub(super) struct ApiTransport<T> {
 /// Whether the server was seen to keep the connection open since its last answer.
 ///
 /// `ureq` looks twice, and three system calls each time: when it puts a connection aside and when it takes it up again.
-/// What the first look would see the second one sees as well, so the first is left out. And no request is sent on a
-/// connection without a look, even if `ureq` should look only once some day.
+/// What the first look would see the second one sees as well, so the first is left out, and a connection that the server
+/// has closed may lie there until then. And no request is sent on a connection without a look, even if `ureq` should look
+/// only once some day.
 #[derive(Debug, PartialEq)]
 enum Look {
     /// It was looked at, or it is new.
@@ -90,7 +91,7 @@ impl<T: Transport> Transport for ApiTransport<T> {
         }
         let output = self.inner.buffers().output();
         let placed = output.get_mut(..amount).and_then(|sent| put_key(sent, &self.key));
-        let result = self.inner.transmit_output(amount, in_ticks(timeout));
+        let result = self.inner.transmit_output(amount, timeout);
         // The buffer outlives the request.
         if let Some(key) = placed.and_then(|place| self.inner.buffers().output().get_mut(place)) {
             key.fill(b'*');
@@ -100,7 +101,7 @@ impl<T: Transport> Transport for ApiTransport<T> {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         self.look = Look::Due;
-        self.inner.await_input(in_ticks(timeout))
+        self.inner.await_input(timeout)
     }
 
     fn is_open(&mut self) -> bool {
@@ -117,20 +118,6 @@ impl<T: Transport> Transport for ApiTransport<T> {
     }
 }
 
-/// The limit in whole ticks of a slow clock.
-///
-/// `ureq` tells the system what is left of a limit before each step, unless it is what it told before. Counted in
-/// nanoseconds it never is, and that costs three system calls for each call of the API. Systems count such limits in
-/// ticks of 1 to 10 ms anyway.
-fn in_ticks(mut timeout: NextTimeout) -> NextTimeout {
-    const TICK: u128 = 10;
-    if let Duration::Exact(after) = &mut timeout.after {
-        let milliseconds = (after.as_millis() / TICK + 1) * TICK;
-        *after = time::Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX));
-    }
-    timeout
-}
-
 /// Keeps the limit of a single read from the head of an answer, which has a limit of its own.
 #[derive(Debug)]
 pub(super) struct PatientConnector;
@@ -138,6 +125,7 @@ pub(super) struct PatientConnector;
 impl<In: Transport> Connector<In> for PatientConnector {
     type Out = PatientTransport<In>;
 
+    #[inline]
     fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
         Ok(chained.map(PatientTransport))
     }
@@ -147,14 +135,17 @@ impl<In: Transport> Connector<In> for PatientConnector {
 pub(super) struct PatientTransport<T>(T);
 
 impl<T: Transport> Transport for PatientTransport<T> {
+    #[inline]
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.0.buffers()
     }
 
+    #[inline]
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.0.transmit_output(amount, timeout)
     }
 
+    #[inline]
     fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
         if timeout.reason == ureq::Timeout::RecvResponse {
             timeout.per_read = None;
@@ -162,10 +153,12 @@ impl<T: Transport> Transport for PatientTransport<T> {
         self.0.await_input(timeout)
     }
 
+    #[inline]
     fn is_open(&mut self) -> bool {
         self.0.is_open()
     }
 
+    #[inline]
     fn is_tls(&self) -> bool {
         self.0.is_tls()
     }
@@ -244,24 +237,5 @@ mod tests {
         let error = connection.transmit_output(0, soon).unwrap_err();
         assert!(matches!(error, ureq::Error::Io(e) if e.kind() == io::ErrorKind::NotConnected));
         assert_eq!(connection.inner.sent, sent);
-    }
-
-    #[test]
-    fn a_limit_is_the_same_for_every_step_of_a_quick_call_and_hardly_longer() {
-        let of = |limit| match in_ticks(NextTimeout {
-            after: limit,
-            ..NextTimeout::default()
-        })
-        .after
-        {
-            Duration::Exact(after) => Some(after),
-            Duration::NotHappening => None,
-        };
-        let micros = |micros| Duration::Exact(time::Duration::from_micros(micros));
-        assert_eq!(of(micros(299_999_980)), Some(time::Duration::from_secs(300)));
-        assert_eq!(of(micros(299_990_001)), Some(time::Duration::from_secs(300)));
-        assert_eq!(of(micros(1)), Some(time::Duration::from_millis(10)));
-        assert_eq!(of(Duration::NotHappening), None);
-        assert!(of(Duration::Exact(time::Duration::MAX)).is_some());
     }
 }

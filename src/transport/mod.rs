@@ -170,9 +170,7 @@ impl Transport {
     /// The same, read in the caller's own way.
     pub(crate) fn json_with<T>(&self, call: &Call, read: impl FnOnce(&str) -> serde_json::Result<T>) -> Result<T> {
         let (progress, answer) = self.call(call)?;
-        let payload = answer.payload().and_then(|payload| payload.ok_or_else(is_empty));
-        let read = payload.and_then(|payload| read(payload).map_err(|e| not_json(&e)));
-        read.map_err(|cause| self.not_as_promised(&progress, cause, &answer))
+        read_json(&answer, read).map_err(|cause| self.not_as_promised(&progress, cause, &answer))
     }
 
     /// Makes a call whose answer is JSON or empty.
@@ -193,8 +191,7 @@ impl Transport {
     /// Makes an edit. What cannot be read of a 2xx may be an edit that was made.
     pub(crate) fn edit(&self, call: &Call) -> Result<Enhancement> {
         let (progress, answer) = self.call(call)?;
-        let payload = answer.payload().and_then(|payload| payload.ok_or_else(is_empty));
-        let read = payload.and_then(|payload| serde_json::from_str(payload).map_err(|e| not_json(&e)));
+        let read = read_json(&answer, serde_json::from_str);
         let edit: EnhancementAnswer<'_> = read.map_err(|cause| {
             let error = Error::OutcomeUnknown(self.call_error(&progress, cause, Some(&answer)));
             tell_unknown(call, &error);
@@ -511,8 +508,12 @@ fn tell_unknown(call: &Call, error: &Error) {
     }
 }
 
-fn is_empty() -> Cause {
-    Cause::new(CauseKind::Json, "the body is empty")
+/// Reads an answer that should not be empty.
+fn read_json<'a, T>(answer: &'a Answer, read: impl FnOnce(&'a str) -> serde_json::Result<T>) -> Result<T, Cause> {
+    match answer.payload()? {
+        Some(payload) => read(payload).map_err(|e| not_json(&e)),
+        None => Err(Cause::new(CauseKind::Json, "the body is empty")),
+    }
 }
 
 fn not_json(error: &serde_json::Error) -> Cause {

@@ -8,7 +8,7 @@ use ureq::http::uri::Scheme;
 use ureq::http::{Request, Response, Uri};
 use ureq::{Agent, Body};
 
-use super::agent::{MAX_IDLE, proxy_for, storage_agent};
+use super::agent::{MAX_IDLE, check_agent, proxy_for, storage_agent};
 use super::clean::{Cleaner, MESSAGE};
 use super::request::{is_https, is_loopback};
 use super::response::{ERROR_BODY, cause_of};
@@ -46,9 +46,10 @@ fn network(error: &ureq::Error) -> FetchError {
 }
 
 impl Transport {
-    /// Gets a presigned URL, following redirects from https to https (or from this machine's loopback).
+    /// Gets a presigned URL, following redirects from https to https (or from this machine's loopback). Says which URL
+    /// answered.
     #[inline]
-    pub(crate) fn fetch(&self, fetch: &Fetch<'_>) -> Result<Response<Body>, FetchError> {
+    pub(crate) fn fetch(&self, fetch: &Fetch<'_>) -> Result<(Response<Body>, Uri), FetchError> {
         let mut uri = fetch.uri.clone();
         for _ in 0..=MAX_REDIRECTS {
             let began = Instant::now();
@@ -67,7 +68,7 @@ impl Transport {
                 _ => network(&e),
             })?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-                return Ok(response);
+                return Ok((response, uri));
             }
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let Some(target) = location.and_then(|location| resolve(&uri, location)) else {
@@ -80,6 +81,9 @@ impl Transport {
                 return Err(FetchError::Redirect(format!(
                     "redirects to {host} without TLS, which is not followed"
                 )));
+            }
+            if let Some(agent) = self.foreign_agent() {
+                check_agent(agent, &target).map_err(|e| FetchError::Redirect(e.to_string()))?;
             }
             uri = target;
         }
@@ -160,7 +164,7 @@ impl Transport {
 
 /// The start of the body of an answer that is no success, for as long as `limit`.
 #[inline]
-pub(crate) fn error_body(body: Body, limit: Duration) -> String {
+pub(crate) fn error_body(body: Body, limit: Duration) -> Vec<u8> {
     use std::io::Read;
     let began = Instant::now();
     let mut reader = body.into_reader();
@@ -172,7 +176,7 @@ pub(crate) fn error_body(body: Body, limit: Duration) -> String {
             Ok(read) => text.extend_from_slice(piece.get(..read).unwrap_or_default()),
         }
     }
-    String::from_utf8_lossy(&text).into_owned()
+    text
 }
 
 /// Whether a file may be got from here: by TLS, or from this machine.

@@ -40,7 +40,8 @@ impl Fields {
     pub(super) fn needed_text<E: Error>(&mut self, name: &'static str) -> Result<String, E> {
         match self.0.remove(name) {
             Some(Value::String(text)) => Ok(text),
-            Some(other) => Err(E::custom(format_args!("`{name}` is {other}, and should be a text"))),
+            // Not what it is: it may hold a presigned URL.
+            Some(_) => Err(E::custom(format_args!("`{name}` is no text"))),
             None => Err(E::missing_field(name)),
         }
     }

@@ -29,8 +29,8 @@ impl fmt::Debug for RedactedMap<'_> {
 
 /// Whether a text may be a URL with a query, be it relative, or hold one.
 fn may_hold_query(text: &str) -> bool {
-    text.split_once('?')
-        .is_some_and(|(before, query)| before.contains('/') || query.contains('='))
+    let parts = text.split_once(['?', '#']);
+    text.contains("://") || parts.is_some_and(|(before, query)| before.contains('/') || query.contains('='))
 }
 
 struct RedactedValue<'a>(&'a Value);
@@ -57,6 +57,8 @@ mod tests {
             "without a scheme": "//s3/x.jpg?sig=SECRET",
             "without a host": "/x.jpg?SECRET",
             "a name": "x.jpg?sig=SECRET",
+            "after a question": "Ready? https://s3/x.jpg?SECRET",
+            "a fragment": "https://s3/x.jpg#sig=SECRET",
             "JSON": r#"{"url":"https:\/\/s3\/x.jpg?sig=SECRET"}"#,
             "nested": [{"url": "https://s3/x.jpg?sig=SECRET"}],
             "a question": "Is it done? Yes.",

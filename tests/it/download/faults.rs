@@ -3,6 +3,11 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use imagen_ai::ureq::http::{Request as HttpRequest, Response};
+use imagen_ai::ureq::middleware::MiddlewareNext;
+#[cfg(all(feature = "rustls", not(feature = "platform-verifier")))]
+use imagen_ai::ureq::tls::{RootCerts, TlsConfig};
+use imagen_ai::ureq::{Body, SendBody};
 use imagen_ai::{Client, DownloadReason, Error, RetryPolicy};
 use log::Level;
 
@@ -39,6 +44,52 @@ fn the_storage_gets_a_plain_request_and_never_the_key() {
     for server in [&server, &target] {
         let sent = String::from_utf8(server.bytes_received()).unwrap().to_ascii_lowercase();
         assert!(!sent.contains(KEY) && !sent.contains("x-api-key") && !sent.contains("authorization"));
+    }
+}
+
+#[test]
+fn an_agent_may_answer_by_itself() {
+    let agent = agent_config().middleware(|_: HttpRequest<SendBody<'_>>, _: MiddlewareNext<'_>| {
+        let body = Body::builder().mime_type("text/plain").data("a picture");
+        Ok(Response::builder()
+            .status(200)
+            .header("content-length", "9")
+            .body(body)?)
+    });
+    let client = Client::builder(KEY)
+        .agent(agent.build().into())
+        .retry(RETRY)
+        .build()
+        .unwrap();
+    let bytes = client.download("https://storage.example/a.jpg").to_vec(100).unwrap();
+    assert_eq!(bytes, b"a picture");
+}
+
+/// The agent is good for a storage on this machine, and `ureq` would panic with it on the way to the target.
+#[cfg(all(feature = "rustls", not(feature = "platform-verifier")))]
+#[test]
+fn an_agent_is_looked_at_again_for_the_target_of_a_redirect() {
+    let server = Faulty::start([Reply::redirect(302, "https://127.0.0.1:1/a.jpg?sig=SECRET")]);
+    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+    let agent = agent_config().tls_config(tls).build();
+    let client = Client::builder(KEY)
+        .base_url(server.url())
+        .agent(agent.into())
+        .build()
+        .unwrap();
+    let (reason, text) = reason(client.download(url(&server)).to_vec(100));
+    assert_eq!(reason, DownloadReason::Refused);
+    assert!(text.contains("platform-verifier"), "{text}");
+}
+
+#[test]
+fn no_answer_that_breaks_off_tells_the_first_part_of_a_signature() {
+    let body = "bad signature 0123456789abcdef";
+    for cut in 14..body.len() {
+        let server = Faulty::start([Reply::status(403).body(body).cut_body(cut as u64, Close)]);
+        let link = format!("{}/a.jpg?sig=0123456789abcdef", server.url());
+        let error = client().download(link).to_vec(1).unwrap_err();
+        assert!(!error.to_string().contains("0123"), "{error}");
     }
 }
 

@@ -158,6 +158,11 @@ fn what_cannot_be_written_is_found_out_before_the_edits_are_locked_in() {
         "{error}"
     );
     assert!(!simulator.is_finalized(READY));
+
+    let out = folder.path().join("out");
+    let nowhere = project.client().project("..");
+    nowhere.finalize_to(&out, &DownloadOptions::default()).unwrap_err();
+    assert!(!out.exists());
 }
 
 #[test]
