@@ -126,6 +126,7 @@ request_from!(CopilotRequest);
 request_from!(EnhanceRequest);
 
 impl From<&AiTool> for EnhanceRequest {
+    #[inline]
     fn from(tool: &AiTool) -> Self {
         Self::new(tool.enhancement_type.as_str())
     }
