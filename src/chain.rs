@@ -336,8 +336,6 @@ impl Chain {
     #[inline]
     fn new(image: &Image, current: Option<VersionId>) -> Self {
         let project = image.project();
-        let mut known = BTreeSet::new();
-        known.extend(current.clone());
         Self {
             image: image.clone(),
             state: ChainState {
@@ -345,7 +343,7 @@ impl Chain {
                 project: project.uuid().to_owned(),
                 project_source: project.source(),
                 file_name: image.file_name().to_owned(),
-                known,
+                known: current.iter().cloned().collect(),
                 known_all: false,
                 current,
                 steps: Vec::new(),

@@ -300,12 +300,7 @@ impl ClientBuilder {
         let base_url = BaseUrl::parse(&self.base_url, self.allow_http, self.base_url_field)?;
         check_limit("timeout", self.timeout)?;
         check_limit("connect_timeout", self.connect_timeout)?;
-        if self.max_answer_size == 0 {
-            return Err(Error::invalid(
-                "max_answer_size",
-                "a limit of zero lets nothing succeed",
-            ));
-        }
+        check_limit("max_answer_size", self.max_answer_size)?;
         if let Some(agent) = &self.agent {
             check_agent(agent, base_url.uri())?;
         }

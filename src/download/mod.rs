@@ -19,7 +19,7 @@ use self::transfer::{Sink, Transfer, Watch};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::history::Version;
-use crate::transport::{check_agent, check_limit, may_fetch};
+use crate::transport::{check_limit, may_fetch};
 use crate::types::{DownloadLink, RedactedUrl};
 
 pub use self::many::{DownloadOptions, Progress, ProgressCallback};
@@ -220,9 +220,7 @@ impl<'a> Download<'a> {
     fn run(mut self, sink: &mut dyn Sink) -> Result<u64> {
         let transport = &self.client.transport;
         let uri = parse_url(&self.link.download_link)?;
-        if let Some(agent) = transport.foreign_agent() {
-            check_agent(agent, &uri)?;
-        }
+        transport.check_agent_for(&uri)?;
         check_limit("stall_timeout", self.stall_timeout)?;
         Transfer::new(transport, &uri, self.stall_timeout, &mut self.progress).run(sink)
     }

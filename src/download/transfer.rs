@@ -391,11 +391,10 @@ impl<'t> Transfer<'t> {
         let xml = String::from_utf8_lossy(&body);
         let code = xml_element(&xml, "Code");
         let clean = self.transport.cleaner_of(&[self.uri, answered_by]);
-        let words = match (&code, xml_element(&xml, "Message")) {
-            (Some(code), Some(message)) => clean.text(&format!("{code}: {message}"), MESSAGE),
-            (Some(code), None) => clean.text(code, MESSAGE),
-            (None, Some(message)) => clean.text(&message, MESSAGE),
-            (None, None) => clean.start(&body, MESSAGE),
+        let stated: Vec<String> = code.iter().cloned().chain(xml_element(&xml, "Message")).collect();
+        let words = match stated.join(": ").as_str() {
+            "" => clean.start(&body, MESSAGE),
+            stated => clean.text(stated, MESSAGE),
         };
         let again = matches!(
             judge_status(Repeat::Freely, status, retry_after.is_some()),

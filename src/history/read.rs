@@ -638,15 +638,12 @@ impl<'a> Node<'a> {
             Self::Number(number) => Value::Number(number.clone()),
             Self::Text(text) => Value::String(text.to_string()),
             Self::Id(raw) => serde_json::from_str(raw).unwrap_or_default(),
-            Self::List(items) => Value::Array(items.iter().map(Self::to_value).collect()),
+            Self::List(items) => items.iter().map(Self::to_value).collect(),
             Self::Version(_) => Value::Null,
-            Self::Object(fields) => {
-                let mut map = Map::new();
-                for (name, node) in fields {
-                    map.insert(name.text.to_string(), node.to_value());
-                }
-                Value::Object(map)
-            }
+            Self::Object(fields) => fields
+                .iter()
+                .map(|(name, node)| (name.text.to_string(), node.to_value()))
+                .collect(),
         }
     }
 }

@@ -22,8 +22,8 @@ use crate::error::{Error, Result};
 pub(super) const MAX_IDLE: Duration = Duration::from_secs(4);
 
 /// How many idle connections are kept. `ureq` keeps three to a host, so that a fourth thread would agree on TLS anew
-/// for every call and every file. An idle connection takes the room of its buffers until the next
-/// call that comes later than [`MAX_IDLE`].
+/// for every call and every file. An idle connection takes the room of its buffers until the next call that comes later
+/// than [`MAX_IDLE`].
 const IDLE_CONNECTIONS: usize = 16;
 
 /// `ureq` keeps a buffer for each direction of each connection, 128 KiB by default. The input buffer is one TLS record:

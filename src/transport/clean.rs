@@ -1,5 +1,7 @@
 //! Makes what came from elsewhere safe to show: in an error, in a log record, on a terminal.
 
+use std::cmp::Reverse;
+
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 use ureq::http::Uri;
@@ -39,26 +41,19 @@ impl Cleaner {
 
     /// For what object storage says about presigned URLs: whatever of a query is quoted, as it was sent or decoded, is
     /// as good as the URL.
+    #[inline]
     pub(crate) fn of_urls(key: &ApiKey, urls: &[&Uri]) -> Self {
-        let mut secrets = Vec::new();
-        // The longest first: what is left of a secret after a part of it was replaced would not be known any more.
-        let mut add = |secret: String| {
-            let place = secrets
-                .iter()
-                .position(|(other, _): &(String, _)| other.len() < secret.len());
-            secrets.insert(place.unwrap_or(secrets.len()), (secret, "[redacted]"));
-        };
-        add(key.expose().to_owned());
+        let mut secrets = vec![key.expose().to_owned()];
         for query in urls.iter().filter_map(|url| url.query()) {
-            let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
-            for value in values {
-                let decoded = percent_decode_str(value).decode_utf8_lossy();
-                spellings(&decoded).into_iter().for_each(&mut add);
-                add(value.to_owned());
+            for value in query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1)) {
+                secrets.extend(spellings(&percent_decode_str(value).decode_utf8_lossy()));
+                secrets.push(value.to_owned());
             }
-            add(query.to_owned());
+            secrets.push(query.to_owned());
         }
-        Self::of(secrets)
+        // The longest first: what is left of a secret after a part of it was replaced would not be known any more.
+        secrets.sort_by_key(|secret| Reverse(secret.len()));
+        Self::of(secrets.into_iter().map(|secret| (secret, "[redacted]")).collect())
     }
 
     fn of(mut secrets: Vec<(String, &'static str)>) -> Self {

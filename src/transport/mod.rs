@@ -192,11 +192,9 @@ impl Transport {
     pub(crate) fn edit(&self, call: &Call) -> Result<Enhancement> {
         let (progress, answer) = self.call(call)?;
         let read = read_json(&answer, serde_json::from_str);
-        let edit: EnhancementAnswer<'_> = read.map_err(|cause| {
-            let error = Error::OutcomeUnknown(self.call_error(&progress, cause, Some(&answer)));
-            tell_unknown(call, &error);
-            error
-        })?;
+        let edit: EnhancementAnswer<'_> = read
+            .map_err(|cause| Error::OutcomeUnknown(self.call_error(&progress, cause, Some(&answer))))
+            .inspect_err(|e| tell_unknown(call, e))?;
         edit.into_success().map_err(|failed| {
             let clean = self.cleaner(call);
             let status = match failed.status {
@@ -245,13 +243,8 @@ impl Transport {
                 id.as_deref().unwrap_or("none"),
             );
         }
-        match answer {
-            Ok(answer) => Ok((progress, answer)),
-            Err(e) => {
-                tell_unknown(call, &e);
-                Err(e)
-            }
-        }
+        let answer = answer.inspect_err(|e| tell_unknown(call, e))?;
+        Ok((progress, answer))
     }
 
     fn tries(&self, progress: &mut Progress<'_>) -> Result<Answer> {
@@ -494,8 +487,8 @@ impl Transport {
 }
 
 /// Refuses a limit of zero.
-pub(crate) fn check_limit(field: &'static str, limit: Duration) -> Result<()> {
-    if limit.is_zero() {
+pub(crate) fn check_limit<T: PartialEq + Default>(field: &'static str, limit: T) -> Result<()> {
+    if limit == T::default() {
         return Err(Error::invalid(field, "a limit of zero lets nothing succeed"));
     }
     Ok(())

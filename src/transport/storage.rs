@@ -13,7 +13,7 @@ use super::clean::{Cleaner, MESSAGE};
 use super::request::{is_https, is_loopback};
 use super::response::{ERROR_BODY, cause_of};
 use super::{LOG, LONGEST, Transport, status_word};
-use crate::error::Cause;
+use crate::error::{Cause, Error};
 
 const MAX_REDIRECTS: usize = 5;
 
@@ -82,9 +82,8 @@ impl Transport {
                     "redirects to {host} without TLS, which is not followed"
                 )));
             }
-            if let Some(agent) = self.foreign_agent() {
-                check_agent(agent, &target).map_err(|e| FetchError::Redirect(e.to_string()))?;
-            }
+            self.check_agent_for(&target)
+                .map_err(|e| FetchError::Redirect(e.to_string()))?;
             uri = target;
         }
         Err(FetchError::Redirect(format!(
@@ -143,10 +142,13 @@ impl Transport {
         }
     }
 
-    /// The caller's own agent, if there is one.
+    /// Refuses what a caller's own agent would panic with on the way to this URL; see [`check_agent`].
     #[inline]
-    pub(crate) fn foreign_agent(&self) -> Option<&Agent> {
-        self.shared.foreign.then_some(&self.shared.agent)
+    pub(crate) fn check_agent_for(&self, uri: &Uri) -> Result<(), Error> {
+        if self.shared.foreign {
+            check_agent(&self.shared.agent, uri)?;
+        }
+        Ok(())
     }
 
     /// Cleans what the storage says about presigned URLs.

@@ -42,6 +42,11 @@ fn questions(simulator: &Simulator) -> usize {
     requests.filter(|request| request.path.ends_with("/ai-tools")).count()
 }
 
+fn edits_sent(network: &Faulty) -> usize {
+    let requests = network.received().into_iter();
+    requests.filter(|request| request.method() == "POST").count()
+}
+
 fn is_invalid(error: &Error, field: &str, word: &str) -> bool {
     matches!(error, Error::InvalidInput { field: f, message } if *f == field && message.contains(word))
 }
@@ -370,12 +375,7 @@ fn a_success_without_a_picture_may_be_a_version_all_the_same() {
     let mut chain = photo_behind(&server).resume().unwrap().recovering(short());
     assert!(matches!(chain.copilot("a").unwrap_err(), Error::EnhancementFailed(_)));
     assert_eq!(chain.recover().unwrap(), Recovery::NotApplied);
-    let sent = server
-        .received()
-        .iter()
-        .filter(|request| request.method() == "POST")
-        .count();
-    assert_eq!(sent, 1);
+    assert_eq!(edits_sent(&server), 1);
 }
 
 #[test]
@@ -470,14 +470,7 @@ fn an_edit_is_sent_three_times_at_most_and_a_history_that_tells_nothing_ends_not
     let (simulator, network) = behind(vec![Fate::LoseBefore; 4]);
     let mut chain = photo_behind(&network).chain().recovering(short());
     assert!(matches!(chain.copilot("a").unwrap_err(), Error::OutcomeUnknown(_)));
-    assert_eq!(
-        network
-            .received()
-            .iter()
-            .filter(|request| request.method() == "POST")
-            .count(),
-        3
-    );
+    assert_eq!(edits_sent(&network), 3);
     assert!(is_invalid(&chain.copilot("a").unwrap_err(), "chain", "recover"));
     assert_eq!(chain.recover().unwrap(), Recovery::NotApplied);
     chain.copilot("a").unwrap();
@@ -489,12 +482,7 @@ fn an_edit_is_sent_three_times_at_most_and_a_history_that_tells_nothing_ends_not
     });
     let mut chain = photo_behind(&silent).chain().recovering(short());
     assert!(matches!(chain.copilot("a").unwrap_err(), Error::OutcomeUnknown(_)));
-    let sent = silent
-        .received()
-        .iter()
-        .filter(|request| request.method() == "POST")
-        .count();
-    assert_eq!(sent, 1, "what cannot be told is not sent again");
+    assert_eq!(edits_sent(&silent), 1, "what cannot be told is not sent again");
     assert_eq!(chain.recover().unwrap(), Recovery::CannotTell { candidates: vec![] });
 }
 
