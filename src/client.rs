@@ -4,22 +4,28 @@ use std::fmt;
 use std::time::Duration;
 
 use ureq::Agent;
+use ureq::http::Uri;
 use ureq::http::header::HeaderValue;
 
 use crate::error::{Error, Result};
-use crate::transport::{ApiKey, BaseUrl, RetryPolicy, Settings, Transport, check_agent, check_limit};
+use crate::transport::{
+    HAS_TLS, RetryPolicy, Settings, Transport, check_agent, check_environment, check_limit, is_https, is_loopback,
+};
 
 const BASE_URL: &str = "https://api.imagen-ai.com/v1";
 const KEY_VARIABLE: &str = "IMAGEN_API_KEY";
 const BASE_URL_VARIABLE: &str = "IMAGEN_BASE_URL";
-/// What does not fit in `ureq`'s output buffer with the rest of a request's head cannot be sent.
-const MAX_SUFFIX: usize = 256;
 const USER_AGENT: &str = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
 
-/// A client of the Copilot API.
+/// The longest suffix of the user agent, in bytes. The head of a request must fit into `ureq`'s output buffer.
+const LONGEST_SUFFIX: usize = 256;
+
+/// A client of Imagen's API.
 ///
-/// Cloning is cheap, and clones share their connections and wait together when the service says so. It can be used
-/// from any number of threads at once. It keeps no background thread and no global state.
+/// Cloning is cheap, and clones share their connections and wait together when the service says so. A client can be used
+/// from any number of threads at once. It keeps no background thread and no global state. (`ureq` starts a thread for the
+/// lookup of a proxy's name, and ends it.) A process that forks shares its open connections with its child: make the client
+/// in the child.
 ///
 /// ```no_run
 /// let client = imagen_ai::Client::from_env()?;
@@ -34,47 +40,31 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for the real service, with the defaults of [`ClientBuilder`].
-    ///
-    /// ```
-    /// # let read_from_your_keychain = || "my-key".to_owned();
-    /// let client = imagen_ai::Client::new(read_from_your_keychain())?;
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
+    /// Makes a client for the real service, with the defaults of [`ClientBuilder`].
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] for a key that is empty or no legal header value.
+    /// Those of [`ClientBuilder::build`].
     pub fn new(api_key: impl AsRef<str>) -> Result<Self> {
         Self::builder(api_key).build()
     }
 
-    /// A client with the key in `IMAGEN_API_KEY`, for the service at `IMAGEN_BASE_URL` if that is set and not empty.
+    /// Makes a client with the key in `IMAGEN_API_KEY`, for the service at `IMAGEN_BASE_URL` if that is set and not empty.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`], naming the variable, when the key is missing or empty or either value is not usable.
+    /// Those of [`ClientBuilder::build`]; [`Error::InvalidInput`], naming the variable, when the key is missing.
     pub fn from_env() -> Result<Self> {
         Self::builder_from_env()?.build()
     }
 
-    /// A builder with the key and the base URL of the environment, as [`Client::from_env`] has them.
+    /// Makes a builder with the key and the base URL of the environment, as [`Client::from_env`] has them.
     ///
     /// # Errors
     /// [`Error::InvalidInput`], naming the variable, when the key is missing or either value is not Unicode.
-    ///
-    /// ```no_run
-    /// # use std::time::Duration;
-    /// let client = imagen_ai::Client::builder_from_env()?.timeout(Duration::from_secs(120)).build()?;
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
     pub fn builder_from_env() -> Result<ClientBuilder> {
-        let key = variable(KEY_VARIABLE)?.ok_or_else(|| {
-            Error::invalid(
-                KEY_VARIABLE,
-                "the environment variable is not set; it holds the API key",
-            )
-        })?;
-        let mut builder = Self::builder("");
-        builder.key = ApiKey::new(&key, KEY_VARIABLE);
+        let missing = "the environment variable is not set; it holds the API key";
+        let key = variable(KEY_VARIABLE)?.ok_or_else(|| Error::invalid(KEY_VARIABLE, missing))?;
+        let mut builder = Self::builder(key);
+        builder.key_field = KEY_VARIABLE;
         if let Some(url) = variable(BASE_URL_VARIABLE)?.filter(|url| !url.trim().is_empty()) {
             builder = builder.base_url(url);
             builder.base_url_field = BASE_URL_VARIABLE;
@@ -82,10 +72,11 @@ impl Client {
         Ok(builder)
     }
 
-    /// A builder, to change the defaults. What is wrong with the key is an error of [`ClientBuilder::build`].
+    /// Makes a builder, to change the defaults.
     pub fn builder(api_key: impl AsRef<str>) -> ClientBuilder {
         ClientBuilder {
-            key: ApiKey::new(api_key.as_ref(), "api_key"),
+            key: api_key.as_ref().trim().to_owned(),
+            key_field: "api_key",
             base_url: BASE_URL.to_owned(),
             base_url_field: "base_url",
             allow_http: false,
@@ -98,15 +89,8 @@ impl Client {
         }
     }
 
-    /// The same client with another limit for each attempt of a call; see [`ClientBuilder::timeout`]. It costs no more
-    /// than a clone. A limit of zero is [`Error::InvalidInput`] at the first call.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let client = imagen_ai::Client::new("key")?;
-    /// let hasty = client.with_timeout(Duration::from_secs(30));
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
+    /// Returns the same client with another [`timeout`](ClientBuilder::timeout). It costs no more than a clone. A limit of
+    /// zero is [`Error::InvalidInput`] at the first call.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self {
@@ -127,19 +111,14 @@ fn variable(name: &'static str) -> Result<Option<String>> {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = self.transport.settings();
+        let base_url = self.transport.base_url();
         f.debug_struct("Client")
-            .field("base_url", &settings.base_url.as_str())
-            .field("api_key", &settings.key)
-            .field("timeout", &self.transport.timeout())
-            .field("connect_timeout", &settings.connect_timeout)
-            .field("max_answer_size", &settings.max_answer_size)
-            .field("retry", &settings.retry)
+            .field("base_url", &base_url)
             .finish_non_exhaustive()
     }
 }
 
-/// Settings of a [`Client`].
+/// The settings of a [`Client`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -152,7 +131,8 @@ impl fmt::Debug for Client {
 /// ```
 #[must_use]
 pub struct ClientBuilder {
-    key: Result<ApiKey>,
+    key: String,
+    key_field: &'static str,
     base_url: String,
     base_url_field: &'static str,
     allow_http: bool,
@@ -165,7 +145,7 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Where the API is, with or without a slash at the end. Default: `https://api.imagen-ai.com/v1`.
+    /// Sets where the API is, with or without a slash at the end. Default: `https://api.imagen-ai.com/v1`.
     ///
     /// It must be `https`, unless its host is this machine (`127.0.0.0/8`, `::1`, `localhost`) or
     /// [`allow_http`](Self::allow_http) says otherwise.
@@ -175,109 +155,69 @@ impl ClientBuilder {
         self
     }
 
-    /// Allows a base URL with `http` on another machine, and with it the API key in the clear on the network. Meant
-    /// for a proxy on a private network that adds the TLS. Default: false.
-    ///
-    /// ```
-    /// let client = imagen_ai::Client::builder("my-key")
-    ///     .base_url("http://gateway.lan/v1")
-    ///     .allow_http(true)
-    ///     .build()?;
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
+    /// Allows a base URL with `http` on another machine, and with it the API key in the clear on the network. It is meant for
+    /// a proxy on a private network that adds the TLS. Default: false.
     pub fn allow_http(mut self, allow: bool) -> Self {
         self.allow_http = allow;
         self
     }
 
-    /// The longest that one attempt of a call may take, from the first step to the last byte of the answer. Default:
-    /// 300 s, the vendor's own, since an edit is made while the connection is open.
+    /// Sets the longest that each phase of an attempt may take: sending the head of the request, sending its body, waiting
+    /// for the answer, and reading it. Default: 300 s, the vendor's own, since an edit is made while the connection is open.
     ///
-    /// A name lookup that takes longer is not cut off, since that would need a thread; the operating system bounds it
-    /// (Linux: 5 s a try by default). An agent of the caller's own looks names up in its own way, and waits longer for
-    /// a proxy that answers `CONNECT` byte by byte.
+    /// [`RetryPolicy`] has the formula for a whole call. Only the operating system bounds the lookup of a name (Linux: 5 s a
+    /// try by default). An edit that takes longer than the limit, or whose connection a silent network has forgotten, is
+    /// [`Error::OutcomeUnknown`]: a shorter limit tells so sooner, and a [recovering](crate::Chain::recovering) chain finds
+    /// out what became of it. (`ureq` has no setting for TCP keep-alive.)
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The longest that connecting may take, TLS included. Default: 10 s.
+    /// Sets the longest that connecting may take, TLS and a proxy's answer included. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// The largest answer that is read, in bytes after decompression. Default: 64 MiB, since the history of a large
-    /// project is large. Answers that are no lists of files or versions are read up to 1 MiB at most. Downloads are not
+    /// Sets the largest answer that is read, in bytes after decompression. Default: 64 MiB, since the history of a large
+    /// project is large. It bounds the memory of a call: a history takes about three times its text. Downloads are not
     /// limited by it.
-    ///
-    /// It bounds the memory too, whatever the server sends. A history takes about twice its text in memory, and JSON of
-    /// another shape up to forty times.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// use imagen_ai::RetryPolicy;
-    ///
-    /// let embedded = imagen_ai::Client::builder("my-key")
-    ///     .max_answer_size(1_000_000)
-    ///     .connect_timeout(Duration::from_secs(30))
-    ///     .retry(RetryPolicy { max_attempts: 10, ..RetryPolicy::default() })
-    ///     .build()?;
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
     pub fn max_answer_size(mut self, bytes: u64) -> Self {
         self.max_answer_size = bytes;
         self
     }
 
-    /// How often a call is tried. Default: [`RetryPolicy::default`].
+    /// Sets how often a call is tried. Default: [`RetryPolicy::default`].
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// What to add to the `User-Agent`, which is `imagen-ai/<version>`: your program's `name/version`.
+    /// Sets what to add to the `User-Agent`, which is `imagen-ai/<version>`: your program's `name/version`.
     pub fn user_agent_suffix(mut self, suffix: impl Into<String>) -> Self {
         self.user_agent_suffix = suffix.into();
         self
     }
 
-    /// Makes the connections through this agent, for what is rare: a private certificate authority, a client
-    /// certificate, a fixed proxy.
+    /// Makes the connections through this agent, for what is rare: a private certificate authority, a client certificate, a
+    /// fixed proxy.
     ///
-    /// What this client relies on is set on every request, whatever the agent says: no redirect is followed, no status
-    /// is an error, and the limits of this builder hold (a shorter one of the agent holds too). A proxy that the agent
-    /// took from the environment is not used for a base URL on this machine. The agent's middleware sees the request,
-    /// and with it the key.
-    ///
-    /// `ureq` logs every byte it sends at `trace`, under the target `ureq_proto::util`. A client that makes its own
-    /// agent keeps the key out of that. With an agent of yours it cannot, so leave that target out of your logs.
-    ///
-    /// ```
-    /// # #[cfg(feature = "rustls")] {
-    /// use imagen_ai::ureq::{Agent, Proxy};
-    ///
-    /// let agent: Agent = Agent::config_builder()
-    ///     .proxy(Some(Proxy::new("http://proxy.example:3128")?))
-    ///     .build()
-    ///     .into();
-    /// let client = imagen_ai::Client::builder("my-key").agent(agent).build()?;
-    /// # }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// With the feature `native-tls` alone, such an agent also needs a `TlsConfig` that says `TlsProvider::NativeTls`.
-    ///
-    /// A private certificate authority:
+    /// What this client relies on is set on every request, whatever the agent says: no redirect of an API call is followed,
+    /// no status is an error, and the limits of this builder hold (shorter ones of the agent hold too). A proxy that the
+    /// agent took from the environment is not used for a base URL on this machine. The agent's middleware sees the request,
+    /// and with it the key. With the feature `native-tls` alone, an agent needs a `TlsConfig` that says
+    /// `TlsProvider::NativeTls`.
     ///
     /// ```no_run
     /// # #[cfg(feature = "rustls")] {
-    /// use imagen_ai::ureq::Agent;
     /// use imagen_ai::ureq::tls::{Certificate, RootCerts, TlsConfig};
+    /// use imagen_ai::ureq::{Agent, Proxy};
     ///
     /// let authority = Certificate::from_pem(&std::fs::read("authority.pem")?)?;
     /// let agent: Agent = Agent::config_builder()
     ///     .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[authority])).build())
+    ///     .proxy(Some(Proxy::new("http://proxy.example:3128")?))
     ///     .build()
     ///     .into();
     /// let client = imagen_ai::Client::builder("my-key").agent(agent).build()?;
@@ -289,37 +229,43 @@ impl ClientBuilder {
         self
     }
 
-    /// Makes the client. Nothing is connected yet.
+    /// Makes the client. Nothing is connected yet. It warns (target `imagen_ai`) when the program's logger takes `ureq`'s
+    /// `trace` records, which hold the key.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`], naming the setting: a key that is empty or no legal header value (it is not shown), a
-    /// base URL that is not `https` or has a user name, query or fragment, a limit of zero, an agent that needs a
-    /// feature of this crate that is off.
+    /// [`Error::InvalidInput`], naming the setting:
+    /// - a key that is empty or no legal header value (it is not shown);
+    /// - a base URL that is not `https`, or has a user name, query or fragment, or needs a TLS feature that is off;
+    /// - a limit of zero;
+    /// - an agent that needs a feature of this crate that is off;
+    /// - a proxy variable of the environment that cannot be used, unless an agent is given.
     pub fn build(self) -> Result<Client> {
-        let key = self.key?;
-        let base_url = BaseUrl::parse(&self.base_url, self.allow_http, self.base_url_field)?;
+        let base_url = parse_base_url(&self.base_url, self.allow_http, self.base_url_field)?;
+        if self.key.is_empty() {
+            return Err(Error::invalid(self.key_field, "the API key is empty"));
+        }
+        // `from_str` takes what `to_str` cannot give back.
+        let visible = self.key.bytes().all(|byte| byte.is_ascii_graphic());
+        let illegal = || Error::invalid(self.key_field, "the API key holds a character that a header cannot");
+        let mut key = HeaderValue::from_str(&self.key)
+            .ok()
+            .filter(|_| visible)
+            .ok_or_else(illegal)?;
+        key.set_sensitive(true);
         check_limit("timeout", self.timeout)?;
         check_limit("connect_timeout", self.connect_timeout)?;
         check_limit("max_answer_size", self.max_answer_size)?;
-        if let Some(agent) = &self.agent {
-            check_agent(agent, base_url.uri())?;
+        match &self.agent {
+            Some(agent) => check_agent(agent)?,
+            None => check_environment()?,
         }
-        let suffix = self.user_agent_suffix.trim();
-        if suffix.len() > MAX_SUFFIX {
-            return Err(Error::invalid(
-                "user_agent_suffix",
-                format!("longer than {MAX_SUFFIX} bytes"),
-            ));
-        }
-        let user_agent = if suffix.is_empty() {
-            HeaderValue::from_static(USER_AGENT)
-        } else {
-            HeaderValue::from_str(&format!("{USER_AGENT} {suffix}")).map_err(|_| {
-                Error::invalid(
-                    "user_agent_suffix",
-                    "holds a character that is not allowed in an HTTP header",
-                )
-            })?
+        let user_agent = format!("{USER_AGENT} {}", self.user_agent_suffix.trim());
+        let user_agent = match HeaderValue::from_str(user_agent.trim_end()) {
+            Ok(value) if value.len() <= USER_AGENT.len() + LONGEST_SUFFIX => value,
+            _ => {
+                let why = format!("longer than {LONGEST_SUFFIX} bytes, or a character that a header cannot hold");
+                return Err(Error::invalid("user_agent_suffix", why));
+            }
         };
         let settings = Settings {
             base_url,
@@ -338,12 +284,76 @@ impl ClientBuilder {
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the base URL, which may hold a password until build() has refused it.
+        // Without the key, and without the base URL, which may hold a password until build() has refused it.
         f.debug_struct("ClientBuilder")
             .field("timeout", &self.timeout)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("max_answer_size", &self.max_answer_size)
-            .field("retry", &self.retry)
             .finish_non_exhaustive()
+    }
+}
+
+fn parse_base_url(text: &str, allow_http: bool, field: &'static str) -> Result<Uri> {
+    // What comes before an `@` may be a password, and what comes after a `?` a signature.
+    let shown = text
+        .split(['?', '#'])
+        .next()
+        .filter(|text| !text.contains('@'))
+        .unwrap_or_default();
+    let refuse = |why: &str| Err(Error::invalid(field, format!("{shown:?}: {why}")));
+    let Ok(uri) = text.trim().trim_end_matches('/').parse::<Uri>() else {
+        return refuse("it is no URL");
+    };
+    let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty()) else {
+        return refuse("a base URL begins with https:// and a host");
+    };
+    if authority.as_str().contains('@') {
+        return refuse("a base URL holds no user name and no password");
+    }
+    if uri.query().is_some() || text.contains('#') {
+        return refuse("a base URL has no query and no fragment");
+    }
+    match uri.scheme_str() {
+        Some("https") if HAS_TLS => Ok(uri),
+        Some("https") => refuse("https needs the feature rustls or native-tls of imagen-ai"),
+        Some("http") if allow_http || is_loopback(&uri) => Ok(uri),
+        Some("http") => refuse("the API key would go over http in the clear; use https, or allow_http(true)"),
+        _ => refuse("the scheme of a base URL is https"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_base_url_that_keeps_the_key_secret_is_taken() {
+        for good in [
+            "http://127.0.0.1:1/v1/",
+            "http://[::1]:1",
+            "http://LOCALHOST",
+            " http://127.8.9.1/v1//",
+        ] {
+            assert!(parse_base_url(good, false, "base_url").is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "api.imagen-ai.com/v1",
+            "/v1",
+            "ftp://api.imagen-ai.com",
+            "http://api.imagen-ai.com",
+            "http://127.0.0.1.example.com",
+            "http://localhost.example.com",
+            "https://user:pass@api.imagen-ai.com",
+            "https://key@api.imagen-ai.com",
+            "https://api.imagen-ai.com/v1?x=1",
+            "https://api.imagen-ai.com/v1#x",
+            "https://",
+            "https:///v1",
+        ] {
+            let error = parse_base_url(bad, false, "base_url").unwrap_err();
+            assert!(!error.to_string().contains("user:"), "{bad}: {error}");
+        }
+        assert!(parse_base_url("http://192.168.1.2/v1", true, "base_url").is_ok());
+        assert_eq!(parse_base_url(BASE_URL, false, "base_url").is_ok(), HAS_TLS);
+        assert_eq!(is_https(&BASE_URL.parse().unwrap()), true);
     }
 }

@@ -4,109 +4,67 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::types::{EnhancementStatus, ProjectInfo, VersionId};
+use crate::types::{EnhancementStatus, ProjectStatus, VersionId};
 
 /// The result of every call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can go wrong, by what to do about it.
 ///
-/// Messages say what was tried (method and path, never a query), what came back, and the request id if there is one.
-/// None holds the API key, the instruction or the query of a presigned URL.
+/// `{}` and `{:?}` print the same sentence, so that `fn main() -> Result<(), imagen_ai::Error>` and `unwrap()` tell a
+/// person what to do. `{:#?}` prints the structure. The sentence says what was tried (method and path, never a query),
+/// what came back, and the request id if there is one. It never holds the API key or the query of a presigned URL.
+/// [`summary`](Self::summary) is a short form for lists.
 ///
 /// ```
-/// use imagen_ai::Error;
+/// use imagen_ai::{ApiErrorKind, Error};
 ///
 /// fn advice(error: &Error) -> String {
 ///     match error {
 ///         Error::InvalidInput { field, message } => format!("mend {field}: {message}"),
-///         Error::Api(e) => format!("the service said no, {:?}: {}", e.kind, e.message),
-///         Error::EnhancementFailed(e) => format!("no picture came, and the status is {}", e.status),
-///         Error::NotSent(_) | Error::Transport(_) => "call again".to_owned(),
-///         Error::OutcomeUnknown(_) => "look at the history before sending the edit again".to_owned(),
-///         Error::Decode(e) => format!("report this answer: {}", e.body),
-///         Error::NotReady(e) => format!("project {}: {:?}", e.project_uuid, e.reason),
-///         Error::Download(e) => format!("the file is not whole, {:?}: {}", e.reason, e.message),
+///         Error::Api(e) if e.kind == ApiErrorKind::NotReady => "wait, or export the project".to_owned(),
+///         Error::Api(e) => format!("the service said no: {}", e.message),
+///         Error::EnhancementFailed(e) => format!("the edit failed: {}", e.message),
+///         Error::OutcomeUnknown(e) => e.advice.to_owned(),
+///         Error::Network(e) => format!("call again: {}", e.cause.message),
+///         Error::Decode(e) => format!("report this answer: {}", e.context.body),
+///         Error::WaitFailed(e) => format!("project {}: {:?}", e.project_uuid, e.reason),
+///         Error::Transfer(e) => format!("{}: {:?}", e.name, e.reason),
 ///         Error::Io { path, source } => format!("look at {}: {source}", path.display()),
 ///         other => other.to_string(),
 ///     }
 /// }
 /// ```
-///
-/// Some questions have an answer whatever the variant is:
-///
-/// ```no_run
-/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
-/// use std::time::Duration;
-///
-/// if let Err(e) = photo.reset() {
-///     eprintln!("{e}; status {:?}, request {:?}", e.status(), e.request_id());
-///     if !e.is_safe_to_retry() {
-///         return Err(e);
-///     }
-///     std::thread::sleep(e.retry_after().unwrap_or(Duration::from_secs(60)));
-///     photo.reset()?;
-/// }
-/// # Ok::<(), imagen_ai::Error>(())
-/// ```
-#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Refused by this crate, and not by the service: nothing was sent that costs anything. Mend the call, or what it
-    /// is based on: a photo that the history does not name, a result that has no version to build on.
-    #[error("{field}: {message}")]
+    /// Refused before anything was sent. Mend the call.
     InvalidInput {
         /// What was wrong: an argument (`instruction`), a setting (`base_url`) or an environment variable.
         field: &'static str,
         /// Why, and what is allowed.
         message: String,
     },
-
     /// The service said no. [`ApiError::kind`] says what to do.
-    #[error(transparent)]
     Api(Box<ApiError>),
-
-    /// The service answered 2xx, but the edit failed; or it succeeded and brought no picture, after which a version may
-    /// exist all the same. [`EnhancementFailed::status`] tells the two apart.
-    #[error(transparent)]
+    /// The service answered 2xx, and the answer says that the edit failed.
     EnhancementFailed(Box<EnhancementFailed>),
-
-    /// Nothing of the request reached the service (no name, no connection, no TLS): call again, safely.
-    #[error("{0}: not sent: {cause}{after}", cause = .0.cause, after = Tries(.0))]
-    NotSent(Box<CallError>),
-
-    /// An edit may have been made, and no answer that can be read came back: look at the history before sending it
-    /// again. Returned only by `copilot` and `enhance`, which the service does not make idempotent.
-    #[error(
-        "{0}: outcome unknown: {cause}{after}; the edit may have been made, so look at the history before sending it \
-         again{request}",
-        cause = .0.cause, after = Tries(.0), request = RequestId(&.0.request_id)
-    )]
+    /// A call that must not be repeated may have been carried out, and no answer that can be read came back.
+    /// [`CallError::advice`] says where to look before calling again. Only the calls that cost, or that are not
+    /// idempotent, return it: `copilot`, `enhance`, `create_project`, `edit`, `export`.
     OutcomeUnknown(Box<CallError>),
-
-    /// A call that may be repeated failed on the network, after its retries: call again, safely.
-    #[error("{0}: {cause}{after}{request}", cause = .0.cause, after = Tries(.0), request = RequestId(&.0.request_id))]
-    Transport(Box<CallError>),
-
+    /// Nothing was done, or doing it again is safe, and all attempts failed: call again.
+    Network(Box<CallError>),
     /// An answer that is not what the API promises: report it.
-    #[error("{0}: {status}{cause}{body}{request}", status = Status(.0.status), cause = .0.cause,
-        body = Excerpt(&.0.body), request = RequestId(&.0.request_id))]
     Decode(Box<CallError>),
-
-    /// A project that was waited for cannot be worked on. [`NotReady::reason`] says what to do.
-    #[error(transparent)]
-    NotReady(Box<NotReady>),
-
-    /// A file did not arrive whole. [`DownloadError::reason`] says what to do.
-    #[error(transparent)]
-    Download(Box<DownloadError>),
-
-    /// The local disk, or the writer that was given.
-    #[error("{}: {source}", path.display())]
+    /// A project that was waited for in vain. [`WaitFailed::reason`] says what to do.
+    WaitFailed(Box<WaitFailed>),
+    /// A file did not arrive whole, in either direction. [`TransferError::reason`] says what to do.
+    Transfer(Box<TransferError>),
+    /// The local disk, or the reader or writer that was given.
     Io {
-        /// The file or folder; `(writer)` for a writer.
+        /// The path that the caller gave; `(writer)` for a writer.
         path: PathBuf,
-        /// What the operating system said.
+        /// What the operating system said. `Display` prints it, so it is not a [`source`](std::error::Error::source).
         source: Box<std::io::Error>,
     },
 }
@@ -126,113 +84,171 @@ impl Error {
         }
     }
 
-    /// The HTTP status, if an answer came.
+    /// Returns what happened without method and path, for a list in which the photo is named already.
+    ///
+    /// ```no_run
+    /// # let photos = imagen_ai::Client::from_env()?.project("65f3a1c2").images()?;
+    /// for photo in &photos {
+    ///     if let Err(e) = photo.copilot("make the sky more blue") {
+    ///         eprintln!("{}: {}", photo.file_name(), e.summary());
+    ///     }
+    /// }
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    pub fn summary(&self) -> String {
+        match self {
+            Self::InvalidInput { field, message } => format!("{field}: {message}"),
+            Self::Api(e) => e.summary(),
+            Self::EnhancementFailed(e) => e.summary(),
+            Self::OutcomeUnknown(e) => format!("outcome unknown: {}; {}", e.cause.message, e.advice),
+            Self::Network(e) | Self::Decode(e) => e.cause.message.clone(),
+            Self::WaitFailed(e) => e.summary(),
+            Self::Transfer(e) => e.summary(),
+            Self::Io { path, source } => format!("{}: {source}", path.display()),
+        }
+    }
+
+    /// Returns what is known of the call, if one was made.
+    pub fn context(&self) -> Option<&Context> {
+        match self {
+            Self::Api(e) => Some(&e.context),
+            Self::EnhancementFailed(e) => Some(&e.context),
+            Self::OutcomeUnknown(e) | Self::Network(e) | Self::Decode(e) => Some(&e.context),
+            Self::Transfer(e) => Some(&e.context),
+            Self::InvalidInput { .. } | Self::WaitFailed(_) | Self::Io { .. } => None,
+        }
+    }
+
+    /// Returns the HTTP status, if an answer came.
     pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::Api(e) => Some(e.status),
-            Self::EnhancementFailed(e) => Some(e.http_status),
-            Self::NotSent(e) | Self::OutcomeUnknown(e) | Self::Transport(e) | Self::Decode(e) => e.status,
-            Self::Download(e) => e.status,
-            Self::InvalidInput { .. } | Self::NotReady(_) | Self::Io { .. } => None,
-        }
+        self.context()?.status
     }
 
-    /// The id that the service (or the gateway in front of it) gave the request, for a report to the vendor.
+    /// Returns the id that the service, or the gateway in front of it, gave the request, for a report to the vendor.
     pub fn request_id(&self) -> Option<&str> {
-        match self {
-            Self::Api(e) => e.request_id.as_deref(),
-            Self::EnhancementFailed(e) => e.request_id.as_deref(),
-            Self::NotSent(e) | Self::OutcomeUnknown(e) | Self::Transport(e) | Self::Decode(e) => {
-                e.request_id.as_deref()
-            }
-            Self::Download(e) => e.request_id.as_deref(),
-            Self::InvalidInput { .. } | Self::NotReady(_) | Self::Io { .. } => None,
-        }
+        self.context()?.request_id.as_deref()
     }
 
-    /// How long the service asked to wait before the next call, if it did.
+    /// Returns how long the service asked to wait before the next call, if it did.
     pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Api(e) => e.retry_after,
-            Self::Download(e) => e.retry_after,
-            _ => None,
-        }
+        self.context()?.retry_after
     }
 
     /// Whether the same call can be made again without a risk of doing anything twice, and with a chance of success.
-    ///
-    /// False for everything that a repetition does not mend, and for [`Error::OutcomeUnknown`].
+    /// It is false for everything that a repetition does not mend, and for [`Error::OutcomeUnknown`].
     pub fn is_safe_to_retry(&self) -> bool {
         match self {
-            Self::NotSent(_) | Self::Transport(_) => true,
+            Self::Network(e) => !matches!(e.cause.kind, CauseKind::Tls | CauseKind::Proxy),
             Self::Api(e) => matches!(e.kind, ApiErrorKind::RateLimited | ApiErrorKind::Server),
-            Self::Download(e) => matches!(e.reason, DownloadReason::Broken | DownloadReason::Stalled),
+            Self::Transfer(e) => matches!(e.reason, TransferReason::Broken | TransferReason::Stalled),
             _ => false,
         }
     }
 }
 
-/// An answer with a status that is no success: what the service said.
-///
-/// ```no_run
-/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
-/// use imagen_ai::{ApiErrorKind, Error};
-///
-/// if let Err(Error::Api(e)) = photo.copilot("make the sky more blue") {
-///     let advice = match e.kind {
-///         ApiErrorKind::Unauthorized => "look at the key",
-///         ApiErrorKind::Forbidden => "ask whose project it is",
-///         ApiErrorKind::NotFound => "look at the project's id and the file name",
-///         ApiErrorKind::NotReady => "wait until the project is completed, and have it exported",
-///         ApiErrorKind::RealisticOnly => "ask for something realistic",
-///         ApiErrorKind::InvalidRequest => "read the message",
-///         ApiErrorKind::RateLimited => "make fewer calls",
-///         ApiErrorKind::Server => "try again later",
-///         ApiErrorKind::Other => "report it",
-///         _ => "see whether this program is old",
-///     };
-///     eprintln!("{} {}: {} {}; {advice}", e.method, e.path, e.status, e.message);
-///     eprintln!("{} attempts, wait {:?}, request {:?}: {}", e.attempts, e.retry_after, e.request_id, e.body);
-/// }
-/// # Ok::<(), imagen_ai::Error>(())
-/// ```
-#[derive(Clone, Debug)]
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(context) = self.context() {
+            write!(f, "{} {}: ", context.method, context.path)?;
+        }
+        f.write_str(&self.summary())?;
+        let Some(context) = self.context() else {
+            return Ok(());
+        };
+        if matches!(self, Self::Decode(_)) && !context.body.is_empty() {
+            write!(f, ": {}", context.body)?;
+        }
+        if context.attempts > 1 {
+            write!(
+                f,
+                " ({} attempts, {:.1} s)",
+                context.attempts,
+                context.elapsed.as_secs_f64()
+            )?;
+        }
+        match &context.request_id {
+            Some(id) => write!(f, " (request {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
+        match self {
+            Self::InvalidInput { field, message } => {
+                let mut invalid = f.debug_struct("InvalidInput");
+                invalid.field("field", field).field("message", message).finish()
+            }
+            Self::Api(e) => f.debug_tuple("Api").field(e).finish(),
+            Self::EnhancementFailed(e) => f.debug_tuple("EnhancementFailed").field(e).finish(),
+            Self::OutcomeUnknown(e) => f.debug_tuple("OutcomeUnknown").field(e).finish(),
+            Self::Network(e) => f.debug_tuple("Network").field(e).finish(),
+            Self::Decode(e) => f.debug_tuple("Decode").field(e).finish(),
+            Self::WaitFailed(e) => f.debug_tuple("WaitFailed").field(e).finish(),
+            Self::Transfer(e) => f.debug_tuple("Transfer").field(e).finish(),
+            Self::Io { path, source } => {
+                let mut io = f.debug_struct("Io");
+                io.field("path", path).field("source", source).finish()
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What is known of a call that failed.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Context {
+    /// `GET`, `POST`, `PUT` or `DELETE`.
+    pub method: &'static str,
+    /// The path below the base URL, percent-encoded, without the query. For a file, the URL without its query.
+    pub path: String,
+    /// The HTTP status, if an answer came.
+    pub status: Option<u16>,
+    /// The request's id, if one came.
+    pub request_id: Option<String>,
+    /// How long the service asked to wait, if it did.
+    pub retry_after: Option<Duration>,
+    /// How often the request was tried.
+    pub attempts: u32,
+    /// How long the whole call took, with its attempts and waits.
+    pub elapsed: Duration,
+    /// The start of the body, printable, at most 300 characters; empty when none came.
+    pub body: String,
+}
+
+/// The service said no: an answer with a status that is no success, or a 2xx that says that it failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{} {}: {}", .context.method, .context.path, self.summary())]
 #[non_exhaustive]
 pub struct ApiError {
-    /// `GET`, `POST` or `DELETE`.
-    pub method: &'static str,
-    /// The path below the base URL, percent-encoded, without the query.
-    pub path: String,
     /// The HTTP status.
     pub status: u16,
     /// What to do about it.
     pub kind: ApiErrorKind,
     /// The service's message, or the start of what came instead of one.
     pub message: String,
-    /// The request's id, if one came.
-    pub request_id: Option<String>,
-    /// How long the service asked to wait, if it did.
-    pub retry_after: Option<Duration>,
-    /// The start of the body, printable, for a report.
-    pub body: String,
-    /// How often the request was sent.
-    pub attempts: u32,
+    /// The call.
+    pub context: Context,
 }
 
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.method, self.path, self.status)?;
-        if !self.message.is_empty() {
-            write!(f, " {}", self.message)?;
-        }
-        if let Some(wait) = self.retry_after {
-            write!(f, " (retry after {} s)", wait.as_secs())?;
-        }
-        RequestId(&self.request_id).fmt(f)
+impl ApiError {
+    fn summary(&self) -> String {
+        let failed = match self.kind {
+            ApiErrorKind::Failed => ", but it says that the call failed:",
+            _ => "",
+        };
+        let wait = self.context.retry_after;
+        let wait = wait.map(|wait| format!(" (retry after {} s)", wait.as_secs()));
+        let text = format!("{}{failed} {}", self.status, self.message);
+        text.trim_end().to_owned() + &wait.unwrap_or_default()
     }
 }
-
-impl std::error::Error for ApiError {}
 
 /// What an [`ApiError`] asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -242,29 +258,33 @@ pub enum ApiErrorKind {
     Unauthorized,
     /// 403: the key may not do this.
     Forbidden,
-    /// 404: no such project, image or version.
+    /// 404: no such project, image, version or profile.
     NotFound,
     /// 400 `Project has not been exported yet.`: a profile-based project must have been exported, a Smart Editing one
-    /// must be `Completed`, before any call of this API.
+    /// must be `Completed`, before any Copilot call.
     NotReady,
-    /// 400 `Only realistic editing requests are supported.`: the service's judgement of this instruction for this
-    /// account; another wording may pass.
+    /// 400 `Only realistic editing requests are supported.`: the service's judgement of this instruction. Another
+    /// wording may pass.
     RealisticOnly,
     /// Any other 400, 405, 409, 413, 415 or 422: the service refuses the request as it stands.
     InvalidRequest,
     /// 429: slow down.
     RateLimited,
-    /// 408 and 5xx: the service or its gateway failed. For `copilot` and `enhance` only when the edit was surely not
-    /// made; otherwise it is [`Error::OutcomeUnknown`].
+    /// 408, 425 and 5xx: the service or its gateway failed. Calls that must not be repeated return
+    /// [`Error::OutcomeUnknown`] instead, except after 425.
     Server,
-    /// Anything else, redirects among them, which are never followed.
+    /// A 2xx whose body says that the call failed.
+    Failed,
+    /// Anything else, such as redirects, which are never followed.
     Other,
 }
 
 impl ApiErrorKind {
+    /// Tells the kind by the status and the service's message, which must not have been redacted.
     pub(crate) fn of(status: u16, message: &str) -> Self {
         let says = |words: &str| message.to_ascii_lowercase().contains(words);
         match status {
+            200..=299 => Self::Failed,
             400 if says("has not been exported") => Self::NotReady,
             400 if says("only realistic editing") => Self::RealisticOnly,
             400 | 405 | 409 | 413 | 415 | 422 => Self::InvalidRequest,
@@ -272,132 +292,54 @@ impl ApiErrorKind {
             403 => Self::Forbidden,
             404 => Self::NotFound,
             429 => Self::RateLimited,
-            408 | 500..=599 => Self::Server,
+            408 | 425 | 500..=599 => Self::Server,
             _ => Self::Other,
         }
     }
 }
 
-/// A 2xx answer to an edit that brings no picture. There are two cases:
-/// - The status is [`Failed`](EnhancementStatus::Failed): the edit failed.
-/// - It is any other: the service counts the edit as a success, or does not say, and only the picture is missing. A
-///   version may exist all the same, so a [`Chain`](crate::Chain) treats the edit as
-///   [pending](crate::ChainState::pending).
-///
-/// ```no_run
-/// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
-/// use imagen_ai::{EnhancementStatus, Error};
-///
-/// match photo.copilot("make the sky more blue") {
-///     Err(Error::EnhancementFailed(e)) if e.status == EnhancementStatus::Failed => {
-///         println!("{} {} failed: {} (request {:?})", e.method, e.path, e.message, e.request_id);
-///     }
-///     Err(Error::EnhancementFailed(e)) => {
-///         println!("{}, but no picture: {}", e.http_status, e.body);
-///         println!("look at the history for version {:?}", e.version_id);
-///     }
-///     other => println!("{}", other?.enhanced_image_url),
-/// }
-/// # Ok::<(), imagen_ai::Error>(())
-/// ```
-#[derive(Clone, Debug)]
+/// A 2xx answer to `copilot` or `enhance` that says that the edit failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{} {}: {}", .context.method, .context.path, self.summary())]
 #[non_exhaustive]
 pub struct EnhancementFailed {
-    /// `POST`.
-    pub method: &'static str,
-    /// The path below the base URL, percent-encoded.
-    pub path: String,
-    /// The HTTP status.
-    pub http_status: u16,
     /// What the answer said of the edit.
     pub status: EnhancementStatus,
-    /// The version it named all the same, if it did.
+    /// The version that it named all the same, if it did.
     pub version_id: Option<VersionId>,
     /// The service's message; empty when it gave none.
     pub message: String,
-    /// The request's id, if one came.
-    pub request_id: Option<String>,
-    /// The start of the body, printable, for a report.
-    pub body: String,
+    /// The call.
+    pub context: Context,
 }
 
-impl fmt::Display for EnhancementFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}, but ", self.method, self.path, self.http_status)?;
-        match &self.status {
-            EnhancementStatus::Failed => write!(f, "the edit failed (status {})", self.status)?,
-            EnhancementStatus::Other(word) if word.is_empty() => write!(f, "no enhanced_image_url came")?,
-            status => write!(f, "no enhanced_image_url came (status {status})")?,
-        }
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
-        }
-        RequestId(&self.request_id).fmt(f)
+impl EnhancementFailed {
+    fn summary(&self) -> String {
+        let text = format!("the edit failed: {} {}", self.status, self.message);
+        text.trim_end().trim_end_matches(':').to_owned()
     }
 }
 
-impl std::error::Error for EnhancementFailed {}
-
-/// How a call ended that brought no answer to go by.
-///
-/// ```no_run
-/// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
-/// use imagen_ai::{CauseKind, Error};
-///
-/// match project.info() {
-///     Err(Error::NotSent(e)) if e.cause.kind == CauseKind::Tls => {
-///         eprintln!("is there a proxy with a certificate of its own? {}", e.cause.message);
-///     }
-///     Err(Error::NotSent(e) | Error::Transport(e)) => {
-///         eprintln!("{} {}: {}; {} attempts in {:?}", e.method, e.path, e.cause, e.attempts, e.elapsed);
-///     }
-///     Err(Error::Decode(e)) => {
-///         eprintln!("status {:?}, request {:?}, and this: {}", e.status, e.request_id, e.body);
-///     }
-///     other => println!("{}", other?.status),
-/// }
-/// # Ok::<(), imagen_ai::Error>(())
-/// ```
-#[derive(Clone, Debug)]
+/// A call that brought no answer to go by.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{} {}: {}", .context.method, .context.path, .cause.message)]
 #[non_exhaustive]
 pub struct CallError {
-    /// `GET`, `POST` or `DELETE`.
-    pub method: &'static str,
-    /// The path below the base URL, percent-encoded, without the query.
-    pub path: String,
     /// What went wrong.
     pub cause: Cause,
-    /// The HTTP status, if one came.
-    pub status: Option<u16>,
-    /// The request's id, if one came.
-    pub request_id: Option<String>,
-    /// How often the request was tried.
-    pub attempts: u32,
-    /// How long the whole call took, with its attempts and waits.
-    pub elapsed: Duration,
-    /// The start of the body, printable; empty when none came.
-    pub body: String,
+    /// For [`Error::OutcomeUnknown`], where to look before calling again; else empty.
+    pub advice: &'static str,
+    /// The call.
+    pub context: Context,
 }
 
-/// Only what was tried; the [`Error`] around it says the rest.
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.path)
-    }
-}
-
-impl std::error::Error for CallError {}
-
-/// What went wrong below the API, in a form that is safe to print.
-///
-/// The HTTP client's own errors are not passed on: they can quote a URL with its query or whatever a caller's
-/// [`ureq::Agent`](crate::ureq::Agent) put in them.
+/// What went wrong below the API. The texts are free of the key and of the queries of URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cause {
     /// What sort of failure.
     pub kind: CauseKind,
-    /// In words.
+    /// In words. It names the host or the proxy that was not reached.
     pub message: String,
 }
 
@@ -410,46 +352,21 @@ impl Cause {
     }
 }
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Cause {}
-
-/// What sort of failure a [`Cause`] is.
-///
-/// ```
-/// use imagen_ai::{Cause, CauseKind};
-///
-/// fn where_to_look(cause: &Cause) -> &'static str {
-///     match cause.kind {
-///         CauseKind::Connect => "the base URL, and the network",
-///         CauseKind::Tls => "the certificates, and the features of this crate",
-///         CauseKind::Proxy => "HTTPS_PROXY",
-///         CauseKind::Timeout | CauseKind::TooLarge => "the limits of the client",
-///         CauseKind::Closed | CauseKind::Status => "the gateways on the way; it may pass",
-///         CauseKind::Protocol | CauseKind::Json => "the base URL: something else answers there",
-///         CauseKind::Other => "the message",
-///         _ => "the message, and the version of this crate",
-///     }
-/// }
-/// ```
+/// What sort of failure a [`Cause`] is, and so where to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CauseKind {
-    /// The host's name could not be looked up, or nobody answered at its address.
+    /// The host's name could not be looked up, or nobody answered at its address: the base URL, the network.
     Connect,
     /// TLS could not be agreed on: an unknown, wrong or expired certificate, or no TLS in this build.
     Tls,
-    /// The proxy refused.
+    /// The proxy refused: `HTTPS_PROXY` and the like, or the agent's proxy.
     Proxy,
     /// A time limit ended it.
     Timeout,
     /// The connection broke: closed, reset, or ended before the answer was whole.
     Closed,
-    /// What came is not HTTP.
+    /// What came is not HTTP: something else answers at the base URL.
     Protocol,
     /// The answer has a status that leaves the outcome open, such as a gateway's 504.
     Status,
@@ -461,71 +378,55 @@ pub enum CauseKind {
     Other,
 }
 
-/// A project that [`Project::wait_until_completed`](crate::Project::wait_until_completed) waited for in vain.
+/// A project that was waited for in vain.
 ///
 /// Not to be confused with [`ApiErrorKind::NotReady`], by which the service refuses a call that came too early.
-///
-/// ```no_run
-/// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
-/// use imagen_ai::{Error, NotReadyReason, Wait};
-///
-/// match project.wait_until_completed(&Wait::default()) {
-///     Err(Error::NotReady(e)) => match e.reason {
-///         NotReadyReason::Failed => println!("the service gave up: {} {:?}", e.message, e.info),
-///         NotReadyReason::NotExported => println!("export project {} first", e.project_uuid),
-///         NotReadyReason::TimedOut | NotReadyReason::Stopped => println!("ask again another day"),
-///         _ => println!("{e}"),
-///     },
-///     other => println!("{:?} photos", other?.number_of_images),
-/// }
-/// # Ok::<(), imagen_ai::Error>(())
-/// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", self.summary())]
 #[non_exhaustive]
-pub struct NotReady {
+pub struct WaitFailed {
     /// The project's id.
     pub project_uuid: String,
+    /// What was waited for: `project`, `edit` or `export`.
+    pub waited_for: &'static str,
     /// What to do about it.
-    pub reason: NotReadyReason,
-    /// What the service said in its last answer.
-    pub info: Option<ProjectInfo>,
-    /// The service's own words for what went wrong, where it had any; nobody has published where they stand.
+    pub reason: WaitReason,
+    /// The last status that the service told, if any.
+    pub status: Option<ProjectStatus>,
+    /// The service's details; empty when it gave none.
     pub message: String,
 }
 
-impl fmt::Display for NotReady {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl WaitFailed {
+    fn summary(&self) -> String {
         let why = match self.reason {
-            NotReadyReason::Failed => "the service says that it failed",
-            NotReadyReason::NotExported => "it is completed, but has not been exported",
-            NotReadyReason::TimedOut => "it was not completed within the time to wait",
-            NotReadyReason::Stopped => "the wait was ended by the caller",
+            WaitReason::Failed => "the service says that it failed",
+            WaitReason::NotExported => "the project is completed but was not exported; Project::export() does that",
+            WaitReason::TimedOut => "it was not done within the time to wait",
+            WaitReason::Stopped => "the wait was ended by the caller",
         };
-        write!(f, "project {:?}: {why}", self.project_uuid)?;
-        if let Some(info) = &self.info {
-            write!(f, " (status {}", info.status)?;
-            if let Some(export) = &info.export_status {
-                write!(f, ", export {export}")?;
-            }
-            write!(f, ")")?;
+        let mut text = match self.waited_for {
+            "project" => format!("project {:?}: {why}", self.project_uuid),
+            part => format!("the {part} of project {:?}: {why}", self.project_uuid),
+        };
+        if let Some(status) = &self.status {
+            text += &format!(" (status {status})");
         }
         if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
+            text += &format!(": {}", self.message);
         }
-        Ok(())
+        text
     }
 }
 
-impl std::error::Error for NotReady {}
-
-/// Why a project is [`NotReady`].
+/// Why a wait failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum NotReadyReason {
-    /// The service gave up on it, or on its export: waiting longer does not help.
+pub enum WaitReason {
+    /// The service gave up: waiting longer does not help.
     Failed,
-    /// A profile-based project that is completed and has not been exported: have it exported, and wait again. The
-    /// Copilot API refuses it until then.
+    /// A profile-based project is completed and was not exported. The Copilot API refuses it until
+    /// [`Project::export`](crate::Project::export) is done.
     NotExported,
     /// [`Wait::total`](crate::Wait::total) is over: wait again, or ask the vendor.
     TimedOut,
@@ -533,131 +434,53 @@ pub enum NotReadyReason {
     Stopped,
 }
 
-/// A file that did not arrive whole.
-///
-/// ```no_run
-/// # let client = imagen_ai::Client::from_env()?;
-/// # let edit = client.project("65f3a1c2").image("DSC_0001.JPEG").copilot("make the sky more blue")?;
-/// use imagen_ai::{DownloadReason, Error};
-///
-/// match client.download(&edit).to_writer(&mut std::io::stdout()) {
-///     Err(Error::Download(e)) => {
-///         eprintln!("{}: {}; {} bytes, {} attempts", e.url, e.message, e.received, e.attempts);
-///         match e.reason {
-///             DownloadReason::LinkExpired => eprintln!("ask for a fresh link"),
-///             DownloadReason::Refused => eprintln!("status {:?}, request {:?}", e.status, e.request_id),
-///             DownloadReason::Broken | DownloadReason::Stalled => eprintln!("try again after {:?}", e.retry_after),
-///             DownloadReason::Changed => eprintln!("begin again, with another writer"),
-///             DownloadReason::TooLarge => eprintln!("allow to_vec more bytes"),
-///             DownloadReason::Cancelled => eprintln!("as you like"),
-///             _ => {}
-///         }
-///     }
-///     other => eprintln!("{} bytes", other?),
-/// }
-/// # Ok::<(), imagen_ai::Error>(())
-/// ```
-#[derive(Clone, Debug)]
+/// A file that did not arrive whole, in either direction.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{} {}: {}", .context.method, .context.path, self.summary())]
 #[non_exhaustive]
-pub struct DownloadError {
-    /// The URL without its query.
-    pub url: String,
+pub struct TransferError {
+    /// The file's name, as far as it is known.
+    pub name: String,
     /// What to do about it.
-    pub reason: DownloadReason,
+    pub reason: TransferReason,
     /// In words; for a refused link the storage's own.
     pub message: String,
-    /// The HTTP status, if one came.
-    pub status: Option<u16>,
-    /// The storage's request id, if one came.
-    pub request_id: Option<String>,
-    /// How long the storage asked to wait, if it did.
-    pub retry_after: Option<Duration>,
-    /// How many bytes of the file had arrived.
-    pub received: u64,
-    /// How often it was tried.
-    pub attempts: u32,
+    /// How many bytes of the file had been transferred.
+    pub bytes: u64,
+    /// The last request.
+    pub context: Context,
 }
 
-impl fmt::Display for DownloadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GET {}: {}", self.url, self.message)?;
-        if self.received > 0 {
-            write!(f, " after {} bytes", self.received)?;
+impl TransferError {
+    fn summary(&self) -> String {
+        match self.bytes {
+            0 => self.message.clone(),
+            bytes => format!("{} after {bytes} bytes", self.message),
         }
-        RequestId(&self.request_id).fmt(f)
     }
 }
 
-impl std::error::Error for DownloadError {}
-
-/// Why a [`DownloadError`] happened.
+/// Why a transfer failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum DownloadReason {
-    /// The link has expired or is not valid: the storage said 403 in its own XML. Ask for fresh links
-    /// ([`Project::download_links`](crate::Project::download_links)).
+pub enum TransferReason {
+    /// The service gave no link for the file.
+    NoLink,
+    /// The link has expired or is not valid: the storage said 403 in its own XML. Ask for fresh links.
     LinkExpired,
-    /// The storage, or something before it, said no for another reason, or redirects to where this client does not
-    /// follow. The same link will do no better.
+    /// The storage, or something before it, said no for another reason. The same link will do no better.
     Refused,
-    /// The network or the storage failed, again and again, and the file is not whole: try again.
+    /// The network or the storage failed again and again: try again.
     Broken,
-    /// No byte came for as long as the stall limit, again and again: try again.
+    /// Nothing moved for as long as the stall limit, again and again: try again.
     Stalled,
-    /// The transfer to a writer broke and cannot go on, since the file has changed, or cannot be shown to be still the
-    /// same, and what was written cannot be taken back: begin again with another writer.
+    /// The file changed meanwhile: the one that is downloaded to a writer, which cannot take back what was written, or
+    /// the local one that is uploaded. Begin again.
     Changed,
     /// A callback ended it.
     Cancelled,
-    /// The file is larger than the caller allows.
+    /// The file is larger than is allowed.
     TooLarge,
-}
-
-struct Tries<'a>(&'a CallError);
-
-impl fmt::Display for Tries<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.0.attempts == 1 { "" } else { "s" };
-        write!(
-            f,
-            " ({} attempt{plural}, {:.1} s)",
-            self.0.attempts,
-            self.0.elapsed.as_secs_f64()
-        )
-    }
-}
-
-struct Status(Option<u16>);
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(status) => write!(f, "{status}, but "),
-            None => Ok(()),
-        }
-    }
-}
-
-struct Excerpt<'a>(&'a str);
-
-impl fmt::Display for Excerpt<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            "" => Ok(()),
-            text => write!(f, ": {text}"),
-        }
-    }
-}
-
-struct RequestId<'a>(&'a Option<String>);
-
-impl fmt::Display for RequestId<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(id) => write!(f, " (request {id})"),
-            None => Ok(()),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -667,5 +490,14 @@ mod tests {
     #[test]
     fn it_is_small_enough_to_return_by_value() {
         assert!(size_of::<Error>() <= 64, "{}", size_of::<Error>());
+    }
+
+    #[test]
+    fn debug_is_the_sentence_and_alternate_debug_the_structure() {
+        let error = Error::io("a.jpg", std::io::Error::from(std::io::ErrorKind::PermissionDenied));
+        assert_eq!(format!("{error:?}"), "a.jpg: permission denied");
+        assert_eq!(format!("{error:?}"), error.to_string());
+        assert!(format!("{error:#?}").starts_with("Io {\n"));
+        assert!(std::error::Error::source(&error).is_none());
     }
 }

@@ -1,20 +1,24 @@
 //! One photo of a project.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-use crate::project::{Project, SourceBody};
-use crate::transport::{Call, Path};
-use crate::types::{CopilotRequest, EnhanceRequest, Enhancement, ProjectSource, VersionId};
+use crate::error::{ApiErrorKind, EnhancementFailed, Error, Result};
+use crate::project::Project;
+use crate::transport::{Call, check_segment};
+use crate::types::{CopilotRequest, EnhanceRequest, Enhancement, EnhancementStatus, ProjectSource, VersionId, lenient};
 
 /// The longest instruction, in Unicode code points.
-const MAX_INSTRUCTION: usize = 255;
+const LONGEST_INSTRUCTION: usize = 255;
+
+/// Where to look when it is not known whether an edit was made.
+const ADVICE: &str = "the edit may have been made: look at Image::history() before sending it again";
 
 impl Project {
-    /// A photo, by the name of its finished JPEG (`DSC_0001.JPEG`), not of the RAW file that was uploaded. Nothing is
-    /// sent, and nothing can fail yet: a name that is not usable is an error of the first call.
+    /// Returns a handle of a photo, by the name of its finished JPEG (`DSC_0001.JPEG`), not of the RAW file that was uploaded.
+    /// Nothing is sent, and nothing can fail yet: a name that is not usable is an error of the first call.
     ///
     /// Upper and lower case differ, and so do composed and decomposed accents: give the name as the service does.
+    /// [`Project::images`] lists them.
     pub fn image(&self, file_name: impl Into<String>) -> Image {
         Image {
             project: self.clone(),
@@ -23,48 +27,33 @@ impl Project {
     }
 }
 
-/// A photo: its file name and its project. Cheap to clone and to store.
+/// A photo: its file name and its project. Cheap to clone and to store, and made by [`Project::image`].
 ///
-/// Made by [`Project::image`].
-#[derive(Clone, Debug)]
+/// Two handles are equal when base URL, kind and id of the project, and the name are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Image {
     project: Project,
     file_name: String,
 }
 
-#[derive(Serialize)]
-struct CopilotBody<'a> {
-    instruction: &'a str,
-    parent_version_id: Option<&'a VersionId>,
-    project_source: ProjectSource,
-}
-
-#[derive(Serialize)]
-struct EnhanceBody<'a> {
-    tool_id: &'a str,
-    parent_version_id: Option<&'a VersionId>,
-    project_source: ProjectSource,
-}
-
 impl Image {
-    /// The file name, as it was given.
+    /// Returns the file name, as it was given.
     pub fn file_name(&self) -> &str {
         &self.file_name
     }
 
-    /// The project that the photo is in.
+    /// Returns the project that the photo is in.
     pub fn project(&self) -> &Project {
         &self.project
     }
 
     /// Applies a prompt and waits for the picture: `POST /projects/{uuid}/images/{filename}/copilot`.
     ///
-    /// The service holds the connection until the picture is done, which can take minutes. A text alone starts from
-    /// the unedited photo; [`CopilotRequest::parent`] builds on an earlier version, and the service then overwrites
-    /// the branch that is not kept. Every call costs credits, so it is sent a second time only when the first surely
-    /// had no effect.
+    /// The service holds the connection until the picture is done, which can take minutes. A text alone starts from the
+    /// unedited photo; [`CopilotRequest::parent`] builds on an earlier version, and the service then overwrites the branch
+    /// that is not kept. Every call costs credits, so it is sent a second time only when the first surely had no effect.
     ///
-    /// Vendor's page, Copilot API, "Send a prompt" and "Chain edits".
+    /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Send a prompt" and "Chain edits".
     ///
     /// ```no_run
     /// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
@@ -77,103 +66,111 @@ impl Image {
     /// ```
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: an instruction that is empty, only white space, or longer than 255 code points; an id
-    ///   or a file name that is empty, `.`, `..`, too long or holds a control character. Nothing was sent.
-    /// - [`Error::Api`]: the service said no;
-    ///   [`NotReady`](crate::ApiErrorKind::NotReady) when the project has not been exported or completed,
-    ///   [`RealisticOnly`](crate::ApiErrorKind::RealisticOnly) when it judges the instruction generative.
-    /// - [`Error::EnhancementFailed`]: a 2xx that says that the edit failed, or brings no picture. In the second case a
-    ///   version may exist all the same.
-    /// - [`Error::NotSent`]: nothing reached the service, after all attempts.
-    /// - [`Error::OutcomeUnknown`]: the edit may have been made; look at [`Image::history`] before sending it again.
+    /// - [`Error::InvalidInput`]: an instruction that is empty, only white space, or longer than 255 code points; an id or a
+    ///   file name that is empty, `.`, `..`, too long or holds a control character. Nothing was sent.
+    /// - [`Error::Api`]: the service said no; [`NotReady`](ApiErrorKind::NotReady) when the project has not been exported or
+    ///   completed, [`RealisticOnly`](ApiErrorKind::RealisticOnly) when it judges the instruction generative.
+    /// - [`Error::EnhancementFailed`]: a 2xx that says that the edit failed.
+    /// - [`Error::Network`]: nothing reached the service, in all attempts.
+    /// - [`Error::OutcomeUnknown`]: the edit may have been made; look at [`Image::history`] before sending it again. An answer
+    ///   that brings no picture is one of these.
     pub fn copilot(&self, request: impl Into<CopilotRequest>) -> Result<Enhancement> {
         let request = request.into();
         check_instruction(&request.instruction)?;
-        let body = CopilotBody {
-            instruction: &request.instruction,
+        let body = Body {
+            instruction: Some(&request.instruction),
+            tool_id: None,
             parent_version_id: request.parent_version_id.as_ref(),
             project_source: self.project.source(),
         };
-        self.edit("/copilot", &body)
+        self.edit("copilot", &body)
     }
 
     /// Applies a preset and waits for the picture: `POST /projects/{uuid}/images/{filename}/enhance`. Like
-    /// [`Image::copilot`], with the [`enhancement_type`](crate::AiTool::enhancement_type) of a preset for the
-    /// instruction; [`Project::ai_tools`] lists them.
+    /// [`Image::copilot`], with the [`enhancement_type`](crate::AiTool::enhancement_type) of a preset for the instruction;
+    /// [`Project::ai_tools`] lists them.
     ///
-    /// Vendor's page, Copilot API, "Preset enhancement".
-    ///
-    /// ```no_run
-    /// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
-    /// use imagen_ai::EnhanceRequest;
-    ///
-    /// let staged = photo.enhance("virtual_staging")?;
-    /// if let Some(tool) = photo.project().ai_tools()?.prompts.first() {
-    ///     photo.enhance(EnhanceRequest::from(tool).parent(staged.version()?))?;
-    /// }
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
+    /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Preset enhancement".
     ///
     /// # Errors
     /// As [`Image::copilot`]; [`Error::InvalidInput`] for an empty `tool_id`.
     pub fn enhance(&self, request: impl Into<EnhanceRequest>) -> Result<Enhancement> {
         let request = request.into();
         check_preset(&request.tool_id)?;
-        let body = EnhanceBody {
-            tool_id: &request.tool_id,
+        let body = Body {
+            instruction: None,
+            tool_id: Some(&request.tool_id),
             parent_version_id: request.parent_version_id.as_ref(),
             project_source: self.project.source(),
         };
-        self.edit("/enhance", &body)
+        self.edit("enhance", &body)
     }
 
-    /// Discards all Copilot edits of the photo: `DELETE /projects/{uuid}/images/{filename}/copilot`. It is sent again
-    /// after a failure, since a second one changes nothing.
+    /// Discards all Copilot edits of the photo: `DELETE /projects/{uuid}/images/{filename}/copilot`. It is sent again after a
+    /// failure, since a second one changes nothing.
     ///
-    /// Vendor's page, Copilot API, "Reset an image".
-    ///
-    /// ```no_run
-    /// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
-    /// photo.reset()?;
-    /// println!("{} is unedited again", photo.file_name());
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
+    /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Reset an image".
     ///
     /// # Errors
     /// As [`Project::ai_tools`].
     pub fn reset(&self) -> Result<()> {
-        let body = SourceBody {
-            project_source: self.project.source(),
-        };
-        let call = Call::delete(self.path()?.then("/copilot"), &body)?.small();
-        self.project.client().transport.nothing(&call)
+        let call = Call::delete(self.path("copilot")?).json(&self.project.source_body())?;
+        self.project.send(&call)?.empty()
     }
 
-    fn edit(&self, end: &str, body: &impl Serialize) -> Result<Enhancement> {
-        let call = Call::post(self.path()?.then(end), body)?.only_once().small();
-        self.project.client().transport.edit(&call)
+    fn edit(&self, call: &'static str, body: &Body<'_>) -> Result<Enhancement> {
+        let call = Call::post(self.path(call)?).json(body)?.once(ADVICE);
+        let answer = self.project.send(&call)?;
+        answer.json().map_err(|error| match error {
+            Error::Api(e) if e.kind == ApiErrorKind::Failed => {
+                let told: Failed = answer.parse().unwrap_or_default();
+                Error::EnhancementFailed(Box::new(EnhancementFailed {
+                    status: told.status,
+                    version_id: told.version_id,
+                    message: e.message,
+                    context: e.context,
+                }))
+            }
+            other => other,
+        })
     }
 
-    fn path(&self) -> Result<Path> {
-        self.project.path()?.then("/images").segment("image", &self.file_name)
+    fn path<'a>(&'a self, call: &'a str) -> Result<Vec<&'a str>> {
+        check_segment("file_name", "file name", &self.file_name)?;
+        self.project.copilot_path(&["images", &self.file_name, call])
     }
+}
+
+/// The body of an edit.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instruction: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_id: Option<&'a str>,
+    parent_version_id: Option<&'a VersionId>,
+    project_source: ProjectSource,
+}
+
+/// What an answer says of an edit that failed.
+#[derive(Default, Deserialize)]
+struct Failed {
+    #[serde(default, deserialize_with = "lenient")]
+    status: EnhancementStatus,
+    #[serde(default, deserialize_with = "lenient")]
+    version_id: Option<VersionId>,
 }
 
 pub(crate) fn check_instruction(instruction: &str) -> Result<()> {
     let length = instruction.chars().count();
-    if instruction.trim().is_empty() {
-        return Err(Error::invalid(
-            "instruction",
-            format!("empty; it must have 1 to {MAX_INSTRUCTION} characters that are not all white space"),
-        ));
-    }
-    if length > MAX_INSTRUCTION {
-        return Err(Error::invalid(
-            "instruction",
-            format!("{length} characters (Unicode code points); the limit is {MAX_INSTRUCTION}"),
-        ));
-    }
-    Ok(())
+    let why = match instruction.trim() {
+        "" => format!("empty; it must have 1 to {LONGEST_INSTRUCTION} characters that are not all white space"),
+        _ if length > LONGEST_INSTRUCTION => {
+            format!("{length} characters (Unicode code points); the limit is {LONGEST_INSTRUCTION}")
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::invalid("instruction", why))
 }
 
 pub(crate) fn check_preset(tool_id: &str) -> Result<()> {

@@ -1,56 +1,204 @@
-//! A project.
+//! Projects: making, finding and listing them, what the service says of one, and its files.
 
+use std::hash::{Hash, Hasher};
 use std::ops::ControlFlow;
-use std::thread::sleep;
-use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::error::{CauseKind, Error, NotReady, NotReadyReason, Result};
-use crate::transport::{Call, Path, message_in};
-use crate::types::{AiTools, DownloadLink, Finalized, ProjectInfo, ProjectSource, ProjectStatus};
-use crate::wait::Wait;
+use crate::error::{ApiErrorKind, Error, Result, WaitFailed, WaitReason};
+use crate::image::Image;
+use crate::transport::{Answer, Call, check_segment};
+use crate::types::{AiTools, DownloadLink, Files, Finalized, ProjectInfo, ProjectSource, ProjectStatus};
+use crate::wait::{Verdict, Wait, poll};
+
+/// How many projects are asked for at a time: the most that the service gives.
+const PAGE_SIZE: u64 = 100;
 
 impl Client {
-    /// A profile-based project (`project_source` `REGULAR`), by its id. Nothing is sent, and nothing can fail yet: an
-    /// id that is not usable is an error of the first call.
-    #[inline]
+    /// Returns a handle of a profile-based project (`project_source` `REGULAR`), by its id. Nothing is sent, and nothing can
+    /// fail yet: an id that is not usable is an error of the first call.
     pub fn project(&self, project_uuid: impl Into<String>) -> Project {
-        self.project_of(project_uuid.into(), ProjectSource::Regular)
+        self.project_of(ProjectSource::Regular, project_uuid)
     }
 
-    /// A Smart Editing project (`project_source` `I2I`), by its id. Like [`Client::project`].
-    #[inline]
+    /// Returns a handle of a Smart Editing project (`project_source` `I2I`), by its id. Like [`Client::project`].
     pub fn i2i_project(&self, project_uuid: impl Into<String>) -> Project {
-        self.project_of(project_uuid.into(), ProjectSource::I2i)
+        self.project_of(ProjectSource::I2i, project_uuid)
     }
 
-    #[inline]
-    fn project_of(&self, uuid: String, source: ProjectSource) -> Project {
+    /// Returns a handle of a project of either kind, by its id. Like [`Client::project`].
+    pub fn project_of(&self, source: ProjectSource, project_uuid: impl Into<String>) -> Project {
         Project {
             client: self.clone(),
-            uuid,
+            uuid: project_uuid.into(),
             source,
+        }
+    }
+
+    /// Makes a profile-based project: `POST /projects/`. Without a name the service makes one up.
+    ///
+    /// ```no_run
+    /// # let client = imagen_ai::Client::from_env()?;
+    /// let wedding = client.create_project("Smith wedding")?;
+    /// let unnamed = client.create_project(None)?;
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - [`Error::InvalidInput`]: a name of white space.
+    /// - [`Error::Api`]: the service said no; `Project with name 'X' already exists` is
+    ///   [`InvalidRequest`](ApiErrorKind::InvalidRequest), since names are unique in an account.
+    /// - [`Error::OutcomeUnknown`]: the project may have been made; look for it with [`Client::projects`].
+    /// - [`Error::Network`]: nothing reached the service.
+    pub fn create_project<'n>(&self, name: impl Into<Option<&'n str>>) -> Result<Project> {
+        self.create(ProjectSource::Regular, Call::post(["projects", ""]), name.into())
+    }
+
+    /// Makes a Smart Editing project: `POST /i2i/projects/`. Like [`Client::create_project`].
+    ///
+    /// # Errors
+    /// Those of [`Client::create_project`].
+    pub fn create_i2i_project<'n>(&self, name: impl Into<Option<&'n str>>) -> Result<Project> {
+        self.create(ProjectSource::I2i, Call::post(["i2i", "projects", ""]), name.into())
+    }
+
+    fn create(&self, source: ProjectSource, call: Call, name: Option<&str>) -> Result<Project> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            name: Option<&'a str>,
+        }
+        #[derive(Deserialize)]
+        struct Created {
+            project_uuid: String,
+        }
+        if name.is_some_and(|name| name.trim().is_empty()) {
+            return Err(Error::invalid("name", "empty; None lets the service make a name up"));
+        }
+        let call = call
+            .json(&Body { name })?
+            .once("the project may exist: look for it with Client::projects() before making it again");
+        let created: Created = self.transport.send(&call)?.json()?;
+        Ok(self.project_of(source, created.project_uuid))
+    }
+
+    /// Finds a profile-based project by its name: `GET /projects/{name}/uuid`. Smart Editing projects cannot be found so;
+    /// [`Client::projects`] lists them.
+    ///
+    /// # Errors
+    /// [`Error::Api`] of the kind [`NotFound`](ApiErrorKind::NotFound) when there is none; else those of [`Project::info`].
+    pub fn find_project(&self, name: &str) -> Result<Project> {
+        check_segment("name", "name", name)?;
+        let call = Call::get(["projects", name, "uuid"]);
+        let answer = self.transport.send(&call)?;
+        let found: Value = answer.json()?;
+        let uuid = [Some(&found), found.get("project_uuid"), found.get("uuid")];
+        match uuid.into_iter().flatten().find_map(Value::as_str) {
+            Some(uuid) => Ok(self.project(uuid)),
+            None => Err(answer.unreadable("the answer holds no id")),
+        }
+    }
+
+    /// Lists the projects of one kind, a page at a time: `GET /projects` or `GET /i2i/projects`. A page is asked for when the
+    /// one before is used up. The iterator ends after an error.
+    ///
+    /// ```no_run
+    /// # let client = imagen_ai::Client::from_env()?;
+    /// use imagen_ai::ProjectFilter;
+    ///
+    /// let filter = ProjectFilter::default(); // profile-based ones
+    /// for project in client.projects(&filter) {
+    ///     let project = project?;
+    ///     println!("{:?}: {}", project.name, project.status);
+    ///     let handle = client.project_of(filter.source, project.project_uuid.unwrap_or_default());
+    /// }
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    pub fn projects(&self, filter: &ProjectFilter) -> impl Iterator<Item = Result<ProjectInfo>> {
+        Projects {
+            client: self.clone(),
+            filter: filter.clone(),
+            page: Some(0),
+            items: Vec::new().into_iter(),
         }
     }
 }
 
-/// A project: its id and the client that reaches it. Cheap to clone and to store.
+/// Which projects [`Client::projects`] lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ProjectFilter {
+    /// The kind. Default: profile-based.
+    pub source: ProjectSource,
+    /// Only archived projects, or only others. Default: `None`, which leaves it to the service.
+    pub is_archived: Option<bool>,
+}
+
+/// The iterator over all pages.
+struct Projects {
+    client: Client,
+    filter: ProjectFilter,
+    /// The next page, or `None` at the end.
+    page: Option<u64>,
+    items: std::vec::IntoIter<ProjectInfo>,
+}
+
+impl Iterator for Projects {
+    type Item = Result<ProjectInfo>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(item) = self.items.next() {
+                return Some(Ok(item));
+            }
+            let page = self.page.take()?;
+            if let Err(e) = self.fetch(page) {
+                return Some(Err(e));
+            }
+        }
+    }
+}
+
+impl Projects {
+    fn fetch(&mut self, page: u64) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Page {
+            projects: Vec<ProjectInfo>,
+            pagination: Pagination,
+        }
+        #[derive(Deserialize)]
+        struct Pagination {
+            total: u64,
+        }
+        let call = match self.filter.source {
+            ProjectSource::Regular => Call::get(["projects"]).query("get_thumbnail", Some(false)),
+            ProjectSource::I2i => Call::get(["i2i", "projects"]),
+        };
+        let call = call
+            .query("size", Some(PAGE_SIZE))
+            .query("page", Some(page))
+            .query("is_archived", self.filter.is_archived);
+        let answer: Page = self.client.transport.send(&call)?.json()?;
+        // An empty page ends the list too, whatever the total is by now.
+        let more = (page + 1) * PAGE_SIZE < answer.pagination.total && !answer.projects.is_empty();
+        self.page = more.then_some(page + 1);
+        self.items = answer.projects.into_iter();
+        Ok(())
+    }
+}
+
+/// A project: its id, its kind, and the client that reaches it. Cheap to clone and to store.
 ///
-/// Made by [`Client::project`] or [`Client::i2i_project`].
+/// Two handles are equal when base URL, kind and id are.
 ///
 /// ```
 /// use imagen_ai::{Client, ProjectSource};
 ///
-/// let client = Client::new("my-key")?;
-/// let wedding = client.project("65f3a1c2d4e5f6a7b8c9d0e1");
-/// assert_eq!(wedding.source(), ProjectSource::Regular);
-///
+/// let client = Client::builder("my-key").base_url("http://localhost:8080/v1").build()?;
 /// let house = client.i2i_project("65f3a1c2d4e5f6a7b8c9d0e2");
 /// assert_eq!(house.source(), ProjectSource::I2i);
-/// assert_eq!(format!("{} {}", house.source().as_str(), house.uuid()), "I2I 65f3a1c2d4e5f6a7b8c9d0e2");
+/// assert_eq!(house, client.clone().i2i_project("65f3a1c2d4e5f6a7b8c9d0e2"));
 /// # Ok::<(), imagen_ai::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -61,162 +209,22 @@ pub struct Project {
 }
 
 impl Project {
-    /// The project's id, as it was given.
-    #[inline]
-    pub fn uuid(&self) -> &str {
-        &self.uuid
+    fn identity(&self) -> (&str, &str, ProjectSource) {
+        (self.client.transport.base_url(), &self.uuid, self.source)
     }
+}
 
-    /// How the project was edited.
-    #[inline]
-    pub fn source(&self) -> ProjectSource {
-        self.source
+impl PartialEq for Project {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
     }
+}
 
-    /// The client that this project was made by.
-    #[inline]
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
+impl Eq for Project {}
 
-    /// Asks what the service knows of the project: `GET /projects/{uuid}` or `GET /i2i/projects/{uuid}`.
-    ///
-    /// ```no_run
-    /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
-    /// use imagen_ai::ProjectStatus;
-    ///
-    /// let info = project.info()?;
-    /// println!("{:?}, made {:?}, {:?} photos", info.name, info.created_at, info.number_of_images);
-    /// match &info.status {
-    ///     ProjectStatus::Pending | ProjectStatus::InProgress => println!("not yet"),
-    ///     ProjectStatus::Completed => println!("edited; its export: {:?}", info.export_status),
-    ///     ProjectStatus::Failed => println!("the service gave {:?} up", info.project_uuid),
-    ///     ProjectStatus::Other(word) => println!("a word that is not published: {word}"),
-    ///     _ => {}
-    /// }
-    /// println!("what this crate does not know of the answer: {:?}", info.extra);
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// - [`Error::InvalidInput`]: an id that is empty, `.`, `..`, too long or holds a control character; nothing was
-    ///   sent.
-    /// - [`Error::Api`]: the service said no.
-    /// - [`Error::NotSent`] or [`Error::Transport`]: the network failed, in all attempts.
-    /// - [`Error::Decode`]: the answer is not what the API promises.
-    #[inline]
-    pub fn info(&self) -> Result<ProjectInfo> {
-        self.client
-            .transport
-            .json(&Call::get(self.info_path()?).query("?get_thumbnail=false").small())
-    }
-
-    /// Waits until the Copilot API works on the project: asks [`Project::info`] now and then until its status is
-    /// `Completed`, and gives its last answer. It starts nothing itself.
-    ///
-    /// After a failure that may pass it asks again (see [`Error::is_safe_to_retry`], and a page where JSON should be),
-    /// but not after a TLS failure, such as a certificate that is not trusted.
-    ///
-    /// A profile-based project must also have been exported, which nobody may have asked for yet: when it is completed
-    /// and has no `export_status`, that is told at once ([`NotReadyReason::NotExported`]); while the export is
-    /// `Pending` or `In Progress`, the wait goes on. The service has not published the words of `export_status`, so any
-    /// but these and `Failed` count as exported, and a wrong guess shows as
-    /// [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady) in the next call.
-    ///
-    /// Vendor's page, Copilot API, "Project must be completed first".
-    ///
-    /// # Errors
-    /// - [`Error::NotReady`]: the project or its export failed (at once, with the service's answer), it has not been
-    ///   exported, or the time is over.
-    /// - Those of [`Project::info`] that do not pass; and the last one that does, if the time is over.
-    #[inline]
-    pub fn wait_until_completed(&self, wait: &Wait) -> Result<ProjectInfo> {
-        self.wait_until_completed_with(wait, |_| ControlFlow::Continue(()))
-    }
-
-    /// Like [`Project::wait_until_completed`], and calls `poll` with the answer to every question, or with the failure
-    /// to get one. [`Break`](ControlFlow::Break) ends the wait with [`NotReadyReason::Stopped`], unless the answer ends
-    /// it anyway.
-    ///
-    /// ```no_run
-    /// # use std::ops::ControlFlow;
-    /// # use imagen_ai::Wait;
-    /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
-    /// project.wait_until_completed_with(&Wait::default(), |poll| {
-    ///     match poll {
-    ///         Ok(info) => println!("{}", info.status),
-    ///         Err(e) => println!("{e}; asking again"),
-    ///     }
-    ///     ControlFlow::Continue(())
-    /// })?;
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Project::wait_until_completed`].
-    #[inline]
-    pub fn wait_until_completed_with(
-        &self,
-        wait: &Wait,
-        mut poll: impl FnMut(&Result<ProjectInfo>) -> ControlFlow<()>,
-    ) -> Result<ProjectInfo> {
-        let mut waited = Duration::ZERO;
-        let mut delays = wait.delays();
-        let mut last = None;
-        loop {
-            let answer = self.info();
-            let go_on = poll(&answer);
-            let (error, asked) = match answer {
-                Ok(info) => match self.judge(&info) {
-                    Judgement::Ready => return Ok(info),
-                    Judgement::Never(reason) => return Err(self.not_ready(reason, Some(info))),
-                    Judgement::NotYet => {
-                        last = Some(info);
-                        (None, None)
-                    }
-                },
-                Err(e) if may_pass(&e) => {
-                    let asked = e.retry_after();
-                    (Some(e), asked)
-                }
-                Err(e) => return Err(e),
-            };
-            if go_on.is_break() {
-                return Err(self.not_ready(NotReadyReason::Stopped, last));
-            }
-            let left = wait.total.saturating_sub(waited);
-            let Some(delay) = delays.next().filter(|_| !left.is_zero()) else {
-                return Err(error.unwrap_or_else(|| self.not_ready(NotReadyReason::TimedOut, last)));
-            };
-            // A service that asks for more time gets it, unless that is more than there is.
-            let pause = delay.max(asked.unwrap_or_default()).min(left);
-            sleep(pause);
-            waited += pause;
-        }
-    }
-
-    /// Asks for the presets that can be applied, and whatever else the answer brings: `GET /projects/{uuid}/ai-tools`.
-    ///
-    /// Vendor's page, Copilot API, "Check version history". For the versions themselves there is
-    /// [`Project::history`].
-    ///
-    /// ```no_run
-    /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
-    /// let tools = project.ai_tools()?;
-    /// for tool in &tools.prompts {
-    ///     let label = tool.label.as_deref().unwrap_or("no label");
-    ///     println!("{}: {label}; for many photos at once: {:?}", tool.enhancement_type, tool.enabled_for_batch);
-    /// }
-    /// println!("the whole answer: {}", tools.raw());
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Project::info`]; [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady) when the project has not been
-    /// exported or completed.
-    #[inline]
-    pub fn ai_tools(&self) -> Result<AiTools> {
-        self.client.transport.json(&self.ai_tools_call()?)
+impl Hash for Project {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
     }
 }
 
@@ -226,25 +234,138 @@ impl Project {
 pub enum Output {
     /// The finished photos.
     Jpeg,
-    /// The sidecars with the edits, of profile-based projects only.
+    /// The sidecars with the edits, of profile-based projects only. DNG and JPEG files come back with the edits inside.
     Xmp,
 }
 
 impl Project {
-    /// Asks for links to the project's files, which can be fetched for a while with
-    /// [`Client::download_all`]: `GET /projects/{uuid}/export/get_temporary_download_links` (JPEG),
-    /// `…/edit/get_temporary_download_links` (XMP) or `GET /i2i/projects/{uuid}/get_temporary_download_links`. They are
-    /// also the only list of a project's photos that the service publishes.
+    /// Returns the project's id, as it was given.
+    pub fn uuid(&self) -> &str {
+        &self.uuid
+    }
+
+    /// Returns the project's kind.
+    pub fn source(&self) -> ProjectSource {
+        self.source
+    }
+
+    /// Returns the client that this project was made by.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Asks what the service knows of the project: `GET /projects/{uuid}` or `GET /i2i/projects/{uuid}`.
     ///
-    /// Vendor's page, Copilot API, "Finalize", which names the pages "Quickstart" and "Smart Editing" for them.
+    /// # Errors
+    /// - [`Error::InvalidInput`]: an id that is empty, `.`, `..`, too long or holds a control character; nothing was sent.
+    /// - [`Error::Api`]: the service said no. [`NotFound`](ApiErrorKind::NotFound) also comes for a handle of the wrong kind.
+    /// - [`Error::Network`]: the network or the service failed, in all attempts.
+    /// - [`Error::Decode`]: the answer is not what the API promises.
+    pub fn info(&self) -> Result<ProjectInfo> {
+        let call = Call::get(self.path(&[])?).query("get_thumbnail", Some(false));
+        self.send(&call)?.json_status()
+    }
+
+    /// Waits until the Copilot API works on the project: asks [`Project::info`] now and then until its status is `Completed`,
+    /// and returns its last answer. It starts nothing itself.
+    ///
+    /// A profile-based project must also have been exported. When it is completed and has no `export_status`, that is told at
+    /// once ([`WaitReason::NotExported`]); while the export is `Pending` or `In Progress`, the wait goes on. The service has
+    /// not published the words of `export_status`, so any but these and `Failed` count as exported, and a wrong guess shows
+    /// as [`ApiErrorKind::NotReady`] in the next call.
+    ///
+    /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Project must be completed first".
+    ///
+    /// # Errors
+    /// - [`Error::WaitFailed`]: the project or its export failed, it has not been exported, or the time is over.
+    /// - Those of [`Project::info`] that do not pass, and the last one that does, if the time is over.
+    pub fn wait_until_completed(&self, wait: &Wait) -> Result<ProjectInfo> {
+        self.wait_until_completed_with(wait, |_| ControlFlow::Continue(()))
+    }
+
+    /// Like [`Project::wait_until_completed`], and calls `seen` with the answer to every question, or with the failure to get
+    /// one. [`Break`](ControlFlow::Break) ends the wait with [`WaitReason::Stopped`], unless the answer ends it anyway.
+    ///
+    /// # Errors
+    /// As [`Project::wait_until_completed`].
+    pub fn wait_until_completed_with(
+        &self,
+        wait: &Wait,
+        seen: impl FnMut(&Result<ProjectInfo>) -> ControlFlow<()>,
+    ) -> Result<ProjectInfo> {
+        let failed = |reason, info: Option<ProjectInfo>| {
+            let export = info.as_ref().and_then(|info| info.export_status.as_ref());
+            let message = export.map(|export| format!("export {export}")).unwrap_or_default();
+            self.wait_failed("project", reason, info.map(|info| info.status), &message)
+        };
+        poll(wait, || self.info(), |info| self.judge(info), seen, failed)
+    }
+
+    fn judge(&self, info: &ProjectInfo) -> Verdict {
+        match (&info.status, self.source, &info.export_status) {
+            (ProjectStatus::Failed, ..) => Verdict::Never(WaitReason::Failed),
+            (ProjectStatus::Completed, ProjectSource::I2i, _) => Verdict::Ready,
+            (ProjectStatus::Completed, _, None) => Verdict::Never(WaitReason::NotExported),
+            (ProjectStatus::Completed, _, Some(ProjectStatus::Failed)) => Verdict::Never(WaitReason::Failed),
+            (ProjectStatus::Completed, _, Some(ProjectStatus::Pending | ProjectStatus::InProgress)) => Verdict::NotYet,
+            (ProjectStatus::Completed, _, Some(_)) => Verdict::Ready,
+            _ => Verdict::NotYet,
+        }
+    }
+
+    /// Makes the error of a wait in vain. `message` may hold the service's words.
+    pub(crate) fn wait_failed(
+        &self,
+        waited_for: &'static str,
+        reason: WaitReason,
+        status: Option<ProjectStatus>,
+        message: &str,
+    ) -> Error {
+        Error::WaitFailed(Box::new(WaitFailed {
+            project_uuid: self.uuid.clone(),
+            waited_for,
+            reason,
+            status,
+            message: self.client.transport.redact(message, &[]),
+        }))
+    }
+
+    /// Asks for the presets that can be applied: `GET /projects/{uuid}/ai-tools`. The versions of the photos, which the same
+    /// answer holds, are read by [`Project::history`].
+    ///
+    /// The [vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot) shows this call under "Check version
+    /// history". The presets are known from the vendor's clients.
+    ///
+    /// # Errors
+    /// As [`Project::info`]; [`ApiErrorKind::NotReady`] when the project has not been exported or completed.
+    pub fn ai_tools(&self) -> Result<AiTools> {
+        self.send(&self.ai_tools_call()?)?.json()
+    }
+
+    pub(crate) fn ai_tools_call(&self) -> Result<Call> {
+        Ok(Call::get(self.copilot_path(&["ai-tools"])?).query("project_source", Some(self.source.as_str())))
+    }
+
+    /// Returns handles of the project's photos, from the links to its finished files. No other list of them is published.
+    ///
+    /// # Errors
+    /// As [`Project::download_links`].
+    pub fn images(&self) -> Result<Vec<Image>> {
+        let links = self.download_links(Output::Jpeg)?;
+        Ok(links
+            .into_iter()
+            .filter_map(|link| Some(self.image(link.file_name?)))
+            .collect())
+    }
+
+    /// Asks for links to the project's files, which can be fetched for a while with [`Client::download_all`]:
+    /// `GET /projects/{uuid}/export/get_temporary_download_links` (JPEG), `…/edit/get_temporary_download_links` (XMP) or
+    /// `GET /i2i/projects/{uuid}/get_temporary_download_links`.
     ///
     /// ```no_run
     /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
     /// use imagen_ai::{DownloadOptions, Output};
     ///
-    /// for link in project.download_links(Output::Jpeg)? {
-    ///     println!("a photo: {:?}", link.file_name);
-    /// }
     /// let sidecars = project.download_links(Output::Xmp)?;
     /// let files = project.client().download_all(&sidecars, "sidecars", &DownloadOptions::default())?;
     /// println!("{} of {} sidecars", files.iter().filter(|file| file.is_ok()).count(), sidecars.len());
@@ -253,127 +374,84 @@ impl Project {
     ///
     /// # Errors
     /// As [`Project::ai_tools`]; [`Error::InvalidInput`] for the XMP files of a Smart Editing project, which has none.
-    #[inline]
     pub fn download_links(&self, output: Output) -> Result<Vec<DownloadLink>> {
-        let links = match (self.source, output) {
-            (ProjectSource::Regular, Output::Jpeg) => "/export/get_temporary_download_links",
-            (ProjectSource::Regular, Output::Xmp) => "/edit/get_temporary_download_links",
-            (ProjectSource::I2i, Output::Jpeg) => "/get_temporary_download_links",
+        let path = match (self.source, output) {
+            (ProjectSource::Regular, Output::Jpeg) => self.path(&["export", "get_temporary_download_links"])?,
+            (ProjectSource::Regular, Output::Xmp) => self.path(&["edit", "get_temporary_download_links"])?,
+            (ProjectSource::I2i, Output::Jpeg) => self.path(&["get_temporary_download_links"])?,
             (ProjectSource::I2i, Output::Xmp) => {
                 return Err(Error::invalid("output", "a Smart Editing project has no XMP files"));
             }
         };
-        let answer: Finalized = self.client.transport.json(&Call::get(self.info_path()?.then(links)))?;
-        Ok(answer.files)
+        let call = Call::get(path);
+        let answer = self.send(&call)?;
+        let files: Files<DownloadLink> = answer.json()?;
+        files
+            .files_list
+            .ok_or_else(|| answer.unreadable("the answer holds no files_list"))
     }
 
-    /// Locks the edits of all photos in and has the edited ones upscaled: `POST /projects/{uuid}/finalize`. It can
-    /// take as long as an edit, and is sent again after a failure, since a second one changes nothing.
+    /// Locks the edits of all photos in and has the edited ones upscaled: `POST /projects/{uuid}/finalize`. It can take as long
+    /// as an edit, and is sent again after a failure, since a second one changes nothing.
     ///
-    /// The links are those of the answer. The vendor's page promises none, so when it brings none they are asked for
-    /// with [`Project::download_links`].
+    /// The links are those of the answer. The vendor's page promises none, so when it brings none they are asked for with
+    /// [`Project::download_links`].
     ///
-    /// Vendor's page, Copilot API, "Finalize".
-    ///
-    /// ```no_run
-    /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
-    /// let finalized = project.finalize()?;
-    /// for file in &finalized.files {
-    ///     println!("{:?} can be fetched for a while", file.file_name);
-    /// }
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
+    /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Finalize".
     ///
     /// # Errors
     /// As [`Project::ai_tools`]. When asking for the links fails, the edits are locked in all the same.
-    #[inline]
     pub fn finalize(&self) -> Result<Finalized> {
-        let body = SourceBody {
-            project_source: self.source,
+        let call = Call::post(self.copilot_path(&["finalize"])?).json(&self.source_body())?;
+        let answer = self.send(&call)?;
+        let files: Option<Vec<DownloadLink>> = match answer.is_empty() {
+            true => None,
+            false => answer.json::<Files<DownloadLink>>()?.files_list,
         };
-        let call = Call::post(self.path()?.then("/finalize"), &body)?;
-        let mut finalized: Finalized = self.client.transport.json_or_default(&call)?;
-        if finalized.files.is_empty() {
-            finalized.files = self.download_links(Output::Jpeg)?;
+        let files = match files {
+            Some(files) if !files.is_empty() => files,
+            _ => self.download_links(Output::Jpeg)?,
+        };
+        Ok(Finalized { files })
+    }
+
+    /// Makes a call of this project.
+    pub(crate) fn send<'c>(&'c self, call: &'c Call) -> Result<Answer<'c>> {
+        self.client.transport.send(call).map_err(|mut error| {
+            if let Error::Api(e) = &mut error {
+                if e.kind == ApiErrorKind::NotFound {
+                    e.message += " (profile-based and Smart Editing projects are told apart by the handle: \
+                                  Client::project() or Client::i2i_project())";
+                }
+            }
+            error
+        })
+    }
+
+    /// Returns the path of this project where projects of its kind stand, with more segments.
+    pub(crate) fn path<'a>(&'a self, rest: &[&'a str]) -> Result<Vec<&'a str>> {
+        let path = self.copilot_path(rest)?;
+        Ok(match self.source {
+            ProjectSource::Regular => path,
+            ProjectSource::I2i => [&["i2i"], path.as_slice()].concat(),
+        })
+    }
+
+    /// Returns the path of this project for the Copilot API, which is the same for both kinds.
+    pub(crate) fn copilot_path<'a>(&'a self, rest: &[&'a str]) -> Result<Vec<&'a str>> {
+        check_segment("project_uuid", "id", &self.uuid)?;
+        Ok([&["projects", self.uuid.as_str()], rest].concat())
+    }
+
+    pub(crate) fn source_body(&self) -> SourceBody {
+        SourceBody {
+            project_source: self.source,
         }
-        Ok(finalized)
     }
 }
 
-/// What an answer says to who waits for the project.
-enum Judgement {
-    Ready,
-    NotYet,
-    Never(NotReadyReason),
-}
-
-/// Whether a failure to get an answer may be over later: a gateway's page with status 200 as well, but not a
-/// certificate that is not trusted.
-#[inline]
-fn may_pass(error: &Error) -> bool {
-    match error {
-        Error::NotSent(e) => e.cause.kind != CauseKind::Tls,
-        Error::Decode(_) => true,
-        other => other.is_safe_to_retry(),
-    }
-}
-
-/// The body of the calls that need no other word.
+/// The body of the calls that need nothing else.
 #[derive(Serialize)]
 pub(crate) struct SourceBody {
-    pub(crate) project_source: ProjectSource,
-}
-
-impl Project {
-    #[inline]
-    fn judge(&self, info: &ProjectInfo) -> Judgement {
-        match info.status {
-            ProjectStatus::Failed => return Judgement::Never(NotReadyReason::Failed),
-            ProjectStatus::Completed => {}
-            _ => return Judgement::NotYet,
-        }
-        match (self.source, info.export_status.as_deref().map(ProjectStatus::of)) {
-            (ProjectSource::I2i, _) => Judgement::Ready,
-            (ProjectSource::Regular, None) => Judgement::Never(NotReadyReason::NotExported),
-            (ProjectSource::Regular, Some(ProjectStatus::Failed)) => Judgement::Never(NotReadyReason::Failed),
-            (ProjectSource::Regular, Some(ProjectStatus::Pending | ProjectStatus::InProgress)) => Judgement::NotYet,
-            (ProjectSource::Regular, Some(_)) => Judgement::Ready,
-        }
-    }
-
-    #[inline]
-    fn not_ready(&self, reason: NotReadyReason, info: Option<ProjectInfo>) -> Error {
-        let extra = info.as_ref().map(|info| Value::Object(info.extra.clone()));
-        let message = extra.as_ref().and_then(message_in).unwrap_or_default();
-        Error::NotReady(Box::new(NotReady {
-            project_uuid: self.uuid.clone(),
-            reason,
-            message: self.client.transport.clean(&message),
-            info,
-        }))
-    }
-
-    #[inline]
-    pub(crate) fn ai_tools_call(&self) -> Result<Call> {
-        let query = match self.source {
-            ProjectSource::Regular => "?project_source=REGULAR",
-            ProjectSource::I2i => "?project_source=I2I",
-        };
-        Ok(Call::get(self.path()?.then("/ai-tools")).query(query))
-    }
-
-    /// The path of this project where projects of its kind stand.
-    #[inline]
-    fn info_path(&self) -> Result<Path> {
-        match self.source {
-            ProjectSource::Regular => self.path(),
-            ProjectSource::I2i => Path::new("/i2i/projects").segment("project", &self.uuid),
-        }
-    }
-
-    /// The path of this project below the base URL.
-    #[inline]
-    pub(crate) fn path(&self) -> Result<Path> {
-        Path::new("/projects").segment("project", &self.uuid)
-    }
+    project_source: ProjectSource,
 }

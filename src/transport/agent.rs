@@ -1,16 +1,15 @@
-//! The `ureq` agents: the two that a client makes for itself, and what is asked of a caller's own.
+//! The `ureq` agents: those that a client makes for itself, and what is asked of a caller's own.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use log::warn;
-use ureq::config::Config;
-use ureq::http::Uri;
-use ureq::unversioned::transport::{Connector, DefaultConnector};
-use ureq::{Agent, Proxy, ProxyProtocol};
+use ureq::config::{Config, ConfigBuilder, Timeouts};
+use ureq::http::uri::Scheme;
+use ureq::http::{Request, Uri};
+use ureq::typestate::AgentScope;
+use ureq::{Agent, Proxy, ProxyProtocol, SendBody};
 
-use super::connection::{ApiConnector, CallingThreadResolver, PatientConnector};
-use super::request::{is_https, is_loopback};
-use super::{LOG, LONGEST, Settings};
+use super::Settings;
 use crate::error::{Error, Result};
 
 /// How long a connection may lie idle and still be used again.
@@ -18,62 +17,162 @@ use crate::error::{Error, Result};
 /// Servers and load balancers close idle connections after a time of their own: Node and uvicorn after 5 s, nginx after
 /// 75 s, AWS load balancers after 60 s. A request that meets such a close on its way is lost, and an edit that is lost
 /// that way cannot be told from one that was made. So connections are given up a little before the shortest of these.
-/// A new one costs a few round trips, which is nothing beside an edit.
-pub(super) const MAX_IDLE: Duration = Duration::from_secs(4);
+const MAX_IDLE: Duration = Duration::from_secs(4);
 
-/// How many idle connections are kept. `ureq` keeps three to a host, so that a fourth thread would agree on TLS anew
-/// for every call and every file. An idle connection takes the room of its buffers until the next call that comes later
-/// than [`MAX_IDLE`].
+/// How many idle connections are kept. `ureq` keeps three to a host, so that a fourth thread would agree on TLS anew for
+/// every call.
 const IDLE_CONNECTIONS: usize = 16;
 
-/// `ureq` keeps a buffer for each direction of each connection, 128 KiB by default. The input buffer is one TLS record:
-/// `benches/buffers.rs` shows that less makes large answers slower, and more makes them hardly faster. The output buffer
-/// holds one request head.
+/// `ureq`'s buffers of 128 KiB for each direction of each connection are more than a call needs. The input buffer holds
+/// one TLS record, the output buffer the head of a request.
 const INPUT_BUFFER: usize = 16 * 1024;
 const OUTPUT_BUFFER: usize = 8 * 1024;
 
-/// Whether this build can speak TLS.
-const HAS_TLS: bool = cfg!(any(feature = "rustls", feature = "native-tls"));
+/// How many redirects of a download are followed.
+const REDIRECTS: u32 = 5;
 
-/// The agent for the API of a client that was given none.
-pub(super) fn api_agent(settings: &Settings) -> Agent {
-    let config = Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .https_only(settings.base_url.is_https())
-        .max_idle_age(MAX_IDLE)
-        .max_idle_connections(IDLE_CONNECTIONS)
-        .max_idle_connections_per_host(IDLE_CONNECTIONS)
-        .timeout_global(Some(settings.timeout.min(LONGEST)))
-        .timeout_connect(Some(settings.connect_timeout.min(LONGEST)))
-        .input_buffer_size(INPUT_BUFFER)
-        .output_buffer_size(OUTPUT_BUFFER);
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    let config = config.tls_config(tls_config());
-    let proxy = Proxy::try_from_env();
-    if proxy.as_ref().is_some_and(lacks_socks) {
-        warn!(target: LOG, "the proxy of the environment is passed over: it needs the feature socks-proxy of imagen-ai");
-    }
-    let proxy = proxy.filter(|proxy| is_wanted(proxy, settings.base_url.uri()));
-    let config = config.proxy(proxy);
-    let connector = DefaultConnector::new().chain(ApiConnector {
-        host: settings.base_url.uri().clone(),
-        key: settings.key.clone(),
-    });
-    Agent::with_parts(config.build(), connector, CallingThreadResolver::default())
+/// The longest limit. `ureq` adds limits to the clock, which a longer one would overflow.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// Whether this build can speak TLS.
+pub(crate) const HAS_TLS: bool = cfg!(any(feature = "rustls", feature = "native-tls"));
+
+/// The environment variables that `ureq` takes a proxy from.
+const PROXY_VARIABLES: [&str; 6] = [
+    "ALL_PROXY",
+    "all_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+];
+
+pub(crate) fn is_https(uri: &Uri) -> bool {
+    uri.scheme() == Some(&Scheme::HTTPS)
 }
 
-/// The agent for object storage, which has never seen the key.
-#[inline]
-pub(super) fn storage_agent() -> Agent {
+/// Whether a URL is on this machine.
+pub(crate) fn is_loopback(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let address = host
+        .trim_matches(['[', ']'])
+        .parse()
+        .is_ok_and(|address: IpAddr| address.is_loopback());
+    address || host.eq_ignore_ascii_case("localhost")
+}
+
+/// Sets what calls of the API rely on. A macro, since `ureq` has no public trait over its two kinds of builders.
+macro_rules! for_api {
+    ($config:expr, $settings:expr, $timeout:expr, $theirs:expr, $proxy:expr) => {{
+        let (settings, theirs): (&Settings, Timeouts) = ($settings, $theirs);
+        $config
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .https_only(is_https(&settings.base_url))
+            .max_idle_age(MAX_IDLE)
+            .proxy($proxy)
+            .timeout_connect(shorter(settings.connect_timeout, theirs.connect))
+            .timeout_send_request(shorter($timeout, theirs.send_request))
+            .timeout_send_body(shorter($timeout, theirs.send_body))
+            .timeout_recv_response(shorter($timeout, theirs.recv_response))
+            .timeout_recv_body(shorter($timeout, theirs.recv_body))
+    }};
+}
+
+/// Sets what transfers of files rely on: no limit but for a stall.
+macro_rules! for_storage {
+    ($config:expr, $settings:expr, $stall:expr, $upload:expr, $https:expr, $theirs:expr, $proxy:expr) => {{
+        let (settings, stall): (&Settings, Duration) = ($settings, $stall.min(LONGEST));
+        $config
+            .http_status_as_error(false)
+            // `ureq` would make a GET of a PUT that is redirected.
+            .max_redirects(if $upload { 0 } else { REDIRECTS })
+            .https_only($https)
+            .max_idle_age(MAX_IDLE)
+            .proxy($proxy)
+            .timeout_global(None)
+            .timeout_per_call(None)
+            .timeout_connect(shorter(settings.connect_timeout, $theirs))
+            .timeout_send_request(Some(stall))
+            .timeout_send_body(None)
+            .timeout_recv_response(Some(stall))
+            .timeout_recv_body(None)
+            .timeout_per_read(Some(stall))
+            .timeout_per_write(Some(stall))
+    }};
+}
+
+fn shorter(ours: Duration, theirs: Option<Duration>) -> Option<Duration> {
+    Some(ours.min(theirs.unwrap_or(ours)).min(LONGEST))
+}
+
+/// Makes the agent for the API of a client that was given none.
+pub(super) fn api_agent(settings: &Settings) -> Agent {
+    let config = own_config()
+        .input_buffer_size(INPUT_BUFFER)
+        .output_buffer_size(OUTPUT_BUFFER);
+    let proxy = Proxy::try_from_env().filter(|_| !is_loopback(&settings.base_url));
+    for_api!(config, settings, settings.timeout, Timeouts::default(), proxy)
+        .build()
+        .into()
+}
+
+/// Makes an agent for object storage, which never sees the key. It is for transfers by https with this stall limit.
+pub(super) fn storage_agent(settings: &Settings, stall: Duration, upload: bool) -> Agent {
+    let proxy = Proxy::try_from_env();
+    for_storage!(own_config(), settings, stall, upload, true, None, proxy)
+        .build()
+        .into()
+}
+
+/// Sets what the client relies on for one call, so that a caller's agent cannot undo it. Shorter limits of the agent hold.
+pub(super) fn configured_for_api<'b>(
+    agent: &Agent,
+    settings: &Settings,
+    timeout: Duration,
+    request: Request<SendBody<'b>>,
+) -> Request<SendBody<'b>> {
+    let proxy = proxy_for(agent, &settings.base_url);
+    let theirs = agent.config().timeouts();
+    for_api!(agent.configure_request(request), settings, timeout, theirs, proxy).build()
+}
+
+/// The same for a transfer.
+pub(super) fn configured_for_storage<'b>(
+    agent: &Agent,
+    settings: &Settings,
+    stall: Duration,
+    upload: bool,
+    request: Request<SendBody<'b>>,
+) -> Request<SendBody<'b>> {
+    let (https, proxy) = (is_https(request.uri()), proxy_for(agent, request.uri()));
+    let theirs = agent.config().timeouts().connect;
+    for_storage!(
+        agent.configure_request(request),
+        settings,
+        stall,
+        upload,
+        https,
+        theirs,
+        proxy
+    )
+    .build()
+}
+
+/// Returns the proxy for what is at this URL. One of the environment is for what is elsewhere: asked for this machine's
+/// own loopback it would connect to itself, and see the key in the clear.
+pub(super) fn proxy_for(agent: &Agent, uri: &Uri) -> Option<Proxy> {
+    let proxy = agent.config().proxy()?;
+    (!(proxy.is_from_env() && is_loopback(uri))).then(|| proxy.clone())
+}
+
+fn own_config() -> ConfigBuilder<AgentScope> {
     let config = Agent::config_builder()
         .max_idle_connections(IDLE_CONNECTIONS)
         .max_idle_connections_per_host(IDLE_CONNECTIONS);
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = config.tls_config(tls_config());
-    let connector = DefaultConnector::new().chain(PatientConnector);
-    Agent::with_parts(config.build(), connector, CallingThreadResolver::default())
+    config
 }
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
@@ -84,70 +183,63 @@ fn tls_config() -> ureq::tls::TlsConfig {
     } else if cfg!(feature = "rustls") {
         (TlsProvider::Rustls, RootCerts::WebPki)
     } else {
-        // Who chooses the system's TLS means the system's certificates too.
+        // Whoever chooses the system's TLS means the system's certificates too.
         (TlsProvider::NativeTls, RootCerts::PlatformVerifier)
     };
     TlsConfig::builder().provider(provider).root_certs(roots).build()
 }
 
-/// The proxy for what is at this URL, unless its own list of exceptions says otherwise.
-pub(super) fn proxy_for(agent: &Agent, uri: &Uri) -> Option<Proxy> {
-    agent.config().proxy().filter(|proxy| is_wanted(proxy, uri)).cloned()
+/// Refuses variables of the environment that `ureq` would pass over, since a proxy must never be left out silently. Which of
+/// the variables wins is `ureq`'s decision.
+pub(crate) fn check_environment() -> Result<()> {
+    for variable in PROXY_VARIABLES {
+        let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
+            continue;
+        };
+        let why = match value.to_str().map(Proxy::new) {
+            Some(Ok(proxy)) => missing_feature(proxy.protocol()).map(|feature| {
+                format!(
+                    "its {} proxy needs the feature {feature} of imagen-ai",
+                    proxy.protocol()
+                )
+            }),
+            _ => Some("it is no URL of an http, https or socks proxy".to_owned()),
+        };
+        if let Some(why) = why {
+            return Err(Error::invalid(variable, why));
+        }
+    }
+    Ok(())
 }
 
-/// Whether a proxy is to be used for what is at this URL.
-///
-/// One of the environment, which an agent picks up unasked, is for what is elsewhere: asked for this machine's own
-/// loopback it would connect to itself, and see the key in the clear. One that speaks SOCKS is passed over by a build
-/// that does not; `ureq` would leave the lookup of names to it all the same.
-fn is_wanted(proxy: &Proxy, uri: &Uri) -> bool {
-    !(proxy.is_from_env() && (is_loopback(uri) || lacks_socks(proxy)))
-}
-
-fn lacks_socks(proxy: &Proxy) -> bool {
-    let http = matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
-    !(http || cfg!(feature = "socks-proxy"))
-}
-
-/// Whether an agent of ours would need TLS for what is at this URL, in a build that has none.
-///
-/// `ureq` finds that out only once it has a connection, after it gave a proxy its password. And it panics if another
-/// crate of the program turned one of its TLS features on.
-pub(super) fn lacks_tls(agent: &Agent, uri: &Uri) -> bool {
-    let tls_proxy = |proxy: Proxy| proxy.protocol() == ProxyProtocol::Https && !proxy.is_no_proxy(uri);
-    !HAS_TLS && (is_https(uri) || proxy_for(agent, uri).is_some_and(tls_proxy))
-}
-
-/// Refuses a caller's agent that `ureq` would panic with on the way to this URL, or that would speak to its proxy in the
-/// clear for want of TLS.
-pub(crate) fn check_agent(agent: &Agent, uri: &Uri) -> Result<()> {
+/// Refuses a caller's agent that `ureq` would panic with.
+pub(crate) fn check_agent(agent: &Agent) -> Result<()> {
     let config = agent.config();
     if config.input_buffer_size() == 0 || config.output_buffer_size() == 0 {
         return Err(Error::invalid("agent", "a buffer of no bytes lets no call succeed"));
     }
-    let mut needs_tls = is_https(uri);
-    if let Some(proxy) = proxy_for(agent, uri) {
-        let feature = match proxy.protocol() {
-            ProxyProtocol::Http => None,
-            ProxyProtocol::Https => {
-                needs_tls = true;
-                (!HAS_TLS).then_some("rustls or native-tls")
-            }
-            _ => lacks_socks(&proxy).then_some("socks-proxy"),
-        };
-        if let Some(feature) = feature {
-            return Err(Error::invalid(
-                "agent",
-                format!("its proxy needs the feature {feature} of imagen-ai"),
-            ));
-        }
+    let proxy = config.proxy().and_then(|proxy| missing_feature(proxy.protocol()));
+    if let Some(feature) = proxy {
+        return Err(Error::invalid(
+            "agent",
+            format!("its proxy needs the feature {feature} of imagen-ai"),
+        ));
     }
     match missing_tls_feature(config) {
-        Some(feature) if needs_tls => Err(Error::invalid(
+        Some(feature) => Err(Error::invalid(
             "agent",
             format!("its TLS needs the feature {feature} of imagen-ai, or another provider in its TlsConfig"),
         )),
-        _ => Ok(()),
+        None => Ok(()),
+    }
+}
+
+/// Returns the feature without which this build cannot use such a proxy.
+fn missing_feature(protocol: ProxyProtocol) -> Option<&'static str> {
+    match protocol {
+        ProxyProtocol::Http => None,
+        ProxyProtocol::Https => (!HAS_TLS).then_some("rustls or native-tls"),
+        _ => (!cfg!(feature = "socks-proxy")).then_some("socks-proxy"),
     }
 }
 
@@ -164,7 +256,7 @@ fn missing_tls_feature(config: &Config) -> Option<&'static str> {
     }
 }
 
-/// Without TLS no agent of any kind gets as far as to need a provider.
+/// Without TLS no request gets as far as to need a provider.
 #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
 fn missing_tls_feature(_: &Config) -> Option<&'static str> {
     None

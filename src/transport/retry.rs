@@ -1,41 +1,38 @@
-//! When a request may be sent again, and how long to wait before that.
+//! When a request is sent again, and how long to wait before that.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, SystemTime};
 
+use ureq::http::HeaderMap;
+use ureq::http::header::{DATE, RETRY_AFTER};
+
 /// How often a call is tried, and how long the client waits in between.
 ///
 /// The waits are exponential with full jitter: before attempt *n* + 1 a random time between nothing and
-/// `base_delay` × 2<sup>*n* − 1</sup>, never more than `max_delay`. A `Retry-After` of the service wins over that.
+/// `base_delay` × 2<sup>*n* − 1</sup>, never more than `max_delay`. A `Retry-After` of the service wins over that, and all
+/// calls of the client wait when one of them is told to slow down (429 and 503).
 ///
-/// What is tried again is not a setting, since it is a question of safety:
+/// What is tried again is a question of safety and not a setting:
 ///
-/// | call | not connected | 429 | 503 | 408, 500, 502, 504, connection lost |
-/// | --- | --- | --- | --- | --- |
-/// | `copilot`, `enhance` | again | again | again if it has `Retry-After` | never: [`OutcomeUnknown`] |
-/// | everything else | again | again | again | again: a second one changes nothing |
-///
-/// Any other 5xx is not sent again: to an edit it is [`OutcomeUnknown`] too, to other calls [`Api`](crate::Error::Api).
+/// | call | nothing reached the service | 429 | 408, 5xx, connection lost, answer cut | 425 | other 4xx, 3xx |
+/// | --- | --- | --- | --- | --- | --- |
+/// | `copilot`, `enhance`, `create_project`, `edit`, `export` | again | again | never: [`OutcomeUnknown`] | [`Api`] | [`Api`] |
+/// | everything else | again | again | again: a second one changes nothing | again | [`Api`] |
 ///
 /// [`OutcomeUnknown`]: crate::Error::OutcomeUnknown
+/// [`Api`]: crate::Error::Api
 ///
 /// # How long a call can take
-/// At most `max_attempts` × ([`timeout`](crate::ClientBuilder::timeout) + the larger of `max_delay` and
-/// `max_retry_after`). With the defaults that is 4 × (300 s + 60 s) = 24 minutes, and it is reached only when every
-/// attempt hangs until its limit.
+/// At most `max_attempts` × ([`connect_timeout`](crate::ClientBuilder::connect_timeout) + 4 ×
+/// [`timeout`](crate::ClientBuilder::timeout) + the larger of `max_delay` and `max_retry_after`), name lookups apart, since
+/// `timeout` bounds four phases: sending the head, sending the body, waiting for the answer, reading it.
 ///
 /// ```
 /// use std::time::Duration;
 /// use imagen_ai::RetryPolicy;
 ///
 /// let patient = RetryPolicy { max_attempts: 10, max_retry_after: Duration::from_secs(600), ..RetryPolicy::default() };
-/// let hasty = RetryPolicy {
-///     base_delay: Duration::from_millis(50),
-///     max_delay: Duration::from_millis(500),
-///     ..RetryPolicy::default()
-/// };
-/// let never = RetryPolicy::none();
-/// assert_eq!(never.max_attempts, 1);
+/// assert_eq!(RetryPolicy::none().max_attempts, 1);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
@@ -46,9 +43,9 @@ pub struct RetryPolicy {
     pub base_delay: Duration,
     /// The longest wait that the client chooses itself. Default: 20 s.
     pub max_delay: Duration,
-    /// The longest `Retry-After` that is waited for; a longer one is returned at once, in the error
-    /// ([`Error::retry_after`](crate::Error::retry_after)), so that the program decides. Default: 60 s, one window of
-    /// a limit that counts by the minute.
+    /// The longest `Retry-After` that is waited for. A longer one is returned at once, in the error
+    /// ([`Error::retry_after`](crate::Error::retry_after)), so that the program decides. Default: 60 s, one window of a
+    /// limit that counts by the minute.
     pub max_retry_after: Duration,
 }
 
@@ -64,7 +61,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Every request is sent once, and nothing is waited for.
+    /// Returns a policy that sends every request once and waits for nothing.
     pub fn none() -> Self {
         Self {
             max_attempts: 1,
@@ -74,13 +71,21 @@ impl RetryPolicy {
         }
     }
 
-    /// The longest wait before any attempt.
+    /// Returns the longest wait before any attempt.
     pub(crate) fn longest_wait(&self) -> Duration {
         self.max_delay.max(self.max_retry_after)
     }
 
-    /// A random wait before the attempt after `attempt` (1 for the first).
-    pub(crate) fn backoff(&self, attempt: u32) -> Duration {
+    /// Returns the wait after failed attempt number `attempt`, or `None` if there is to be no other. `asked` is the wait
+    /// that the service asked for.
+    pub(crate) fn wait_after(&self, attempt: u32, asked: Option<Duration>) -> Option<Duration> {
+        if attempt >= self.max_attempts || asked.is_some_and(|asked| asked > self.max_retry_after) {
+            return None;
+        }
+        Some(asked.unwrap_or_else(|| self.backoff(attempt)))
+    }
+
+    fn backoff(&self, attempt: u32) -> Duration {
         let doubled = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
         let ceiling = self.base_delay.saturating_mul(doubled).min(self.max_delay);
         // The seed of a hash map is random enough to spread clients out, and needs no dependency.
@@ -89,50 +94,26 @@ impl RetryPolicy {
     }
 }
 
-/// Whether a call may be carried out twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    /// A second time changes nothing.
-    Freely,
-    /// Only if the first time surely had no effect.
-    IfUntouched,
+/// Whether a status tells of a failure that may pass.
+pub(crate) fn may_pass(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..=599)
 }
 
-/// What a failed attempt means for the call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Send it again; `slow_down` when the service asked all of this client to.
-    Again { slow_down: bool },
-    /// The service's answer stands.
-    Final,
-    /// It may have been carried out.
-    Unknown,
-}
-
-/// What to do about an answer whose status is no success.
-pub(crate) fn judge_status(repeat: Repeat, status: u16, has_retry_after: bool) -> Verdict {
-    match (repeat, status) {
-        (_, 429) => Verdict::Again { slow_down: true },
-        (Repeat::Freely, 503) => Verdict::Again { slow_down: true },
-        // A gateway that names a time refused the request; one that does not may have lost the answer.
-        (Repeat::IfUntouched, 503) if has_retry_after => Verdict::Again { slow_down: true },
-        (Repeat::Freely, 408 | 500 | 502 | 504) => Verdict::Again { slow_down: false },
-        (Repeat::IfUntouched, 408 | 500..=599) => Verdict::Unknown,
-        _ => Verdict::Final,
+/// Reads `Retry-After`: seconds, rounded up, or a date
+/// ([RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)). A date is counted from the answer's
+/// own `Date`, since the clock of this machine may be wrong. A date that has passed means no wait.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        let seconds: f64 = text.parse().ok()?;
+        // A number that does not fit means "for ever".
+        return Some(Duration::try_from_secs_f64(seconds.ceil()).unwrap_or(Duration::from_secs(u64::MAX)));
     }
-}
-
-/// Reads a `Retry-After` header.
-///
-/// [RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3):
-/// `Retry-After = HTTP-date / delay-seconds`, `delay-seconds = 1*DIGIT`. A date that has passed means no wait.
-pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    let value = value.trim();
-    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
-        // More digits than fit are "for ever" all the same.
-        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
+    let date = httpdate::parse_http_date(text).ok()?;
+    let answered = headers
+        .get(DATE)
+        .and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
+    let now = answered.unwrap_or_else(SystemTime::now);
     Some(date.duration_since(now).unwrap_or_default())
 }
 
@@ -141,16 +122,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_is_read_in_both_forms() {
-        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-        let read = |value| parse_retry_after(value, now);
+    fn retry_after_is_read_in_all_forms() {
+        let read = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, value.parse().unwrap());
+            headers.insert(DATE, "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap());
+            retry_after(&headers)
+        };
         assert_eq!(read("0"), Some(Duration::ZERO));
         assert_eq!(read(" 120 "), Some(Duration::from_secs(120)));
-        assert_eq!(read("99999999999999999999999"), Some(Duration::from_secs(u64::MAX)));
-        assert_eq!(read("Sun, 06 Nov 1994 08:50:37 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(read("1.5"), Some(Duration::from_secs(2)));
+        assert_eq!(read(&"9".repeat(40)), Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:39 GMT"), Some(Duration::from_secs(2)));
         assert_eq!(read("Sunday, 06-Nov-94 08:50:37 GMT"), Some(Duration::from_secs(60)));
         assert_eq!(read("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
-        for wrong in ["", "-1", "1.5", "soon", "1 s", "Sun, 99 Nov 1994 08:50:37 GMT"] {
+        for wrong in ["", "-1", "soon", "1 s", "Sun, 99 Nov 1994 08:50:37 GMT"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }
@@ -158,30 +144,17 @@ mod tests {
     #[test]
     fn backoff_is_jittered_between_nothing_and_a_doubling_ceiling() {
         let policy = RetryPolicy {
+            max_attempts: u32::MAX,
             base_delay: Duration::from_millis(100),
             max_delay: Duration::from_millis(350),
             ..RetryPolicy::default()
         };
-        for (attempt, ceiling) in [(1, 100), (2, 200), (3, 350), (40, 350), (u32::MAX, 350)] {
-            let waits: Vec<_> = (0..200).map(|_| policy.backoff(attempt)).collect();
+        for (attempt, ceiling) in [(1, 100), (2, 200), (3, 350), (40, 350)] {
+            let waits: Vec<_> = (0..200).map(|_| policy.wait_after(attempt, None).unwrap()).collect();
             let ceiling = Duration::from_millis(ceiling);
             assert!(waits.iter().all(|wait| *wait <= ceiling));
-            assert!(waits.iter().any(|wait| *wait > ceiling / 2));
-            assert!(waits.iter().any(|wait| *wait < ceiling / 2));
+            assert!(waits.iter().any(|wait| *wait > ceiling / 2) && waits.iter().any(|wait| *wait < ceiling / 2));
         }
-    }
-
-    #[test]
-    fn an_edit_is_repeated_only_when_it_was_surely_not_made() {
-        let edit = |status, retry_after| judge_status(Repeat::IfUntouched, status, retry_after);
-        assert_eq!(edit(429, false), Verdict::Again { slow_down: true });
-        assert_eq!(edit(503, true), Verdict::Again { slow_down: true });
-        assert_eq!(edit(503, false), Verdict::Unknown);
-        for status in [408, 500, 502, 504, 520, 599] {
-            assert_eq!(edit(status, true), Verdict::Unknown, "{status}");
-        }
-        for status in [100, 301, 400, 401, 403, 404, 409, 422, 600, 999] {
-            assert_eq!(edit(status, true), Verdict::Final, "{status}");
-        }
+        assert_eq!(RetryPolicy::none().wait_after(1, None), None);
     }
 }

@@ -1,0 +1,74 @@
+//! Many pieces of work, a few at a time.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// Does some work for each item on a few threads, which have ended when this returns. The results are in the order of the
+/// items. No threads, or no thread to be had from the system, means this one.
+///
+/// ```no_run
+/// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
+/// let photos = project.images()?;
+/// let edits = imagen_ai::parallel(&photos, 4, |photo| photo.copilot("make the sky more blue"));
+/// for (photo, edit) in photos.iter().zip(edits) {
+///     match edit {
+///         Ok(edit) => println!("{}: {:?}", photo.file_name(), edit.version_id),
+///         Err(e) => println!("{}: {}", photo.file_name(), e.summary()),
+///     }
+/// }
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
+///
+/// # Panics
+/// If `work` panics, once all threads have ended.
+pub fn parallel<T: Send, R: Send>(
+    items: impl IntoIterator<Item = T>,
+    threads: usize,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    let items: Vec<T> = items.into_iter().collect();
+    let threads = threads.clamp(1, items.len().max(1));
+    let items = Mutex::new(items.into_iter().enumerate());
+    let done = Mutex::new(Vec::new());
+    let worker = || {
+        loop {
+            // A statement of its own, so that the lock is not held during the work.
+            let next = items.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((index, item)) = next else { break };
+            let result = work(item);
+            done.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((index, result));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            if thread::Builder::new().spawn_scoped(scope, worker).is_err() {
+                break;
+            }
+        }
+        worker();
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn results_are_in_the_order_of_the_items_and_the_work_is_side_by_side() {
+        let all_there = Barrier::new(3);
+        let results = parallel(0..3, 3, |item| {
+            all_there.wait();
+            item * 10
+        });
+        assert_eq!(results, [0, 10, 20]);
+        assert_eq!(parallel(0..5, 0, |item| item), [0, 1, 2, 3, 4]);
+        assert!(parallel(Vec::<u8>::new(), 4, |item| item).is_empty());
+    }
+}

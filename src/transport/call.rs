@@ -1,0 +1,149 @@
+//! What is called: the method, the path, the body, and whether it may be sent twice.
+
+use std::io::{self, Read};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use ureq::http::Method;
+
+use crate::error::{Error, Result};
+
+/// Everything but the unreserved characters of
+/// [RFC 3986, section 2.3](https://www.rfc-editor.org/rfc/rfc3986#section-2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The longest path segment, in bytes: more than any file system allows, far less than a request line may hold.
+const LONGEST_SEGMENT: usize = 1024;
+
+/// One call of the API.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Below the base URL, percent-encoded.
+    pub(crate) path: String,
+    /// With its question mark; empty if there is none.
+    pub(crate) query: String,
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) content_type: &'static str,
+    /// Set for a call that must not be carried out twice: where to look before calling again.
+    pub(crate) once: Option<&'static str>,
+}
+
+impl Call {
+    pub(crate) fn get<'a>(path: impl AsRef<[&'a str]>) -> Self {
+        Self::new(Method::GET, path.as_ref())
+    }
+
+    pub(crate) fn post<'a>(path: impl AsRef<[&'a str]>) -> Self {
+        Self::new(Method::POST, path.as_ref())
+    }
+
+    pub(crate) fn delete<'a>(path: impl AsRef<[&'a str]>) -> Self {
+        Self::new(Method::DELETE, path.as_ref())
+    }
+
+    /// Makes a call. Each segment is encoded whole, so a name with a slash in it stays one segment.
+    fn new(method: Method, segments: &[&str]) -> Self {
+        let mut path = String::with_capacity(128);
+        for segment in segments {
+            path.push('/');
+            path.extend(utf8_percent_encode(segment, RESERVED));
+        }
+        Self {
+            method,
+            path,
+            query: String::new(),
+            body: None,
+            content_type: "application/json",
+            once: None,
+        }
+    }
+
+    /// Adds a parameter to the query. `None` is left out.
+    pub(crate) fn query(mut self, name: &str, value: Option<impl ToString>) -> Self {
+        if let Some(value) = value {
+            self.query.push(if self.query.is_empty() { '?' } else { '&' });
+            self.query.extend([name, "="]);
+            self.query.extend(utf8_percent_encode(&value.to_string(), RESERVED));
+        }
+        self
+    }
+
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self> {
+        self.body = Some(serde_json::to_vec(body).map_err(|e| Error::invalid("request", e.to_string()))?);
+        Ok(self)
+    }
+
+    pub(crate) fn content_type(mut self, content_type: &'static str) -> Self {
+        self.content_type = content_type;
+        self
+    }
+
+    /// Marks a call that must not be carried out twice. `advice` says where to look before calling again.
+    pub(crate) fn once(mut self, advice: &'static str) -> Self {
+        self.once = Some(advice);
+        self
+    }
+}
+
+/// Refuses a name that cannot be one path segment. `what` is what it is to its caller.
+pub(crate) fn check_segment(field: &'static str, what: &str, name: &str) -> Result<()> {
+    let why = match name {
+        "" => format!("the {what} is empty"),
+        "." | ".." => format!("{name:?} is a step in a path and no {what}"),
+        _ if name.len() > LONGEST_SEGMENT => format!("the {what} is longer than {LONGEST_SEGMENT} bytes"),
+        _ if name.chars().any(char::is_control) => format!("the {what} {name:?} holds a control character"),
+        _ => return Ok(()),
+    };
+    Err(Error::invalid(field, why))
+}
+
+/// The body of a request, which knows whether any of it was asked for.
+///
+/// `ureq` asks for the body once the head is written. As long as it has not, the service has at most the head of a
+/// request whose body it was promised, and can have done nothing.
+pub(crate) struct Witness<'a> {
+    left: &'a [u8],
+    pub(crate) asked: bool,
+}
+
+impl<'a> Witness<'a> {
+    pub(crate) fn new(body: &'a [u8]) -> Self {
+        Self {
+            left: body,
+            asked: false,
+        }
+    }
+}
+
+impl Read for Witness<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.asked = true;
+        self.left.read(buf)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_segment_whatever_it_holds() {
+        let call = Call::get(["projects", "a/b c", "ü#?%.jpg", ""])
+            .query("x", Some("1&2"))
+            .query("y", None::<u8>);
+        assert_eq!(call.path, "/projects/a%2Fb%20c/%C3%BC%23%3F%25.jpg/");
+        assert_eq!(call.query.clone(), "?x=1%262");
+        assert_eq!(call.query("z", Some(3)).query, "?x=1%262&z=3");
+    }
+
+    #[test]
+    fn what_cannot_be_a_segment_is_refused() {
+        for name in ["", ".", "..", "a\nb", "a\0", &"a".repeat(1025)] {
+            assert!(check_segment("file_name", "file name", name).is_err(), "{name:?}");
+        }
+        for name in ["...", ".a", "a b", "é", &"a".repeat(1024)] {
+            assert!(check_segment("file_name", "file name", name).is_ok(), "{name:?}");
+        }
+    }
+}

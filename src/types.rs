@@ -1,0 +1,539 @@
+//! The plain structs and enums of the wire. Unknown fields are ignored.
+
+mod version_id;
+
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Deserializer};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+pub use self::version_id::VersionId;
+use crate::error::{Error, Result};
+
+/// Defines an enum of the words that a field of the wire can hold.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal $(| $alias:literal)*,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(from = "String", into = "String")]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$doc])* $variant,)+
+            /// Any other word, as it came.
+            Other(String),
+        }
+
+        impl $name {
+            /// Returns the word on the wire.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $word,)+
+                    Self::Other(word) => word,
+                }
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(word: String) -> Self {
+                $(if [$word $(, $alias)*].iter().any(|known| crate::types::same_word(known, &word)) {
+                    return Self::$variant;
+                })+
+                Self::Other(word)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.as_str().to_owned()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+/// Whether two words of the wire are the same: case, spaces and punctuation do not count.
+pub(crate) fn same_word(one: &str, other: &str) -> bool {
+    fn letters(word: &str) -> impl Iterator<Item = char> {
+        let letters = word.chars().filter(|c| c.is_alphanumeric());
+        letters.map(|c| c.to_ascii_lowercase())
+    }
+    letters(one).eq(letters(other))
+}
+
+/// Parses JSON. Escapes of lone surrogates, with which Python writes names that are no UTF-8, read as U+FFFD.
+pub(crate) fn from_json<T: DeserializeOwned>(json: &str) -> serde_json::Result<T> {
+    serde_json::from_str(json).or_else(|error| match without_lone_surrogates(json) {
+        Some(mended) => serde_json::from_str(&mended),
+        None => Err(error),
+    })
+}
+
+/// Replaces the escapes of lone surrogates. Returns `None` if there are none.
+fn without_lone_surrogates(json: &str) -> Option<String> {
+    let unit = |text: Option<&str>| {
+        let digits = text?.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut mended = String::with_capacity(json.len());
+    let mut rest = json;
+    let mut found = false;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        mended.push_str(before);
+        let (length, lone) = match (unit(Some(escape)), unit(escape.get(6..))) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, false),
+            (Some(0xd800..=0xdfff), _) => (6, true),
+            (Some(_), _) => (6, false),
+            (None, _) => (2, false),
+        };
+        let (escape, after) = escape.split_at_checked(length)?;
+        mended.push_str(if lone { "\\ufffd" } else { escape });
+        found |= lone;
+        rest = after;
+    }
+    mended.push_str(rest);
+    found.then_some(mended)
+}
+
+/// Reads an optional field. A value of another type than expected reads as absent.
+pub(crate) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(field: D) -> Result<T, D::Error> {
+    let raw = Box::<RawValue>::deserialize(field)?;
+    Ok(from_json(raw.get()).unwrap_or_default())
+}
+
+/// Reads a list, in which an item that cannot be read has its place and is empty.
+pub(crate) fn each<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    field: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    let items = Option::<Vec<Box<RawValue>>>::deserialize(field)?;
+    Ok(items.map(|items| {
+        let read = items.iter().map(|item| from_json(item.get()).unwrap_or_default());
+        read.collect()
+    }))
+}
+
+/// A presigned URL: whoever has it can read, or write, the file for a while.
+///
+/// `Display`, [`as_str`](Self::as_str) and serde give all of it. `Debug` hides the query, which holds the signature.
+///
+/// ```
+/// let url = imagen_ai::SignedUrl::from("https://s3.example/a.jpg?X-Amz-Signature=4f1c");
+/// assert_eq!(url.as_str(), "https://s3.example/a.jpg?X-Amz-Signature=4f1c");
+/// assert_eq!(format!("{url:?}"), "\"https://s3.example/a.jpg?[redacted]\"");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SignedUrl(String);
+
+impl SignedUrl {
+    /// Returns the whole URL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the URL without its query, for messages.
+    pub(crate) fn without_query(&self) -> String {
+        match self.0.split_once(['?', '#']) {
+            Some((before, _)) => format!("{before}?[redacted]"),
+            None => self.0.clone(),
+        }
+    }
+}
+
+impl fmt::Display for SignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for SignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.without_query())
+    }
+}
+
+impl From<&str> for SignedUrl {
+    fn from(url: &str) -> Self {
+        Self(url.to_owned())
+    }
+}
+
+impl TryFrom<String> for SignedUrl {
+    type Error = &'static str;
+
+    fn try_from(url: String) -> Result<Self, &'static str> {
+        if url.trim().is_empty() {
+            return Err("the URL is empty");
+        }
+        Ok(Self(url))
+    }
+}
+
+/// How a project is edited, which the service wants to know in every Copilot call (`project_source`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ProjectSource {
+    /// With a profile: `REGULAR`, as made by [`Client::create_project`](crate::Client::create_project).
+    #[default]
+    #[serde(rename = "REGULAR")]
+    Regular,
+    /// By Smart Editing: `I2I`, as made by [`Client::create_i2i_project`](crate::Client::create_i2i_project).
+    #[serde(rename = "I2I")]
+    I2i,
+}
+
+impl ProjectSource {
+    /// Returns the word on the wire: `REGULAR` or `I2I`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Regular => "REGULAR",
+            Self::I2i => "I2I",
+        }
+    }
+}
+
+words! {
+    /// How far a project, an edit or an export is. Only these words are published.
+    ProjectStatus {
+        /// Not begun.
+        Pending = "Pending",
+        /// Begun.
+        InProgress = "In Progress",
+        /// Done.
+        Completed = "Completed",
+        /// Given up by the service.
+        Failed = "Failed",
+    }
+}
+
+/// What the service says of a project: `GET /projects/{uuid}` or `GET /i2i/projects/{uuid}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ProjectInfo {
+    /// How far it is.
+    pub status: ProjectStatus,
+    /// Its id.
+    #[serde(default, deserialize_with = "lenient")]
+    pub project_uuid: Option<String>,
+    /// Its name.
+    #[serde(default, deserialize_with = "lenient")]
+    pub name: Option<String>,
+    /// When it was made, as the service writes it.
+    #[serde(default, deserialize_with = "lenient")]
+    pub created_at: Option<String>,
+    /// How many photos it has.
+    #[serde(default, deserialize_with = "lenient")]
+    pub number_of_images: Option<u64>,
+    /// How far its export is. Profile-based projects have one; `None` when it was not exported.
+    #[serde(default, deserialize_with = "lenient")]
+    pub export_status: Option<ProjectStatus>,
+    /// The editing tools that were applied.
+    #[serde(default, deserialize_with = "lenient")]
+    pub ai_tools: Option<Vec<String>>,
+    /// The profile it was edited with. Its shape is not published.
+    #[serde(default)]
+    pub profile: Option<Value>,
+    /// The service's number for it. Its type is not published.
+    #[serde(default)]
+    pub project_id: Option<Value>,
+    /// The caller's own reference.
+    #[serde(default, deserialize_with = "lenient")]
+    pub customer_reference_id: Option<String>,
+    /// A small picture of it.
+    #[serde(default, deserialize_with = "lenient")]
+    pub thumbnail_src: Option<SignedUrl>,
+}
+
+/// A file of a project, and where it can be fetched for a while.
+///
+/// ```
+/// let link = imagen_ai::DownloadLink::new("sky.jpg", "https://s3.example/0123?X-Amz-Signature=4f1c");
+/// assert_eq!(link.file_name.as_deref(), Some("sky.jpg"));
+/// assert!(!format!("{link:?}").contains("4f1c"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DownloadLink {
+    /// The file's name, if the service gave one.
+    #[serde(default, deserialize_with = "lenient")]
+    pub file_name: Option<String>,
+    /// Where it can be fetched. Downloading a file whose link the service left out is
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput).
+    #[serde(default, deserialize_with = "lenient")]
+    pub download_link: Option<SignedUrl>,
+}
+
+impl DownloadLink {
+    /// Makes a link to download under a name of your choice.
+    pub fn new(file_name: impl Into<String>, download_link: &str) -> Self {
+        Self {
+            file_name: Some(file_name.into()),
+            download_link: Some(download_link.into()),
+        }
+    }
+}
+
+/// Makes `From` for a type of which a reference is enough.
+macro_rules! link_from {
+    ($($from:ty, $value:ident => $link:expr;)*) => {$(
+        impl From<&$from> for DownloadLink {
+            fn from($value: &$from) -> Self {
+                Self { file_name: None, download_link: $link }
+            }
+        }
+        impl From<$from> for DownloadLink {
+            fn from(value: $from) -> Self {
+                Self::from(&value)
+            }
+        }
+    )*};
+}
+pub(crate) use link_from;
+link_from! {
+    Enhancement, edit => Some(edit.enhanced_image_url.clone());
+    SignedUrl, url => Some(url.clone());
+    String, url => Some(url.as_str().into());
+}
+
+impl From<&DownloadLink> for DownloadLink {
+    fn from(link: &DownloadLink) -> Self {
+        link.clone()
+    }
+}
+
+/// A presigned URL. The file is named by the last segment of its path.
+impl From<&str> for DownloadLink {
+    fn from(url: &str) -> Self {
+        Self {
+            file_name: None,
+            download_link: Some(url.into()),
+        }
+    }
+}
+
+/// A list of a project's files. `None` when the answer holds no list.
+#[derive(Deserialize)]
+pub(crate) struct Files<T: DeserializeOwned + Default> {
+    #[serde(default, deserialize_with = "each")]
+    pub(crate) files_list: Option<Vec<T>>,
+}
+
+/// The links to the finished files, from [`Project::finalize`](crate::Project::finalize).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Finalized {
+    /// The finished files.
+    #[serde(rename = "files_list")]
+    pub files: Vec<DownloadLink>,
+}
+
+/// A prompt for one photo, for [`Image::copilot`](crate::Image::copilot). A `&str` or `String` is one without a parent.
+///
+/// ```
+/// use imagen_ai::{CopilotRequest, VersionId};
+///
+/// let request = CopilotRequest::new("brighten the interior").parent(123);
+/// assert_eq!(request.parent_version_id, Some(VersionId::from(123)));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CopilotRequest {
+    /// What to do, in plain words: 1 to 255 Unicode code points, not only white space.
+    pub instruction: String,
+    /// The version to build on. `None` starts from the unedited photo, and is sent as `null`.
+    pub parent_version_id: Option<VersionId>,
+}
+
+/// A preset for one photo, for [`Image::enhance`](crate::Image::enhance). A `&str`, a `String` or an [`AiTool`] is one
+/// without a parent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EnhanceRequest {
+    /// The preset: an [`AiTool::enhancement_type`], not empty.
+    pub tool_id: String,
+    /// The version to build on. `None` starts from the unedited photo, and is sent as `null`.
+    pub parent_version_id: Option<VersionId>,
+}
+
+macro_rules! request {
+    ($request:ident, $field:ident, $what:literal) => {
+        impl $request {
+            #[doc = concat!("Makes ", $what, " on the unedited photo.")]
+            pub fn new($field: impl Into<String>) -> Self {
+                Self {
+                    $field: $field.into(),
+                    parent_version_id: None,
+                }
+            }
+
+            /// Builds on this version instead. The service overwrites the branch that is not kept.
+            #[must_use]
+            pub fn parent(mut self, version: impl Into<VersionId>) -> Self {
+                self.parent_version_id = Some(version.into());
+                self
+            }
+        }
+
+        impl From<&str> for $request {
+            fn from(text: &str) -> Self {
+                Self::new(text)
+            }
+        }
+
+        impl From<String> for $request {
+            fn from(text: String) -> Self {
+                Self::new(text)
+            }
+        }
+
+        impl From<&String> for $request {
+            fn from(text: &String) -> Self {
+                Self::new(text.as_str())
+            }
+        }
+
+        impl From<&$request> for $request {
+            fn from(request: &$request) -> Self {
+                request.clone()
+            }
+        }
+    };
+}
+request!(CopilotRequest, instruction, "a prompt");
+request!(EnhanceRequest, tool_id, "a preset");
+
+impl From<&AiTool> for EnhanceRequest {
+    fn from(tool: &AiTool) -> Self {
+        Self::new(tool.enhancement_type.as_str())
+    }
+}
+
+words! {
+    /// What the service says of an edit. Only `SUCCESS` is published.
+    EnhancementStatus {
+        /// `SUCCESS`.
+        Success = "SUCCESS",
+        /// `FAILED`, `FAILURE` or `ERROR`. An [`Enhancement`] never has it, since
+        /// [`Error::EnhancementFailed`](crate::Error::EnhancementFailed) is returned instead. A version of the history may.
+        Failed = "FAILED" | "FAILURE" | "ERROR",
+    }
+}
+
+/// The word is empty where the service gave none.
+impl Default for EnhancementStatus {
+    fn default() -> Self {
+        Self::Other(String::new())
+    }
+}
+
+/// A new version of a photo: the answer to `copilot` and `enhance`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Enhancement {
+    /// What the service said of the edit.
+    #[serde(default, deserialize_with = "lenient")]
+    pub status: EnhancementStatus,
+    /// The new version. `None` when the service named none; [`Enhancement::version`] is the safe way to go on.
+    #[serde(default, deserialize_with = "lenient")]
+    pub version_id: Option<VersionId>,
+    /// Where the picture can be fetched for a while.
+    pub enhanced_image_url: SignedUrl,
+}
+
+impl Enhancement {
+    /// Returns the version to build the next edit on.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when the service named no version: going on with "no parent" would silently start over
+    /// from the unedited photo.
+    pub fn version(&self) -> Result<&VersionId> {
+        self.version_id.as_ref().ok_or_else(|| {
+            Error::invalid(
+                "version_id",
+                "the service named no version for this edit, and building on \"no version\" would start over from the \
+                 unedited photo; find it with Image::history()",
+            )
+        })
+    }
+}
+
+/// A preset that [`Image::enhance`](crate::Image::enhance) can apply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AiTool {
+    /// The `tool_id` for [`Image::enhance`](crate::Image::enhance).
+    pub enhancement_type: String,
+    /// Its name for people.
+    #[serde(default, deserialize_with = "lenient")]
+    pub label: Option<String>,
+    /// Whether the service's own application offers it for many photos at once.
+    #[serde(default, deserialize_with = "lenient")]
+    pub enabled_for_batch: Option<bool>,
+}
+
+/// The presets, from [`Project::ai_tools`](crate::Project::ai_tools). The same answer holds the version history, which
+/// [`Project::history`](crate::Project::history) reads.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AiTools {
+    /// The presets. Those that cannot be read are left out.
+    #[serde(default, deserialize_with = "readable")]
+    pub prompts: Vec<AiTool>,
+}
+
+/// Reads a list without the items that cannot be read.
+pub(crate) fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(field: D) -> Result<Vec<T>, D::Error> {
+    let items: Vec<Box<RawValue>> = lenient(field)?;
+    Ok(items.iter().filter_map(|item| from_json(item.get()).ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lone_surrogate_costs_one_character() {
+        for (json, text) in [
+            (r#""caf\udce9 \ud83d\ude00 \u00e9 \\udce9""#, "caf\u{fffd} 😀 é \\udce9"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{fffd}😀"),
+            (r#""\ude00\ud83d""#, "\u{fffd}\u{fffd}"),
+        ] {
+            assert_eq!(from_json::<String>(json).unwrap(), text);
+        }
+        assert!(from_json::<String>(r#""\ud83"#).is_err());
+        assert!(from_json::<String>(r#""\ud83d\x""#).is_err());
+    }
+
+    #[test]
+    fn one_unreadable_file_of_a_list_keeps_its_place() {
+        let json = r#"{"files_list":[{"file_name":7,"download_link":"https://a/"},null,{"file_name":"b.jpg","download_link":""}]}"#;
+        let files: Files<DownloadLink> = from_json(json).unwrap();
+        let files = files.files_list.unwrap();
+        assert_eq!(files[0], DownloadLink::from("https://a/"));
+        assert_eq!(files[1], DownloadLink::default());
+        assert_eq!(
+            (files[2].file_name.as_deref(), &files[2].download_link),
+            (Some("b.jpg"), &None)
+        );
+        assert!(from_json::<Files<DownloadLink>>("{}").unwrap().files_list.is_none());
+    }
+
+    #[test]
+    fn words_are_compared_without_case_and_spaces() {
+        for word in ["In Progress", "IN_PROGRESS", "inprogress"] {
+            assert_eq!(ProjectStatus::from(word.to_owned()), ProjectStatus::InProgress);
+        }
+        let other: ProjectStatus = serde_json::from_str("\"Archived\"").unwrap();
+        assert_eq!(
+            (other.as_str(), serde_json::to_string(&other).unwrap().as_str()),
+            ("Archived", "\"Archived\"")
+        );
+    }
+}
