@@ -179,10 +179,7 @@ impl fmt::Debug for Error {
             return fmt::Display::fmt(self, f);
         }
         match self {
-            Self::InvalidInput { field, message } => {
-                let mut invalid = f.debug_struct("InvalidInput");
-                invalid.field("field", field).field("message", message).finish()
-            }
+            Self::InvalidInput { field, message } => f.debug_tuple("InvalidInput").field(field).field(message).finish(),
             Self::Api(e) => f.debug_tuple("Api").field(e).finish(),
             Self::EnhancementFailed(e) => f.debug_tuple("EnhancementFailed").field(e).finish(),
             Self::OutcomeUnknown(e) => f.debug_tuple("OutcomeUnknown").field(e).finish(),
@@ -190,10 +187,7 @@ impl fmt::Debug for Error {
             Self::Decode(e) => f.debug_tuple("Decode").field(e).finish(),
             Self::WaitFailed(e) => f.debug_tuple("WaitFailed").field(e).finish(),
             Self::Transfer(e) => f.debug_tuple("Transfer").field(e).finish(),
-            Self::Io { path, source } => {
-                let mut io = f.debug_struct("Io");
-                io.field("path", path).field("source", source).finish()
-            }
+            Self::Io { path, source } => f.debug_tuple("Io").field(path).field(source).finish(),
         }
     }
 }
@@ -239,14 +233,16 @@ pub struct ApiError {
 
 impl ApiError {
     fn summary(&self) -> String {
-        let failed = match self.kind {
-            ApiErrorKind::Failed => ", but it says that the call failed:",
-            _ => "",
+        let but = if self.kind == ApiErrorKind::Failed {
+            ", but the call failed:"
+        } else {
+            ""
         };
-        let wait = self.context.retry_after;
-        let wait = wait.map(|wait| format!(" (retry after {} s)", wait.as_secs()));
-        let text = format!("{}{failed} {}", self.status, self.message);
-        text.trim_end().to_owned() + &wait.unwrap_or_default()
+        let text = format!("{}{but} {}", self.status, self.message);
+        match self.context.retry_after {
+            Some(wait) => format!("{} (retry after {} s)", text.trim_end(), wait.as_secs()),
+            None => text.trim_end().to_owned(),
+        }
     }
 }
 
@@ -387,7 +383,7 @@ pub enum CauseKind {
 pub struct WaitFailed {
     /// The project's id.
     pub project_uuid: String,
-    /// What was waited for: `project`, `edit` or `export`.
+    /// What was waited for: `completion`, `edit` or `export`.
     pub waited_for: &'static str,
     /// What to do about it.
     pub reason: WaitReason,
@@ -405,17 +401,10 @@ impl WaitFailed {
             WaitReason::TimedOut => "it was not done within the time to wait",
             WaitReason::Stopped => "the wait was ended by the caller",
         };
-        let mut text = match self.waited_for {
-            "project" => format!("project {:?}: {why}", self.project_uuid),
-            part => format!("the {part} of project {:?}: {why}", self.project_uuid),
-        };
-        if let Some(status) = &self.status {
-            text += &format!(" (status {status})");
-        }
-        if !self.message.is_empty() {
-            text += &format!(": {}", self.message);
-        }
-        text
+        let status = self.status.as_ref().map(|status| format!(" (status {status})"));
+        let text = format!("{} of project {:?}: {why}", self.waited_for, self.project_uuid);
+        let text = text + &status.unwrap_or_default() + ": " + &self.message;
+        text.trim_end_matches(": ").to_owned()
     }
 }
 
@@ -497,7 +486,7 @@ mod tests {
         let error = Error::io("a.jpg", std::io::Error::from(std::io::ErrorKind::PermissionDenied));
         assert_eq!(format!("{error:?}"), "a.jpg: permission denied");
         assert_eq!(format!("{error:?}"), error.to_string());
-        assert!(format!("{error:#?}").starts_with("Io {\n"));
+        assert!(format!("{error:#?}").starts_with("Io(\n"));
         assert!(std::error::Error::source(&error).is_none());
     }
 }

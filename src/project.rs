@@ -1,6 +1,7 @@
 //! Projects: making, finding and listing them, what the service says of one, and its files.
 
 use std::hash::{Hash, Hasher};
+use std::iter;
 use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
@@ -117,12 +118,42 @@ impl Client {
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
     pub fn projects(&self, filter: &ProjectFilter) -> impl Iterator<Item = Result<ProjectInfo>> {
-        Projects {
-            client: self.clone(),
-            filter: filter.clone(),
-            page: Some(0),
-            items: Vec::new().into_iter(),
+        let (client, filter) = (self.clone(), filter.clone());
+        let (mut next, mut projects) = (Some(0), Vec::new().into_iter());
+        iter::from_fn(move || {
+            loop {
+                if let Some(project) = projects.next() {
+                    return Some(Ok(project));
+                }
+                match client.projects_page(&filter, next.take()?) {
+                    Ok((after, page)) => (next, projects) = (after, page.into_iter()),
+                    Err(e) => return Some(Err(e)),
+                }
+            }
+        })
+    }
+
+    /// Asks for a page of the list. Returns the number of the next one too, if there is one.
+    fn projects_page(&self, filter: &ProjectFilter, page: u64) -> Result<(Option<u64>, Vec<ProjectInfo>)> {
+        #[derive(Deserialize)]
+        struct Page {
+            projects: Vec<ProjectInfo>,
+            pagination: Pagination,
         }
+        #[derive(Deserialize)]
+        struct Pagination {
+            total: u64,
+        }
+        let call = match filter.source {
+            ProjectSource::Regular => Call::get(["projects"]).query("get_thumbnail", Some(false)),
+            ProjectSource::I2i => Call::get(["i2i", "projects"]),
+        };
+        let call = call.query("size", Some(PAGE_SIZE)).query("page", Some(page));
+        let call = call.query("is_archived", filter.is_archived);
+        let answer: Page = self.transport.send(&call)?.json()?;
+        // An empty page ends the list too, whatever the total is by now.
+        let more = (page + 1) * PAGE_SIZE < answer.pagination.total && !answer.projects.is_empty();
+        Ok((more.then_some(page + 1), answer.projects))
     }
 }
 
@@ -133,59 +164,6 @@ pub struct ProjectFilter {
     pub source: ProjectSource,
     /// Only archived projects, or only others. Default: `None`, which leaves it to the service.
     pub is_archived: Option<bool>,
-}
-
-/// The iterator over all pages.
-struct Projects {
-    client: Client,
-    filter: ProjectFilter,
-    /// The next page, or `None` at the end.
-    page: Option<u64>,
-    items: std::vec::IntoIter<ProjectInfo>,
-}
-
-impl Iterator for Projects {
-    type Item = Result<ProjectInfo>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(item) = self.items.next() {
-                return Some(Ok(item));
-            }
-            let page = self.page.take()?;
-            if let Err(e) = self.fetch(page) {
-                return Some(Err(e));
-            }
-        }
-    }
-}
-
-impl Projects {
-    fn fetch(&mut self, page: u64) -> Result<()> {
-        #[derive(Deserialize)]
-        struct Page {
-            projects: Vec<ProjectInfo>,
-            pagination: Pagination,
-        }
-        #[derive(Deserialize)]
-        struct Pagination {
-            total: u64,
-        }
-        let call = match self.filter.source {
-            ProjectSource::Regular => Call::get(["projects"]).query("get_thumbnail", Some(false)),
-            ProjectSource::I2i => Call::get(["i2i", "projects"]),
-        };
-        let call = call
-            .query("size", Some(PAGE_SIZE))
-            .query("page", Some(page))
-            .query("is_archived", self.filter.is_archived);
-        let answer: Page = self.client.transport.send(&call)?.json()?;
-        // An empty page ends the list too, whatever the total is by now.
-        let more = (page + 1) * PAGE_SIZE < answer.pagination.total && !answer.projects.is_empty();
-        self.page = more.then_some(page + 1);
-        self.items = answer.projects.into_iter();
-        Ok(())
-    }
 }
 
 /// A project: its id, its kind, and the client that reaches it. Cheap to clone and to store.
@@ -296,7 +274,7 @@ impl Project {
         let failed = |reason, info: Option<ProjectInfo>| {
             let export = info.as_ref().and_then(|info| info.export_status.as_ref());
             let message = export.map(|export| format!("export {export}")).unwrap_or_default();
-            self.wait_failed("project", reason, info.map(|info| info.status), &message)
+            self.wait_failed("completion", reason, info.map(|info| info.status), &message)
         };
         poll(wait, || self.info(), |info| self.judge(info), seen, failed)
     }

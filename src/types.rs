@@ -6,7 +6,6 @@ use std::fmt;
 
 use serde::de::{DeserializeOwned, Deserializer};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 pub use self::version_id::VersionId;
@@ -160,6 +159,12 @@ impl fmt::Debug for SignedUrl {
     }
 }
 
+impl AsRef<str> for SignedUrl {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl From<&str> for SignedUrl {
     fn from(url: &str) -> Self {
         Self(url.to_owned())
@@ -213,7 +218,8 @@ words! {
     }
 }
 
-/// What the service says of a project: `GET /projects/{uuid}` or `GET /i2i/projects/{uuid}`.
+/// What the service says of a project: `GET /projects/{uuid}` or `GET /i2i/projects/{uuid}`. The fields `profile` and
+/// `project_id`, whose types are not published, are left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ProjectInfo {
@@ -237,12 +243,6 @@ pub struct ProjectInfo {
     /// The editing tools that were applied.
     #[serde(default, deserialize_with = "lenient")]
     pub ai_tools: Option<Vec<String>>,
-    /// The profile it was edited with. Its shape is not published.
-    #[serde(default)]
-    pub profile: Option<Value>,
-    /// The service's number for it. Its type is not published.
-    #[serde(default)]
-    pub project_id: Option<Value>,
     /// The caller's own reference.
     #[serde(default, deserialize_with = "lenient")]
     pub customer_reference_id: Option<String>,
@@ -298,8 +298,6 @@ macro_rules! link_from {
 pub(crate) use link_from;
 link_from! {
     Enhancement, edit => Some(edit.enhanced_image_url.clone());
-    SignedUrl, url => Some(url.clone());
-    String, url => Some(url.as_str().into());
 }
 
 impl From<&DownloadLink> for DownloadLink {
@@ -309,11 +307,11 @@ impl From<&DownloadLink> for DownloadLink {
 }
 
 /// A presigned URL. The file is named by the last segment of its path.
-impl From<&str> for DownloadLink {
-    fn from(url: &str) -> Self {
+impl<T: AsRef<str>> From<T> for DownloadLink {
+    fn from(url: T) -> Self {
         Self {
             file_name: None,
-            download_link: Some(url.into()),
+            download_link: Some(url.as_ref().into()),
         }
     }
 }
@@ -381,21 +379,9 @@ macro_rules! request {
             }
         }
 
-        impl From<&str> for $request {
-            fn from(text: &str) -> Self {
-                Self::new(text)
-            }
-        }
-
-        impl From<String> for $request {
-            fn from(text: String) -> Self {
-                Self::new(text)
-            }
-        }
-
-        impl From<&String> for $request {
-            fn from(text: &String) -> Self {
-                Self::new(text.as_str())
+        impl<T: AsRef<str>> From<T> for $request {
+            fn from(text: T) -> Self {
+                Self::new(text.as_ref())
             }
         }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use ureq::config::{Config, ConfigBuilder, Timeouts};
 use ureq::http::uri::Scheme;
-use ureq::http::{Request, Uri};
+use ureq::http::{Method, Request, Uri};
 use ureq::typestate::AgentScope;
 use ureq::{Agent, Proxy, ProxyProtocol, SendBody};
 
-use super::Settings;
+use super::{STALL, Settings, Shared};
 use crate::error::{Error, Result};
 
 /// How long a connection may lie idle and still be used again.
@@ -37,15 +37,8 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// Whether this build can speak TLS.
 pub(crate) const HAS_TLS: bool = cfg!(any(feature = "rustls", feature = "native-tls"));
 
-/// The environment variables that `ureq` takes a proxy from.
-const PROXY_VARIABLES: [&str; 6] = [
-    "ALL_PROXY",
-    "all_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-];
+/// The environment variables that `ureq` takes a proxy from, in capitals and in small letters.
+const PROXY_VARIABLES: [&str; 3] = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"];
 
 pub(crate) fn is_https(uri: &Uri) -> bool {
     uri.scheme() == Some(&Scheme::HTTPS)
@@ -54,35 +47,30 @@ pub(crate) fn is_https(uri: &Uri) -> bool {
 /// Whether a URL is on this machine.
 pub(crate) fn is_loopback(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default();
-    let address = host
-        .trim_matches(['[', ']'])
-        .parse()
-        .is_ok_and(|address: IpAddr| address.is_loopback());
-    address || host.eq_ignore_ascii_case("localhost")
+    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    host.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| address.is_loopback())
 }
 
 /// Sets what calls of the API rely on. A macro, since `ureq` has no public trait over its two kinds of builders.
 macro_rules! for_api {
-    ($config:expr, $settings:expr, $timeout:expr, $theirs:expr, $proxy:expr) => {{
-        let (settings, theirs): (&Settings, Timeouts) = ($settings, $theirs);
+    ($config:expr, $settings:expr, $timeout:expr, $theirs:expr, $proxy:expr) => {
         $config
             .http_status_as_error(false)
             .max_redirects(0)
-            .https_only(is_https(&settings.base_url))
+            .https_only(is_https(&$settings.base_url))
             .max_idle_age(MAX_IDLE)
             .proxy($proxy)
-            .timeout_connect(shorter(settings.connect_timeout, theirs.connect))
-            .timeout_send_request(shorter($timeout, theirs.send_request))
-            .timeout_send_body(shorter($timeout, theirs.send_body))
-            .timeout_recv_response(shorter($timeout, theirs.recv_response))
-            .timeout_recv_body(shorter($timeout, theirs.recv_body))
-    }};
+            .timeout_connect(shorter($settings.connect_timeout, $theirs.connect))
+            .timeout_send_request(shorter($timeout, $theirs.send_request))
+            .timeout_send_body(shorter($timeout, $theirs.send_body))
+            .timeout_recv_response(shorter($timeout, $theirs.recv_response))
+            .timeout_recv_body(shorter($timeout, $theirs.recv_body))
+    };
 }
 
-/// Sets what transfers of files rely on: no limit but for a stall.
+/// Sets what transfers of files rely on: no limit but for connecting and for a stall.
 macro_rules! for_storage {
-    ($config:expr, $settings:expr, $stall:expr, $upload:expr, $https:expr, $theirs:expr, $proxy:expr) => {{
-        let (settings, stall): (&Settings, Duration) = ($settings, $stall.min(LONGEST));
+    ($config:expr, $upload:expr, $https:expr, $connect:expr, $stall:expr, $proxy:expr) => {
         $config
             .http_status_as_error(false)
             // `ureq` would make a GET of a PUT that is redirected.
@@ -92,14 +80,14 @@ macro_rules! for_storage {
             .proxy($proxy)
             .timeout_global(None)
             .timeout_per_call(None)
-            .timeout_connect(shorter(settings.connect_timeout, $theirs))
-            .timeout_send_request(Some(stall))
+            .timeout_connect($connect)
+            .timeout_send_request($stall)
             .timeout_send_body(None)
-            .timeout_recv_response(Some(stall))
+            .timeout_recv_response($stall)
             .timeout_recv_body(None)
-            .timeout_per_read(Some(stall))
-            .timeout_per_write(Some(stall))
-    }};
+            .timeout_per_read($stall)
+            .timeout_per_write($stall)
+    };
 }
 
 fn shorter(ours: Duration, theirs: Option<Duration>) -> Option<Duration> {
@@ -112,51 +100,39 @@ pub(super) fn api_agent(settings: &Settings) -> Agent {
         .input_buffer_size(INPUT_BUFFER)
         .output_buffer_size(OUTPUT_BUFFER);
     let proxy = Proxy::try_from_env().filter(|_| !is_loopback(&settings.base_url));
-    for_api!(config, settings, settings.timeout, Timeouts::default(), proxy)
-        .build()
-        .into()
+    let config = for_api!(config, settings, settings.timeout, Timeouts::default(), proxy);
+    config.build().into()
 }
 
-/// Makes an agent for object storage, which never sees the key. It is for transfers by https with this stall limit.
-pub(super) fn storage_agent(settings: &Settings, stall: Duration, upload: bool) -> Agent {
-    let proxy = Proxy::try_from_env();
-    for_storage!(own_config(), settings, stall, upload, true, None, proxy)
-        .build()
-        .into()
-}
+impl Shared {
+    /// Makes an agent for object storage, which never sees the key. It is for transfers by https.
+    pub(super) fn storage_agent(&self, upload: bool) -> Agent {
+        let (connect, proxy) = (shorter(self.settings.connect_timeout, None), Proxy::try_from_env());
+        let config = for_storage!(own_config(), upload, true, connect, Some(STALL), proxy);
+        config.build().into()
+    }
 
-/// Sets what the client relies on for one call, so that a caller's agent cannot undo it. Shorter limits of the agent hold.
-pub(super) fn configured_for_api<'b>(
-    agent: &Agent,
-    settings: &Settings,
-    timeout: Duration,
-    request: Request<SendBody<'b>>,
-) -> Request<SendBody<'b>> {
-    let proxy = proxy_for(agent, &settings.base_url);
-    let theirs = agent.config().timeouts();
-    for_api!(agent.configure_request(request), settings, timeout, theirs, proxy).build()
-}
+    /// Sets what the client relies on for one call, so that a caller's agent cannot undo it. Shorter limits of it hold.
+    pub(super) fn for_api<'b>(&self, timeout: Duration, request: Request<SendBody<'b>>) -> Request<SendBody<'b>> {
+        let (settings, theirs) = (&self.settings, self.agent.config().timeouts());
+        let proxy = proxy_for(&self.agent, &settings.base_url);
+        let config = self.agent.configure_request(request);
+        for_api!(config, settings, timeout, theirs, proxy).build()
+    }
 
-/// The same for a transfer.
-pub(super) fn configured_for_storage<'b>(
-    agent: &Agent,
-    settings: &Settings,
-    stall: Duration,
-    upload: bool,
-    request: Request<SendBody<'b>>,
-) -> Request<SendBody<'b>> {
-    let (https, proxy) = (is_https(request.uri()), proxy_for(agent, request.uri()));
-    let theirs = agent.config().timeouts().connect;
-    for_storage!(
-        agent.configure_request(request),
-        settings,
-        stall,
-        upload,
-        https,
-        theirs,
-        proxy
-    )
-    .build()
+    /// The same for a transfer by this agent, with this stall limit.
+    pub(super) fn for_storage<'b>(
+        &self,
+        agent: &Agent,
+        stall: Duration,
+        request: Request<SendBody<'b>>,
+    ) -> Request<SendBody<'b>> {
+        let (upload, https) = (request.method() == Method::PUT, is_https(request.uri()));
+        let proxy = proxy_for(agent, request.uri());
+        let connect = shorter(self.settings.connect_timeout, agent.config().timeouts().connect);
+        let stall = Some(stall.min(LONGEST));
+        for_storage!(agent.configure_request(request), upload, https, connect, stall, proxy).build()
+    }
 }
 
 /// Returns the proxy for what is at this URL. One of the environment is for what is elsewhere: asked for this machine's
@@ -166,10 +142,19 @@ pub(super) fn proxy_for(agent: &Agent, uri: &Uri) -> Option<Proxy> {
     (!(proxy.is_from_env() && is_loopback(uri))).then(|| proxy.clone())
 }
 
+/// Returns the host that a request connects to, or the proxy.
+pub(super) fn peer(agent: &Agent, uri: &Uri) -> String {
+    match agent.config().proxy() {
+        Some(proxy) if proxy_for(agent, uri).is_some() && !proxy.is_no_proxy(uri) => {
+            format!("the proxy {}:{}", proxy.host(), proxy.port())
+        }
+        _ => uri.authority().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
 fn own_config() -> ConfigBuilder<AgentScope> {
-    let config = Agent::config_builder()
-        .max_idle_connections(IDLE_CONNECTIONS)
-        .max_idle_connections_per_host(IDLE_CONNECTIONS);
+    let config = Agent::config_builder().max_idle_connections(IDLE_CONNECTIONS);
+    let config = config.max_idle_connections_per_host(IDLE_CONNECTIONS);
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = config.tls_config(tls_config());
     config
@@ -192,21 +177,19 @@ fn tls_config() -> ureq::tls::TlsConfig {
 /// Refuses variables of the environment that `ureq` would pass over, since a proxy must never be left out silently. Which of
 /// the variables wins is `ureq`'s decision.
 pub(crate) fn check_environment() -> Result<()> {
-    for variable in PROXY_VARIABLES {
-        let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
-            continue;
-        };
-        let why = match value.to_str().map(Proxy::new) {
-            Some(Ok(proxy)) => missing_feature(proxy.protocol()).map(|feature| {
-                format!(
-                    "its {} proxy needs the feature {feature} of imagen-ai",
-                    proxy.protocol()
-                )
-            }),
-            _ => Some("it is no URL of an http, https or socks proxy".to_owned()),
-        };
-        if let Some(why) = why {
-            return Err(Error::invalid(variable, why));
+    for name in PROXY_VARIABLES {
+        for variable in [name.to_owned(), name.to_ascii_lowercase()] {
+            let value = std::env::var_os(&variable).filter(|value| !value.is_empty());
+            let missing = match value.as_ref().map(|value| Proxy::new(value.to_str()?).ok()) {
+                None => continue,
+                Some(proxy) => proxy.map(|proxy| missing_feature(proxy.protocol())),
+            };
+            let why = match missing {
+                Some(None) => continue,
+                Some(Some(feature)) => format!("{variable} needs the feature {feature} of imagen-ai"),
+                None => format!("{variable} is no URL of an http, https or socks proxy"),
+            };
+            return Err(Error::invalid(name, why));
         }
     }
     Ok(())
@@ -215,23 +198,15 @@ pub(crate) fn check_environment() -> Result<()> {
 /// Refuses a caller's agent that `ureq` would panic with.
 pub(crate) fn check_agent(agent: &Agent) -> Result<()> {
     let config = agent.config();
-    if config.input_buffer_size() == 0 || config.output_buffer_size() == 0 {
-        return Err(Error::invalid("agent", "a buffer of no bytes lets no call succeed"));
-    }
     let proxy = config.proxy().and_then(|proxy| missing_feature(proxy.protocol()));
-    if let Some(feature) = proxy {
-        return Err(Error::invalid(
-            "agent",
-            format!("its proxy needs the feature {feature} of imagen-ai"),
-        ));
-    }
-    match missing_tls_feature(config) {
-        Some(feature) => Err(Error::invalid(
-            "agent",
-            format!("its TLS needs the feature {feature} of imagen-ai, or another provider in its TlsConfig"),
-        )),
-        None => Ok(()),
-    }
+    let why = match (proxy, missing_tls_feature(config)) {
+        (Some(feature), _) => format!("its proxy needs the feature {feature} of imagen-ai"),
+        (None, Some(feature)) => {
+            format!("its TLS needs the feature {feature} of imagen-ai, or another provider in its TlsConfig")
+        }
+        (None, None) => return Ok(()),
+    };
+    Err(Error::invalid("agent", why))
 }
 
 /// Returns the feature without which this build cannot use such a proxy.

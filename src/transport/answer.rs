@@ -44,7 +44,7 @@ struct Verdict {
     #[serde(default, deserialize_with = "lenient")]
     error: Value,
     #[serde(default, deserialize_with = "lenient")]
-    status: Option<EnhancementStatus>,
+    status: EnhancementStatus,
 }
 
 impl<'c> Answer<'c> {
@@ -85,14 +85,14 @@ impl<'c> Answer<'c> {
     /// [`Error::Api`] of the kind `Failed` for an answer that says that the call failed. For one that cannot be read
     /// [`Error::Decode`], or [`Error::OutcomeUnknown`] if the call must not be repeated.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        self.check(self.payload()?, false)?;
+        self.check(self.payload()?)?;
         self.parse()
     }
 
     /// Parses the payload of an answer whose `status` is not that of the call, but of what was asked about.
     pub(crate) fn json_status<T: DeserializeOwned>(&self) -> Result<T> {
-        self.check(self.payload()?, true)?;
         self.parse()
+            .or_else(|error| self.check(self.payload()?).and(Err(error)))
     }
 
     /// Parses the payload, whatever it says of the call.
@@ -103,7 +103,7 @@ impl<'c> Answer<'c> {
 
     /// Reads an answer that need not hold anything.
     pub(crate) fn empty(&self) -> Result<()> {
-        self.check(self.payload().unwrap_or_default(), false)
+        self.check(self.payload().unwrap_or_default())
     }
 
     /// Whether the body is empty.
@@ -122,18 +122,13 @@ impl<'c> Answer<'c> {
     }
 
     /// Refuses an answer that says that the call failed.
-    fn check(&self, payload: &str, is_status: bool) -> Result<()> {
-        if !payload.starts_with('{') {
-            return Ok(());
+    fn check(&self, payload: &str) -> Result<()> {
+        match from_json::<Verdict>(payload) {
+            Ok(verdict) if verdict.status == EnhancementStatus::Failed || !verdict.error.is_null() => {
+                Err(self.refused())
+            }
+            _ => Ok(()),
         }
-        let Ok(verdict) = from_json::<Verdict>(payload) else {
-            return Ok(());
-        };
-        let failed = match is_status {
-            true => verdict.status.is_none() && !verdict.error.is_null(),
-            false => verdict.status == Some(EnhancementStatus::Failed) || !verdict.error.is_null(),
-        };
-        if failed { Err(self.refused()) } else { Ok(()) }
     }
 
     /// Makes the error for an answer by which the service says no.

@@ -4,7 +4,6 @@ use std::io::{self, Read};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use ureq::http::Method;
 
 use crate::error::{Error, Result};
 
@@ -18,7 +17,7 @@ const LONGEST_SEGMENT: usize = 1024;
 /// One call of the API.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(crate) method: Method,
+    pub(crate) method: &'static str,
     /// Below the base URL, percent-encoded.
     pub(crate) path: String,
     /// With its question mark; empty if there is none.
@@ -31,19 +30,19 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn get<'a>(path: impl AsRef<[&'a str]>) -> Self {
-        Self::new(Method::GET, path.as_ref())
+        Self::new("GET", path.as_ref())
     }
 
     pub(crate) fn post<'a>(path: impl AsRef<[&'a str]>) -> Self {
-        Self::new(Method::POST, path.as_ref())
+        Self::new("POST", path.as_ref())
     }
 
     pub(crate) fn delete<'a>(path: impl AsRef<[&'a str]>) -> Self {
-        Self::new(Method::DELETE, path.as_ref())
+        Self::new("DELETE", path.as_ref())
     }
 
     /// Makes a call. Each segment is encoded whole, so a name with a slash in it stays one segment.
-    fn new(method: Method, segments: &[&str]) -> Self {
+    fn new(method: &'static str, segments: &[&str]) -> Self {
         let mut path = String::with_capacity(128);
         for segment in segments {
             path.push('/');

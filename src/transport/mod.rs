@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use log::{Level, debug, log_enabled, warn};
 use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
-use ureq::http::{Method, Request, Response, Uri};
+use ureq::http::{Request, Response, Uri};
 use ureq::{Agent, Body, SendBody};
 
 use self::call::Witness;
@@ -97,11 +97,8 @@ pub(crate) struct Sent<'c> {
 /// What to do after an attempt.
 enum Next<'c> {
     Done(Answer<'c>),
-    /// Send it again, after the wait that the service asked for.
-    Retry {
-        error: Error,
-        after: Option<Duration>,
-    },
+    /// Send it again, after the wait that the error tells, if it does.
+    Retry(Error),
     Fail(Error),
 }
 
@@ -131,10 +128,8 @@ impl Transport {
 
     /// Returns the same with another limit of an attempt.
     pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
-        Self {
-            timeout,
-            ..self.clone()
-        }
+        let shared = self.shared.clone();
+        Self { shared, timeout }
     }
 
     pub(crate) fn base_url(&self) -> &str {
@@ -155,40 +150,40 @@ impl Transport {
     /// Makes a call, as often as its safety and the retry policy allow.
     pub(crate) fn send<'c>(&'c self, call: &'c Call) -> Result<Answer<'c>> {
         check_limit("timeout", self.timeout)?;
-        let mut sent = Sent {
-            transport: self,
-            call,
-            attempts: 0,
-            began: Instant::now(),
-        };
-        let mut wait = Duration::ZERO;
+        let (mut wait, mut attempts, began) = (Duration::ZERO, 0, Instant::now());
         let result = loop {
             self.wait_before_sending(wait);
-            sent.attempts += 1;
-            let (error, after) = match self.attempt(sent) {
+            attempts += 1;
+            let error = match self.attempt(Sent {
+                transport: self,
+                call,
+                attempts,
+                began,
+            }) {
                 Next::Done(answer) => break Ok(answer),
                 Next::Fail(error) => break Err(error),
-                Next::Retry { error, after } => (error, after),
+                Next::Retry(error) => error,
             };
-            let again = self.retry().wait_after(sent.attempts, after);
-            if let (Some(429 | 503), Some(wait)) = (error.status(), again) {
-                self.slow_down(wait);
-            }
-            let Some(again) = again else {
+            let Some(again) = self.retry().wait_after(attempts, error.retry_after()) else {
                 break Err(error);
             };
-            warn!(target: LOG, "{}; trying again in {:.1} s", sent.in_short(&error), again.as_secs_f64());
+            if let Some(429 | 503) = error.status() {
+                self.slow_down(again);
+            }
+            warn!(target: LOG, "{error}; trying again in {:.1} s", again.as_secs_f64());
             wait = again;
         };
-        sent.log(&result);
+        let status = result.as_ref().map_or_else(Error::status, |answer| Some(answer.status));
+        let (method, path, seconds) = (call.method, &call.path, began.elapsed().as_secs_f64());
+        debug!(target: LOG, "{method} {path}: status {status:?}, attempt {attempts}, {seconds:.3} s");
         result
     }
 
     /// Sends the request once, and decides what that means for the call.
     fn attempt<'c>(&'c self, sent: Sent<'c>) -> Next<'c> {
-        let call = sent.call;
+        let (call, once) = (sent.call, sent.call.once.is_some());
         let mut witness = Witness::new(call.body.as_deref().unwrap_or_default());
-        let answer = match self.request(call, &mut witness) {
+        let mut answer = match self.request(call, &mut witness) {
             Ok(response) => Answer::receive(sent, response, self.shared.settings.max_answer_size),
             Err(e) => {
                 let untouched = match call.body {
@@ -196,34 +191,27 @@ impl Transport {
                     None => cause::is_before_sending(&e),
                 };
                 let cause = cause::of(&e, &sent);
-                if call.once.is_some() && !untouched {
-                    return Next::Fail(sent.unknown(cause, sent.context()));
-                }
-                let error = Error::Network(sent.error(cause, sent.context()));
-                if cause::is_proxy_authentication(&e) {
-                    return Next::Fail(error);
-                }
-                return Next::Retry { error, after: None };
+                return match cause::is_proxy_authentication(&e) {
+                    _ if once && !untouched => Next::Fail(sent.unknown(cause, sent.context())),
+                    true => Next::Fail(Error::Network(sent.error(cause, sent.context()))),
+                    false => Next::Retry(Error::Network(sent.error(cause, sent.context()))),
+                };
             }
         };
-        let once = call.once.is_some();
-        match (answer.status, answer.broken.clone()) {
+        match (answer.status, answer.broken.take()) {
             (200..=299, None) => Next::Done(answer),
             (200..=299, Some(cause)) if once => Next::Fail(answer.unknown(cause)),
             (200..=299, Some(cause)) if cause.kind == CauseKind::TooLarge => {
                 Next::Fail(Error::Decode(answer.error(cause)))
             }
-            (200..=299, Some(cause)) => Next::Retry {
-                error: Error::Network(answer.error(cause)),
-                after: None,
-            },
+            (200..=299, Some(cause)) => Next::Retry(Error::Network(answer.error(cause))),
             (408 | 500..=599, _) if once => {
                 let words = sent.redact(&answer.message());
                 let cause = Cause::new(CauseKind::Status, format!("{} {words}", answer.status));
                 Next::Fail(answer.unknown(cause))
             }
-            (429, _) => answer.retry(),
-            (status, _) if may_pass(status) && !once => answer.retry(),
+            (429, _) => Next::Retry(answer.refused()),
+            (status, _) if may_pass(status) && !once => Next::Retry(answer.refused()),
             _ => Next::Fail(answer.refused()),
         }
     }
@@ -231,7 +219,7 @@ impl Transport {
     fn request(&self, call: &Call, witness: &mut Witness<'_>) -> Result<Response<Body>, ureq::Error> {
         let settings = &self.shared.settings;
         let url = [self.base_url(), &call.path, &call.query].concat();
-        let mut request = Request::builder().method(call.method.clone()).uri(url);
+        let mut request = Request::builder().method(call.method).uri(url);
         if let Some(headers) = request.headers_mut() {
             headers.insert(KEY, settings.key.clone());
             headers.insert(USER_AGENT, settings.user_agent.clone());
@@ -248,11 +236,15 @@ impl Transport {
     }
 
     fn run(&self, request: Request<SendBody<'_>>) -> Result<Response<Body>, ureq::Error> {
-        let Shared { settings, agent, .. } = &*self.shared;
-        if self.shared.foreign || self.timeout != settings.timeout {
-            agent.run(agent::configured_for_api(agent, settings, self.timeout, request))
-        } else {
-            agent.run(request)
+        let Shared {
+            settings,
+            agent,
+            foreign,
+            ..
+        } = &*self.shared;
+        match *foreign || self.timeout != settings.timeout {
+            true => agent.run(self.shared.for_api(self.timeout, request)),
+            false => agent.run(request),
         }
     }
 
@@ -275,18 +267,8 @@ impl Transport {
     /// Makes every call of this client wait.
     fn slow_down(&self, wait: Duration) {
         let until = (self.shared.made.elapsed() + wait.min(self.retry().longest_wait())).as_millis() + 1;
-        self.shared
-            .slow_until
-            .fetch_max(u64::try_from(until).unwrap_or_default(), Ordering::Relaxed);
-    }
-}
-
-impl<'c> Answer<'c> {
-    fn retry(self) -> Next<'c> {
-        Next::Retry {
-            error: self.refused(),
-            after: retry_after(&self.headers),
-        }
+        let until = u64::try_from(until).unwrap_or_default();
+        self.shared.slow_until.fetch_max(until, Ordering::Relaxed);
     }
 }
 
@@ -298,7 +280,7 @@ impl Sent<'_> {
     /// Returns what is known of the call without an answer.
     fn context(&self) -> Context {
         Context {
-            method: method_name(&self.call.method),
+            method: self.call.method,
             path: self.call.path.clone(),
             attempts: self.attempts,
             elapsed: self.began.elapsed(),
@@ -317,71 +299,14 @@ impl Sent<'_> {
     fn unknown(&self, cause: Cause, context: Context) -> Error {
         let advice = self.call.once.unwrap_or_default();
         let error = Error::OutcomeUnknown(Box::new(CallError { cause, advice, context }));
-        warn!(target: LOG, "{}; outcome unknown", self.in_short(&error));
+        warn!(target: LOG, "{error}");
         error
     }
 
     /// Returns the host that the call connects to, or the proxy.
     fn peer(&self) -> String {
         let Shared { settings, agent, .. } = &*self.transport.shared;
-        peer(agent, &settings.base_url)
-    }
-
-    /// Says what the log may say of an error: nothing of an answer's body.
-    fn in_short(&self, error: &Error) -> String {
-        let mut text = format!("{} {}", self.call.method, self.call.path);
-        if let Some(status) = error.status() {
-            text += &format!(": status {status}");
-        }
-        if let Error::OutcomeUnknown(e) | Error::Network(e) = error {
-            match e.cause.kind {
-                CauseKind::Status => {}
-                CauseKind::Json => text += ": not the JSON that the API promises",
-                _ => text += &format!(": {}", e.cause.message),
-            }
-        }
-        text
-    }
-
-    fn log(&self, result: &Result<Answer<'_>>) {
-        if !log_enabled!(target: LOG, Level::Debug) {
-            return;
-        }
-        let context = match result {
-            Ok(answer) => Some(answer.context()),
-            Err(e) => e.context().cloned(),
-        };
-        let context = context.unwrap_or_default();
-        debug!(
-            target: LOG,
-            "{} {}: status {}, attempt {}, {:.3} s, request {}",
-            self.call.method,
-            self.call.path,
-            context.status.map_or("none".to_owned(), |status| status.to_string()),
-            self.attempts,
-            self.began.elapsed().as_secs_f64(),
-            context.request_id.as_deref().unwrap_or("none"),
-        );
-    }
-}
-
-/// Returns the host that a request connects to, or the proxy.
-fn peer(agent: &Agent, uri: &Uri) -> String {
-    match agent::proxy_for(agent, uri).filter(|proxy| !proxy.is_no_proxy(uri)) {
-        Some(proxy) => format!("the proxy {}:{}", proxy.host(), proxy.port()),
-        None => uri
-            .authority()
-            .map(|authority| authority.to_string())
-            .unwrap_or_default(),
-    }
-}
-
-fn method_name(method: &Method) -> &'static str {
-    match *method {
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        _ => "GET",
+        agent::peer(agent, &settings.base_url)
     }
 }
 

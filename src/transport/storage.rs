@@ -5,15 +5,13 @@ use std::time::{Duration, Instant};
 
 use log::debug;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use ureq::http::header::{
-    ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, IF_RANGE, RANGE, USER_AGENT,
-};
+use ureq::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderValue, IF_RANGE, RANGE, USER_AGENT};
+use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, Uri};
-use ureq::{Body, SendBody};
+use ureq::{Agent, Body, SendBody};
 
-use super::agent::{configured_for_storage, storage_agent};
-use super::{ERROR_BODY, HAS_TLS, LOG, Shared, Transport, cause, is_https, is_loopback, may_pass, method_name};
-use super::{peer, request_id, retry_after};
+use super::retry_after;
+use super::{ERROR_BODY, HAS_TLS, LOG, Shared, Transport, agent, cause, is_https, is_loopback, may_pass, request_id};
 use crate::error::{CauseKind, Context, Error, Result, TransferError, TransferReason};
 use crate::types::SignedUrl;
 
@@ -36,64 +34,56 @@ impl Transport {
     /// from https only to https.
     pub(crate) fn get(&self, uri: &Uri, rest: Option<(u64, &HeaderValue)>, stall: Duration) -> Fetched {
         // Of a compressed file neither the length could be checked nor the rest be asked for.
-        let mut headers = vec![(ACCEPT_ENCODING, HeaderValue::from_static("identity"))];
+        let mut request = Request::get(uri).header(ACCEPT_ENCODING, "identity");
         if let Some((from, etag)) = rest {
-            let range = HeaderValue::from_str(&format!("bytes={from}-")).map_err(ureq::http::Error::from)?;
-            headers.extend([(RANGE, range), (IF_RANGE, etag.clone())]);
+            request = request.header(RANGE, format!("bytes={from}-")).header(IF_RANGE, etag);
         }
-        self.transfer(Method::GET, uri, headers, SendBody::none(), stall)
+        self.transfer(request, SendBody::none(), stall)
     }
 
     /// Sends a file of a known length. The storage is asked first whether it takes the file, and no redirect is followed.
     pub(crate) fn put(&self, uri: &Uri, file: &mut dyn Read, length: u64, stall: Duration) -> Fetched {
-        let headers = vec![
-            (CONTENT_LENGTH, HeaderValue::from(length)),
-            (EXPECT, HeaderValue::from_static("100-continue")),
-        ];
-        self.transfer(Method::PUT, uri, headers, SendBody::from_reader(file), stall)
+        let request = Request::put(uri)
+            .header(CONTENT_LENGTH, length)
+            .header(EXPECT, "100-continue");
+        self.transfer(request, SendBody::from_reader(file), stall)
     }
 
-    fn transfer(
-        &self,
-        method: Method,
-        uri: &Uri,
-        headers: Vec<(HeaderName, HeaderValue)>,
-        body: SendBody<'_>,
-        stall: Duration,
-    ) -> Fetched {
+    fn transfer<'b>(&self, request: Builder, body: SendBody<'b>, stall: Duration) -> Fetched {
         let began = Instant::now();
-        let Shared { settings, foreign, .. } = &*self.shared;
-        let upload = method == Method::PUT;
-        let agents = if upload {
-            &self.shared.uploads
-        } else {
-            &self.shared.downloads
+        let request = request
+            .header(USER_AGENT, &self.shared.settings.user_agent)
+            .body(body)?;
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let agent = self.storage_agent(method == Method::PUT);
+        let result = match is_https(&uri) {
+            true if !HAS_TLS => Err(ureq::Error::TlsRequired),
+            true if !self.shared.foreign && stall == STALL => agent.run(request),
+            _ => agent.run(self.shared.for_storage(agent, stall, request)),
         };
-        let agent = match foreign {
-            true => &self.shared.agent,
-            false if !HAS_TLS && is_https(uri) => return Err(ureq::Error::TlsRequired),
-            false => agents.get_or_init(|| storage_agent(settings, STALL, upload)),
-        };
-        let mut request = Request::builder().method(method.clone()).uri(uri);
-        if let Some(all) = request.headers_mut() {
-            all.insert(USER_AGENT, settings.user_agent.clone());
-            all.extend(headers);
-        }
-        let request = request.body(body)?;
-        let result = if *foreign || !is_https(uri) || stall != STALL {
-            agent.run(configured_for_storage(agent, settings, stall, upload, request))
-        } else {
-            agent.run(request)
-        };
-        let status = result
-            .as_ref()
-            .map_or("none".to_owned(), |answer| answer.status().as_u16().to_string());
-        debug!(target: LOG, "{method} {}: status {status}, {:.3} s", without_query(uri), began.elapsed().as_secs_f64());
+        let status = result.as_ref().ok().map(|answer| answer.status().as_u16());
+        let seconds = began.elapsed().as_secs_f64();
+        debug!(target: LOG, "{method} {}: status {status:?}, {seconds:.3} s", without_query(&uri));
         result
     }
 
+    fn storage_agent(&self, upload: bool) -> &Agent {
+        let Shared {
+            foreign,
+            agent,
+            uploads,
+            downloads,
+            ..
+        } = &*self.shared;
+        match (foreign, upload) {
+            (true, _) => agent,
+            (false, true) => uploads.get_or_init(|| self.shared.storage_agent(true)),
+            (false, false) => downloads.get_or_init(|| self.shared.storage_agent(false)),
+        }
+    }
+
     /// Says what an error of `ureq` means for a transfer.
-    pub(crate) fn broken(&self, method: &Method, uri: &Uri, error: &ureq::Error) -> Refusal {
+    pub(crate) fn broken(&self, method: &'static str, uri: &Uri, error: &ureq::Error) -> Refusal {
         use ureq::Timeout::{Connect, Resolve};
         let kind = cause::kind_of(error);
         let (reason, message) = match error {
@@ -102,10 +92,7 @@ impl Transport {
                 "nothing moved for as long as the stall limit".to_owned(),
             ),
             ureq::Error::TooManyRedirects => (TransferReason::Refused, "the storage redirects too often".to_owned()),
-            ureq::Error::RequireHttpsOnly(_) => (
-                TransferReason::Refused,
-                "the storage redirects away from https".to_owned(),
-            ),
+            ureq::Error::RequireHttpsOnly(_) => (TransferReason::Refused, "a redirect away from https".to_owned()),
             ureq::Error::Protocol(e) if e.to_string().contains("ocation") => (
                 TransferReason::Refused,
                 "the storage redirects without saying where".to_owned(),
@@ -115,23 +102,18 @@ impl Transport {
             }
             _ => (TransferReason::Broken, cause::words(error)),
         };
-        let message = match kind {
-            CauseKind::Connect | CauseKind::Tls | CauseKind::Proxy | CauseKind::Timeout | CauseKind::Closed => {
-                let agent = if self.shared.foreign {
-                    Some(&self.shared.agent)
-                } else {
-                    self.shared.downloads.get()
-                };
-                let host = agent.or(self.shared.uploads.get()).map(|agent| peer(agent, uri));
-                format!("{}: {message}", host.unwrap_or_default())
-            }
-            _ => message,
-        };
-        self.refusal(method, uri, reason, &message)
+        let peer = agent::peer(self.storage_agent(method == "PUT"), uri);
+        self.refusal(method, uri, reason, &format!("{peer}: {message}"))
     }
 
     /// Says what an answer that is not the file, or not its receipt, means for a transfer.
-    pub(crate) fn refused(&self, method: &Method, uri: &Uri, response: Response<Body>, stall: Duration) -> Refusal {
+    pub(crate) fn refused(
+        &self,
+        method: &'static str,
+        uri: &Uri,
+        response: Response<Body>,
+        stall: Duration,
+    ) -> Refusal {
         let (parts, body) = response.into_parts();
         let status = parts.status.as_u16();
         let body = error_body(body, stall);
@@ -158,7 +140,7 @@ impl Transport {
     }
 
     /// Makes the error of a transfer. `message` can hold anything that came.
-    pub(crate) fn refusal(&self, method: &Method, uri: &Uri, reason: TransferReason, message: &str) -> Refusal {
+    pub(crate) fn refusal(&self, method: &'static str, uri: &Uri, reason: TransferReason, message: &str) -> Refusal {
         let query = uri.query().unwrap_or_default();
         let mut secrets = vec![query];
         secrets.extend(query.split(['&', '=']).filter(|part| part.len() >= SHORTEST_SECRET));
@@ -170,7 +152,7 @@ impl Transport {
                 message: self.redact(message, &secrets),
                 bytes: 0,
                 context: Context {
-                    method: method_name(method),
+                    method,
                     path: without_query(uri),
                     ..Context::default()
                 },
