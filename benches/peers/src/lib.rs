@@ -3,7 +3,7 @@
 pub const KEY: &str = "sk-bench-0123456789abcdef0123456789";
 
 /// The wire by hand, for the programs that have no crate for it.
-#[cfg(any(feature = "bare", feature = "reqwest"))]
+#[cfg(feature = "bare")]
 pub mod wire {
     use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,60 @@
+//! What the examples share: their arguments, and a client of the real service or of a simulator inside the program.
+
+#![allow(dead_code)] // Each example uses a part of it.
+
+use std::process::exit;
+use std::time::Duration;
+
+use imagen_ai::{Client, Project, ProjectSource};
+use imagen_ai_simulator::Simulator;
+
+/// The arguments of an example.
+pub struct Arguments {
+    /// All but the options.
+    pub words: Vec<String>,
+    /// `--smart`: the project is a Smart Editing one.
+    pub smart: bool,
+    help: &'static str,
+}
+
+impl Arguments {
+    /// Reads them. Prints `help` and ends the program after `--help`, and after an option that there is not.
+    pub fn read(help: &'static str) -> Self {
+        let (options, words): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|word| word.starts_with('-'));
+        if options.iter().any(|option| option == "--help" || option == "-h") {
+            println!("{help}");
+            exit(0);
+        }
+        let smart = options == ["--smart"];
+        let arguments = Self { words, smart, help };
+        if !smart && !options.is_empty() {
+            arguments.refuse();
+        }
+        arguments
+    }
+
+    /// Says how the example is called, and ends the program.
+    pub fn refuse(&self) -> ! {
+        eprintln!("{}", self.help);
+        exit(2);
+    }
+
+    /// Returns the project with this id, of the kind that the arguments say.
+    pub fn project(&self, client: &Client, id: &str) -> Project {
+        let kinds = [ProjectSource::Regular, ProjectSource::I2i];
+        client.project_of(kinds[usize::from(self.smart)], id)
+    }
+}
+
+/// Whether `IMAGEN_API_KEY` holds a key.
+pub fn has_key() -> bool {
+    std::env::var_os("IMAGEN_API_KEY").is_some_and(|key| !key.is_empty())
+}
+
+/// Starts a simulator whose edits take this long, and makes a client for it.
+pub fn simulator(latency: Duration) -> (Simulator, Client) {
+    let simulator = Simulator::start_slow(0, latency).expect("a free port");
+    println!("IMAGEN_API_KEY is not set, so this runs on a simulator of the service: no credits, tiny pictures.\n");
+    let client = Client::builder(simulator.key()).base_url(simulator.base_url()).build();
+    (simulator, client.expect("the simulator has a proper URL"))
+}
