@@ -1,42 +1,23 @@
-//! A stateful stand-in for the service, on a mockito server: the tests run against it, and the examples where
-//! there is no key.
-//!
-//! It follows what is published about the service and is as strict as that, never softer: a request that the
-//! service would refuse is refused here, with the same text where that is known. What nobody has published is
-//! made up: the list of presets, the shape of the version history in `ai-tools`, the refusal of edits after
-//! `finalize`, and the answers to requests that no client should make (404, 405, 415, 422).
-//!
-//! `service` is the service itself, from a request to an answer; `project` is what it knows; `fields` checks
-//! bodies and queries; `storage` serves presigned URLs; `wire` is what travels. This file brings them onto the
-//! network.
+#![doc = include_str!("../README.md")]
 
-// Each program that includes this uses a part of it.
-#![allow(dead_code, unreachable_pub)]
-
-// With their paths, since the examples include this file by its path.
-#[path = "simulator/fields.rs"]
 mod fields;
-#[path = "simulator/project.rs"]
 mod project;
-#[path = "simulator/relay.rs"]
 mod relay;
-#[path = "simulator/service.rs"]
+mod road;
 mod service;
-#[path = "simulator/storage.rs"]
 mod storage;
-#[path = "simulator/wire.rs"]
 mod wire;
 
-#[allow(unused_imports)]
 pub use self::{
-    project::{Edit, ProjectSpec, Source, Status, VersionRecord},
+    project::{Edit, ProjectSpec, Source, Status, Uploaded, VersionRecord},
     service::{Preset, Settings},
+    storage::checksum,
     wire::Received,
 };
 
 use project::{Photo, Project};
 use serde_json::Value;
-use service::State;
+use service::{Failure, State};
 use std::any::Any;
 use std::fmt;
 use std::io;
@@ -57,7 +38,7 @@ pub const IN_PROGRESS: &str = "65f3a1c2d4e5f6a7b8c9d0e4";
 /// A profile-based project that failed.
 pub const FAILED: &str = "65f3a1c2d4e5f6a7b8c9d0e5";
 
-/// The running simulator. It ends when this is dropped.
+/// A running simulator. It ends when this is dropped, except for the port of [`start_slow`](Self::start_slow).
 pub struct Simulator {
     state: Arc<Mutex<State>>,
     origin: String,
@@ -74,51 +55,44 @@ impl fmt::Debug for Simulator {
 }
 
 impl Simulator {
-    /// Starts it on a free port, with the demo projects in it.
+    /// Starts a simulator on a free port.
     pub fn start() -> Self {
         let mut server = mockito::Server::new();
         let origin = server.url();
-        let state = mount(&mut server, &origin);
-        Self {
-            state,
-            origin,
-            _server: Box::new(server),
-        }
+        Self::on(mount(&mut server, &origin), origin, server)
     }
 
-    /// The same on a port of one's choice; 0 is any.
+    /// Starts a simulator on a port; 0 is any free one.
     pub fn start_on(port: u16) -> io::Result<Self> {
-        // mockito panics if the port is taken: ask first.
+        // mockito panics if the port is taken.
         drop(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?);
         let mut server = server_on(port);
         let origin = server.url();
-        let state = mount(&mut server, &origin);
-        Ok(Self {
-            state,
-            origin,
-            _server: Box::new(server),
-        })
+        Ok(Self::on(mount(&mut server, &origin), origin, server))
     }
 
-    /// The same, but each edit and each `finalize` takes `latency`, side by side if sent side by side.
+    /// Starts a simulator on a port whose `copilot`, `enhance` and `finalize` calls each take `latency`, side by side.
+    ///
+    /// Such a call has its effect at the end of the latency, also when the client is gone by then. A request that did
+    /// not arrive whole has none.
     pub fn start_slow(port: u16, latency: Duration) -> io::Result<Self> {
         let mut server = server_on(0);
         let address = relay::start(port, server.socket_address(), latency)?;
         let origin = format!("http://{address}");
-        let state = mount(&mut server, &origin);
-        Ok(Self {
-            state,
-            origin,
-            _server: Box::new(server),
-        })
+        Ok(Self::on(mount(&mut server, &origin), origin, server))
     }
 
-    /// What stands in for `https://api.imagen-ai.com/v1`.
+    fn on(state: Arc<Mutex<State>>, origin: String, server: impl Any + Send + Sync) -> Self {
+        let _server: Box<dyn Any + Send + Sync> = Box::new(server);
+        Self { state, origin, _server }
+    }
+
+    /// Returns the base URL, in place of `https://api.imagen-ai.com/v1`.
     pub fn base_url(&self) -> String {
         format!("{}/v1", self.origin)
     }
 
-    /// The one key that it takes.
+    /// Returns the only key that is accepted.
     pub fn key(&self) -> &'static str {
         service::KEY
     }
@@ -136,41 +110,52 @@ impl Simulator {
         state.projects.push(Project::new(spec, now));
     }
 
-    /// All its projects as they are now.
+    /// Returns all projects as they are now, the oldest first.
     pub fn projects(&self) -> Vec<ProjectSpec> {
-        self.state()
-            .projects
-            .iter()
-            .map(|project| project.spec.clone())
-            .collect()
+        self.state().projects.iter().map(Project::spec).collect()
     }
 
-    /// Moves a project to another status, and leaves it there.
+    /// Sets the status of a project's edit, and leaves it there.
     #[track_caller]
     pub fn set_status(&self, project: &str, status: Status) {
         self.project(project, |project| {
-            project.spec.status = status;
-            project.polls_left = None;
+            project.edit.set(status);
+            if status == Status::Completed {
+                project.finish_photos();
+            }
         });
     }
 
-    /// Exports a profile-based project, or takes that back.
+    /// Sets whether a profile-based project is exported.
     #[track_caller]
     pub fn set_exported(&self, project: &str, exported: bool) {
-        self.project(project, |project| project.spec.exported = exported);
+        let status = if exported { Status::Completed } else { Status::Pending };
+        self.project(project, |project| project.export.set(status));
     }
 
-    /// Lets the next `polls` questions for the project's status get the present one, and those after them
-    /// `Completed`.
+    /// Keeps the present status of a project's edit for the next `polls` polls. The poll after them sees it completed.
     #[track_caller]
     pub fn complete_after(&self, project: &str, polls: u32) {
-        self.project(project, |project| project.polls_left = Some(polls));
+        self.project(project, |project| project.edit.end_after(polls));
+    }
+
+    /// Lets the project's edit that is running, or else the next one, end as failed, with these details.
+    #[track_caller]
+    pub fn fail_edit(&self, project: &str, details: &str) {
+        self.project(project, |project| project.edit.failure = Some(details.to_owned()));
+    }
+
+    /// Lets the project's export that is running, or else the next one, end as failed, with these details.
+    #[track_caller]
+    pub fn fail_export(&self, project: &str, details: &str) {
+        self.project(project, |project| project.export.failure = Some(details.to_owned()));
     }
 
     /// Answers every edit of this photo with `status` and `body`, and applies none, until
     /// [`mend_photo`](Self::mend_photo). `status` may be a success, for a body such as `{"status":"FAILED"}`.
     #[track_caller]
     pub fn fail_photo(&self, project: &str, file: &str, status: u16, body: Value) {
+        check_status(status);
         self.photo(project, file, |photo| photo.failure = Some((status, body)));
     }
 
@@ -180,36 +165,56 @@ impl Simulator {
         self.photo(project, file, |photo| photo.failure = None);
     }
 
-    /// The photo's versions as the service knows them, from the first to the newest.
+    /// Answers the next `times` requests of a method to a path that ends like this with `status` and `body`, and does
+    /// nothing else with them.
+    ///
+    /// The path is as on the wire: percent-encoded and without the query. Links to the storage end with the name of the
+    /// file. `Value::Null` is an empty body, and a string a body of text (XML if it starts with `<?xml`, else HTML).
+    #[track_caller]
+    pub fn fail_next(&self, method: &str, path_ending: &str, status: u16, body: impl Into<Value>, times: u32) {
+        check_status(status);
+        if times > 0 {
+            self.state().failures.push(Failure {
+                method: method.to_owned(),
+                path_ending: path_ending.to_owned(),
+                status,
+                body: body.into(),
+                times,
+            });
+        }
+    }
+
+    /// Returns a photo's versions, from the first to the newest.
     #[track_caller]
     pub fn versions(&self, project: &str, file: &str) -> Vec<VersionRecord> {
         self.photo(project, file, |photo| photo.versions.clone())
     }
 
-    /// Whether the project's edits are locked in.
+    /// Returns the files that were uploaded to a project, in the order in which they arrived.
+    #[track_caller]
+    pub fn uploaded(&self, project: &str) -> Vec<Uploaded> {
+        self.project(project, |project| project.uploads.clone())
+    }
+
+    /// Returns whether a project was finalized.
     #[track_caller]
     pub fn is_finalized(&self, project: &str) -> bool {
         self.project(project, |project| project.finalized)
     }
 
-    /// The bytes that a link to this version serves; `None` is the unedited photo.
+    /// Returns the bytes that a link to this version serves; `None` is the unedited photo.
     pub fn jpeg(&self, project: &str, file: &str, version: Option<u64>) -> Vec<u8> {
         let state = version.map_or("unedited".to_owned(), |version| version.to_string());
-        Object {
-            project,
-            photo: file,
-            state: &state,
-        }
-        .jpeg(self.state().settings.jpeg_size)
+        Object::new(project, &state, file).jpeg(self.state().settings.jpeg_size)
     }
 
-    /// Answers a request without the network: status and body.
+    /// Answers a request without the network. Returns status and body.
     pub fn answer(&self, request: Received) -> (u16, Vec<u8>) {
         let answer = self.state().answer(request);
         (answer.status, answer.body)
     }
 
-    /// Every request received so far, the storage's included, in order.
+    /// Returns all requests received so far, in order, those to the storage among them.
     pub fn requests(&self) -> Vec<Received> {
         self.state().received.clone()
     }
@@ -219,18 +224,16 @@ impl Simulator {
         self.state().received.clear();
     }
 
-    /// Sets the service's clock forward. Nobody has to wait.
+    /// Sets the simulator's clock forward.
     pub fn advance_clock(&self, by: Duration) {
         self.state().clock_ahead += by;
     }
 
-    /// Sets the clock forward until every presigned URL made so far has expired. Later ones are good.
+    /// Sets the clock forward until every presigned URL made so far has expired.
     pub fn expire_links(&self) {
         let mut state = self.state();
-        let left = state
-            .storage
-            .last_expiry()
-            .and_then(|expiry| expiry.duration_since(state.now()).ok());
+        let last = state.links.values().map(|link| link.expiry).max();
+        let left = last.and_then(|expiry| expiry.duration_since(state.now()).ok());
         state.clock_ahead += left.unwrap_or_default() + Duration::from_secs(1);
     }
 
@@ -249,39 +252,31 @@ impl Simulator {
 
     #[track_caller]
     fn photo<T>(&self, id: &str, name: &str, then: impl FnOnce(&mut Photo) -> T) -> T {
-        let mut state = self.state();
-        let project = state.projects.iter_mut().find(|project| project.spec.id == id);
-        match project.and_then(|project| project.photos.iter_mut().find(|photo| photo.name == name)) {
-            Some(photo) => then(photo),
-            None => panic!("the simulator has no photo {name} in a project {id}"),
-        }
+        self.project(id, |project| match project.photo(name) {
+            Ok(photo) => then(photo),
+            Err(_) => panic!("the simulator has no photo {name} in the project {id}"),
+        })
     }
 }
 
-/// The projects that every simulator begins with.
+#[track_caller]
+fn check_status(status: u16) {
+    assert!((200..600).contains(&status), "{status} is no status of an answer");
+}
+
+/// The projects that every simulator has at first.
 fn demo() -> [ProjectSpec; 5] {
-    let named = |spec: ProjectSpec, name: &str| ProjectSpec {
-        name: name.to_owned(),
-        ..spec
-    };
+    let unexported = |id| ProjectSpec::regular(id).exported(false);
     [
-        named(ProjectSpec::regular(READY), "12 Elm Street"),
-        named(ProjectSpec::i2i(I2I), "Harbour loft"),
-        named(ProjectSpec::regular(NOT_EXPORTED).exported(false), "Not exported"),
-        named(
-            ProjectSpec::regular(IN_PROGRESS)
-                .exported(false)
-                .status(Status::InProgress),
-            "In progress",
-        ),
-        named(
-            ProjectSpec::regular(FAILED).exported(false).status(Status::Failed),
-            "Failed",
-        ),
+        ProjectSpec::regular(READY).name("12 Elm Street"),
+        ProjectSpec::i2i(I2I).name("Harbour loft"),
+        unexported(NOT_EXPORTED).name("Not exported"),
+        unexported(IN_PROGRESS).name("In progress").status(Status::InProgress),
+        unexported(FAILED).name("Failed").status(Status::Failed),
     ]
 }
 
-/// A server of our own, where `Server::new` would lend one from a pool.
+/// A server on a port, where `Server::new` would lend one from a pool.
 fn server_on(port: u16) -> mockito::Server {
     mockito::Server::new_with_opts(mockito::ServerOpts {
         port,
@@ -289,15 +284,16 @@ fn server_on(port: u16) -> mockito::Server {
     })
 }
 
-/// The methods to answer, most of them with 405: without a mock, mockito would answer 501.
+/// The methods to answer. Without a mock for its method, a request would be answered 501.
 const METHODS: [&str; 7] = ["GET", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH", "PUT"];
 
-/// Which headers an answer may have. mockito makes a header's value from the request, but not its being there,
-/// so there is a mock for each set.
-const HEADER_SETS: [&[&str]; 7] = [
+/// The sets of headers that an answer may have. In mockito a header's value may depend on the request, but not whether
+/// the header is there, so there is a mock for each set.
+const HEADER_SETS: [&[&str]; 8] = [
     &["x-request-id"],
     &["content-type", "x-request-id"],
-    &["content-type", "allow", "x-request-id"],
+    &["x-amz-request-id"],
+    &["etag", "x-amz-request-id"],
     &["content-type", "x-amz-request-id"],
     &["content-type", "content-range", "x-amz-request-id"],
     &[
@@ -319,14 +315,14 @@ const HEADER_SETS: [&[&str]; 7] = [
 
 /// Puts a new state with the demo projects behind all paths of the server.
 ///
-/// For one request mockito calls, in this order, the request matchers of all mocks as they were created, and
-/// then the status, header and body callbacks of the one that matched. It does so under a lock of its own, one
-/// request after the other, so that one place for the answer is enough: the first matcher makes it and matches
-/// nothing; the others look which headers it has.
+/// For one request mockito calls the request matchers of all mocks in the order of their creation, and then the status,
+/// header and body callbacks of the one that matched. It does so under a lock of its own, one request after the other,
+/// so one place for the answer is enough: the first matcher makes it and matches nothing, the others compare headers.
 fn mount(server: &mut mockito::Server, origin: &str) -> Arc<Mutex<State>> {
-    let state = Arc::new(Mutex::new(State::new(origin.to_owned())));
-    let now = lock(&state).now();
-    lock(&state).projects = demo().map(|spec| Project::new(spec, now)).into();
+    let mut state = State::new(origin.to_owned());
+    let now = state.now();
+    state.projects = demo().map(|spec| Project::new(spec, now)).into();
+    let state = Arc::new(Mutex::new(state));
 
     let answer = Arc::new(Mutex::new(Answer::default()));
     for method in METHODS {
@@ -335,10 +331,8 @@ fn mount(server: &mut mockito::Server, origin: &str) -> Arc<Mutex<State>> {
             *lock(&place) = lock(&service).answer(received(request));
             false
         };
-        server
-            .mock(method, mockito::Matcher::Any)
-            .match_request(make_answer)
-            .create();
+        let mock = server.mock(method, mockito::Matcher::Any);
+        mock.match_request(make_answer).create();
         for names in HEADER_SETS {
             mock_headers(server.mock(method, mockito::Matcher::Any), names, &answer);
         }
@@ -354,14 +348,14 @@ fn mock_headers(mut mock: mockito::Mock, names: &'static [&'static str], answer:
     mock = mock.with_status_code_from_request(move |_| lock(&place).status.into());
     for name in names {
         let place = answer.clone();
-        mock = mock.with_header_from_request(*name, move |_| lock(&place).header(name).unwrap_or_default().to_owned());
+        mock = mock.with_header_from_request(*name, move |_| lock(&place).header(name));
     }
     let place = answer.clone();
     mock.with_body_from_request(move |_| std::mem::take(&mut lock(&place).body))
         .create();
 }
 
-/// What mockito received, as it was on the wire.
+/// Converts a request from mockito's type.
 fn received(request: &mockito::Request) -> Received {
     let target = request.path_and_query();
     let headers = request
@@ -380,7 +374,7 @@ fn received(request: &mockito::Request) -> Received {
     }
 }
 
-/// Takes a lock even if a test panicked while it held it: a panic inside mockito would end the whole process.
+/// Takes a lock even if another thread panicked while it held it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
