@@ -4,11 +4,11 @@ use crate::wire::{Answer, Received};
 use serde_json::{Map, Value, json};
 
 /// A field's name, with a `?` behind it if it may be absent, and what it must be.
-pub(crate) type Field<'a> = (&'a str, Kind<'a>);
+pub(crate) type Field = (&'static str, Kind);
 
 /// What a field must be.
 #[derive(Clone, Copy)]
-pub(crate) enum Kind<'a> {
+pub(crate) enum Kind {
     Text,
     /// 1 to 255 Unicode code points.
     Instruction,
@@ -16,7 +16,7 @@ pub(crate) enum Kind<'a> {
     /// A number, or null.
     Parent,
     Flag,
-    OneOf(&'a [&'a str]),
+    OneOf(&'static [&'static str]),
     /// Digits of a query, for a number between these two.
     Digits(usize, usize),
     Https,
@@ -25,49 +25,48 @@ pub(crate) enum Kind<'a> {
 }
 
 /// A boolean of a query.
-pub(crate) const QUERY_FLAG: Kind<'_> = Kind::OneOf(&["true", "false"]);
+pub(crate) const QUERY_FLAG: Kind = Kind::OneOf(&["true", "false"]);
 
-impl Kind<'_> {
-    fn accepts(self, value: &Value) -> bool {
+/// `project_source`.
+pub(crate) const SOURCE: [Field; 1] = [("project_source", Kind::OneOf(&["REGULAR", "I2I"]))];
+pub(crate) const OPTIONAL_SOURCE: [Field; 1] = [("project_source?", SOURCE[0].1)];
+
+impl Kind {
+    /// Returns what the value should be, if it is not.
+    fn fault(self, value: &Value) -> Option<String> {
         let text = value.as_str().unwrap_or_default();
-        match self {
-            Self::Text => !text.is_empty(),
-            Self::Instruction => (1..=255).contains(&text.chars().count()),
-            Self::Number => value.is_u64(),
-            Self::Parent => value.is_u64() || value.is_null(),
-            Self::Flag => value.is_boolean(),
-            Self::OneOf(words) => value.is_string() && words.contains(&text),
-            Self::Digits(least, most) => text.parse().is_ok_and(|number| (least..=most).contains(&number)),
-            Self::Https => text.starts_with("https://"),
-            Self::Files => value
-                .as_array()
-                .is_some_and(|files| !files.is_empty() && files.iter().all(is_file)),
-        }
-    }
-
-    fn message(self) -> String {
-        let what = match self {
-            Self::Text => "string with at least 1 character".to_owned(),
-            Self::Instruction => "string with at least 1 character and at most 255 characters".to_owned(),
-            Self::Number | Self::Parent => "integer".to_owned(),
-            Self::Flag => "boolean".to_owned(),
-            Self::OneOf(words) => format!("'{}'", words.join("' or '")),
-            Self::Digits(least, most) => format!("integer from {least} to {most}"),
-            Self::Https => "https URL".to_owned(),
-            Self::Files => "list of at least one {file_name, md5?}".to_owned(),
+        let (is_good, what) = match self {
+            Self::Text => (!text.is_empty(), "string with at least 1 character"),
+            Self::Instruction if text.is_empty() => (false, "string with at least 1 character"),
+            Self::Instruction => (text.chars().count() <= 255, "string with at most 255 characters"),
+            Self::Number => (value.is_u64(), "valid integer"),
+            Self::Parent => (value.is_u64() || value.is_null(), "valid integer"),
+            Self::Flag => (value.is_boolean(), "valid boolean"),
+            Self::OneOf(words) => (words.contains(&text), &*format!("one of '{}'", words.join("' or '"))),
+            Self::Digits(least, most) => {
+                let is_good = text.parse().is_ok_and(|number| (least..=most).contains(&number));
+                (is_good, &*format!("integer from {least} to {most}"))
+            }
+            Self::Https => (text.starts_with("https://"), "https URL"),
+            Self::Files => {
+                let is_good = value
+                    .as_array()
+                    .is_some_and(|files| !files.is_empty() && files.iter().all(is_file));
+                (is_good, "list of at least one {file_name, md5?}")
+            }
         };
-        format!("Input should be a valid {what}")
+        (!is_good).then(|| format!("Input should be: {what}"))
     }
 }
 
 fn is_file(value: &Value) -> bool {
-    let has_text = |name| value.get(name).is_some_and(|text| Kind::Text.accepts(text));
+    let has_text = |name| value.get(name).is_some_and(|text| Kind::Text.fault(text).is_none());
     let length = 1 + usize::from(has_text("md5"));
     has_text("file_name") && value.as_object().is_some_and(|file| file.len() == length)
 }
 
 /// Reads a body that must be called JSON.
-pub(crate) fn body(request: &Received, fields: &[Field<'_>]) -> Result<Value, Answer> {
+pub(crate) fn body(request: &Received, fields: &[Field]) -> Result<Value, Answer> {
     if !request.body.is_empty() && request.media_type() != "application/json" {
         return Err(Answer::refused(415, "Content-Type must be application/json."));
     }
@@ -75,7 +74,7 @@ pub(crate) fn body(request: &Received, fields: &[Field<'_>]) -> Result<Value, An
 }
 
 /// Reads a body that must be one JSON object, whatever its `Content-Type`.
-pub(crate) fn json_body(request: &Received, fields: &[Field<'_>]) -> Result<Value, Answer> {
+pub(crate) fn json_body(request: &Received, fields: &[Field]) -> Result<Value, Answer> {
     let invalid = |message: &str| Err(refusal(vec![fault(&["body"], message, &Value::Null)]));
     if request.body.is_empty() {
         return invalid("Field required");
@@ -87,21 +86,29 @@ pub(crate) fn json_body(request: &Received, fields: &[Field<'_>]) -> Result<Valu
     }
 }
 
+/// Reads a body like [`body`], if there is one.
+pub(crate) fn body_if_any(request: &Received, fields: &[Field]) -> Result<Value, Answer> {
+    if request.body.is_empty() {
+        return Ok(Value::Null);
+    }
+    body(request, fields)
+}
+
 /// Reads the query of a request that must have no body: gateways refuse a `GET` with one.
-pub(crate) fn query(request: &Received, fields: &[Field<'_>]) -> Result<Value, Answer> {
+pub(crate) fn query(request: &Received, fields: &[Field]) -> Result<Value, Answer> {
     let given = request.query_fields().filter(|_| request.body.is_empty());
     check("query", given.ok_or_else(Answer::bad_request)?, fields)
 }
 
 /// Names all faults at once, fields that nobody knows among them. The fields of the result are `Null` if absent.
-fn check(place: &str, given: Map<String, Value>, fields: &[Field<'_>]) -> Result<Value, Answer> {
+fn check(place: &str, given: Map<String, Value>, fields: &[Field]) -> Result<Value, Answer> {
     let names = fields.iter().map(|(name, _)| name.trim_end_matches('?'));
     let mut faults = Vec::new();
     for (name, (field, kind)) in names.clone().zip(fields) {
-        match given.get(name) {
-            Some(value) if !kind.accepts(value) => faults.push(fault(&[place, name], &kind.message(), value)),
-            None if name == *field => faults.push(fault(&[place, name], "Field required", &given.clone().into())),
-            _ => {}
+        let value = given.get(name);
+        let missing = || (name == *field).then(|| "Field required".to_owned());
+        if let Some(message) = value.map_or_else(missing, |value| kind.fault(value)) {
+            faults.push(fault(&[place, name], &message, value.unwrap_or(&Value::Null)));
         }
     }
     for (name, value) in &given {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod copilot;
 mod fields;
 mod project;
 mod relay;
@@ -10,7 +11,7 @@ mod wire;
 
 pub use self::{
     project::{Edit, ProjectSpec, Source, Status, Uploaded, VersionRecord},
-    service::{Preset, Settings},
+    service::Settings,
     storage::checksum,
     wire::Received,
 };
@@ -19,7 +20,6 @@ use project::{Photo, Project};
 use serde_json::Value;
 use service::{Failure, State};
 use std::any::Any;
-use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,19 +39,12 @@ pub const IN_PROGRESS: &str = "65f3a1c2d4e5f6a7b8c9d0e4";
 pub const FAILED: &str = "65f3a1c2d4e5f6a7b8c9d0e5";
 
 /// A running simulator. It ends when this is dropped, except for the port of [`start_slow`](Self::start_slow).
+#[derive(Debug)]
 pub struct Simulator {
     state: Arc<Mutex<State>>,
     origin: String,
     /// Keeps the server up.
     _server: Box<dyn Any + Send + Sync>,
-}
-
-impl fmt::Debug for Simulator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Simulator")
-            .field("origin", &self.origin)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Simulator {
@@ -173,15 +166,19 @@ impl Simulator {
     #[track_caller]
     pub fn fail_next(&self, method: &str, path_ending: &str, status: u16, body: impl Into<Value>, times: u32) {
         check_status(status);
-        if times > 0 {
-            self.state().failures.push(Failure {
-                method: method.to_owned(),
-                path_ending: path_ending.to_owned(),
-                status,
-                body: body.into(),
-                times,
-            });
-        }
+        let answer = match body.into() {
+            Value::Null => Answer::empty(status),
+            Value::String(xml) if xml.starts_with("<?xml") => Answer::new(status, "application/xml", xml),
+            Value::String(html) => Answer::new(status, "text/html", html),
+            body => Answer::json(status, &body),
+        };
+        let (method, path_ending) = (method.to_owned(), path_ending.to_owned());
+        self.state().failures.push(Failure {
+            method,
+            path_ending,
+            answer,
+            times,
+        });
     }
 
     /// Returns a photo's versions, from the first to the newest.

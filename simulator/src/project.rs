@@ -225,8 +225,9 @@ pub(crate) struct Project {
     pub(crate) export: Job,
     pub(crate) uploads: Vec<Uploaded>,
     pub(crate) photos: Vec<Photo>,
-    /// The name of the profile of its edit.
-    pub(crate) profile: Option<String>,
+    /// The name of the profile and the options of its edit.
+    pub(crate) profile: Value,
+    pub(crate) tools: Vec<String>,
     pub(crate) created_at: SystemTime,
     next_version: u64,
     pub(crate) finalized: bool,
@@ -239,7 +240,8 @@ impl Project {
             export: Job::default(),
             uploads: Vec::new(),
             photos: photos(spec.photos.clone().into_iter()),
-            profile: None,
+            profile: Value::Null,
+            tools: Vec::new(),
             next_version: spec.first_version,
             spec,
             created_at,
@@ -280,10 +282,31 @@ impl Project {
         }
     }
 
-    /// Whether there are finished photos, which Copilot and the links to the JPEGs need.
-    pub(crate) fn is_ready(&self) -> bool {
+    /// Refuses a project whose edit is not completed.
+    pub(crate) fn edited(&mut self) -> Result<&mut Self, Answer> {
+        match self.edit.status {
+            Status::Completed => Ok(self),
+            _ => Err(Answer::refused(400, "Project has not been completed yet.")),
+        }
+    }
+
+    /// Refuses a project without finished photos, which Copilot and the links to the JPEGs need.
+    pub(crate) fn ready(&mut self) -> Result<&mut Self, Answer> {
         let is_exported = self.export.status == Status::Completed || self.spec.source == Source::I2i;
-        self.edit.status == Status::Completed && is_exported
+        match self.edit.status {
+            Status::Completed if is_exported => Ok(self),
+            _ => Err(Answer::refused(400, "Project has not been exported yet.")),
+        }
+    }
+
+    /// The finished JPEGs by name and state: the newest version once the project is finalized, unedited before.
+    pub(crate) fn jpegs(&self) -> Vec<(String, String)> {
+        let state = |photo: &Photo| {
+            let newest = photo.versions.last().filter(|_| self.finalized);
+            newest.map_or("unedited".to_owned(), |version| version.id.to_string())
+        };
+        let photos = self.photos.iter();
+        photos.map(|photo| (photo.name.clone(), state(photo))).collect()
     }
 
     /// Whether an instruction has none of the project's unrealistic words.

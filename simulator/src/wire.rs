@@ -1,5 +1,6 @@
 //! A request as it came and an answer as it goes, without knowledge of the API.
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 /// A request as it was on the wire.
@@ -118,19 +119,12 @@ impl Answer {
 /// Decodes one path segment or a part of a query strictly: only the characters that RFC 3986 allows there, two hex
 /// digits after each `%`, and UTF-8. `.` and `..` are refused in any spelling, since a gateway may resolve them.
 pub(crate) fn decode(text: &str) -> Option<String> {
-    let mut decoded = Vec::new();
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => {
-                let high = char::from(bytes.next()?).to_digit(16)?;
-                let low = char::from(bytes.next()?).to_digit(16)?;
-                u8::try_from(high * 16 + low).ok()?
-            }
-            _ if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&byte) => byte,
-            _ => return None,
-        });
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte);
+    let is_hex = |pair: &[u8]| pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit);
+    let mut escapes = text.as_bytes().split(|byte| *byte == b'%').skip(1);
+    if !text.bytes().all(is_allowed) || !escapes.all(|rest| is_hex(&rest[..rest.len().min(2)])) {
+        return None;
     }
-    let decoded = String::from_utf8(decoded).ok()?;
-    (decoded != "." && decoded != "..").then_some(decoded)
+    let decoded = percent_decode_str(text).decode_utf8().ok()?;
+    (decoded != "." && decoded != "..").then(|| decoded.into_owned())
 }
