@@ -18,13 +18,13 @@ pub use self::{
 
 use project::{Photo, Project};
 use serde_json::Value;
-use service::{Failure, State};
+use service::State;
 use std::any::Any;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::DerefMut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use storage::Object;
 use wire::Answer;
 
 /// A profile-based project that is ready for Copilot.
@@ -50,18 +50,18 @@ pub struct Simulator {
 impl Simulator {
     /// Starts a simulator on a free port.
     pub fn start() -> Self {
-        let mut server = mockito::Server::new();
+        let server = mockito::Server::new();
         let origin = server.url();
-        Self::on(mount(&mut server, &origin), origin, server)
+        Self::on(server, origin)
     }
 
     /// Starts a simulator on a port; 0 is any free one.
     pub fn start_on(port: u16) -> io::Result<Self> {
         // mockito panics if the port is taken.
         drop(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?);
-        let mut server = server_on(port);
+        let server = server_on(port);
         let origin = server.url();
-        Ok(Self::on(mount(&mut server, &origin), origin, server))
+        Ok(Self::on(server, origin))
     }
 
     /// Starts a simulator on a port whose `copilot`, `enhance` and `finalize` calls each take `latency`, side by side.
@@ -69,15 +69,17 @@ impl Simulator {
     /// Such a call has its effect at the end of the latency, also when the client is gone by then. A request that did
     /// not arrive whole has none.
     pub fn start_slow(port: u16, latency: Duration) -> io::Result<Self> {
-        let mut server = server_on(0);
+        let server = server_on(0);
         let address = relay::start(port, server.socket_address(), latency)?;
-        let origin = format!("http://{address}");
-        Ok(Self::on(mount(&mut server, &origin), origin, server))
+        Ok(Self::on(server, format!("http://{address}")))
     }
 
-    fn on(state: Arc<Mutex<State>>, origin: String, server: impl Any + Send + Sync) -> Self {
-        let _server: Box<dyn Any + Send + Sync> = Box::new(server);
-        Self { state, origin, _server }
+    fn on(mut server: impl DerefMut<Target = mockito::Server> + Any + Send + Sync, origin: String) -> Self {
+        Self {
+            state: mount(&mut server, &origin),
+            origin,
+            _server: Box::new(server),
+        }
     }
 
     /// Returns the base URL, in place of `https://api.imagen-ai.com/v1`.
@@ -98,9 +100,9 @@ impl Simulator {
     /// Adds a project, in place of one with the same id.
     pub fn add_project(&self, spec: ProjectSpec) {
         let mut state = self.state();
-        let now = state.now();
-        state.projects.retain(|project| project.spec.id != spec.id);
-        state.projects.push(Project::new(spec, now));
+        let project = Project::new(spec, state.now());
+        state.projects.retain(|other| other.spec.id != project.spec.id);
+        state.projects.push(project);
     }
 
     /// Returns all projects as they are now, the oldest first.
@@ -129,7 +131,7 @@ impl Simulator {
     /// Keeps the present status of a project's edit for the next `polls` polls. The poll after them sees it completed.
     #[track_caller]
     pub fn complete_after(&self, project: &str, polls: u32) {
-        self.project(project, |project| project.edit.end_after(polls));
+        self.project(project, |project| project.edit.polls_left = Some(polls));
     }
 
     /// Lets the project's edit that is running, or else the next one, end as failed, with these details.
@@ -148,7 +150,6 @@ impl Simulator {
     /// [`mend_photo`](Self::mend_photo). `status` may be a success, for a body such as `{"status":"FAILED"}`.
     #[track_caller]
     pub fn fail_photo(&self, project: &str, file: &str, status: u16, body: Value) {
-        check_status(status);
         self.photo(project, file, |photo| photo.failure = Some((status, body)));
     }
 
@@ -163,22 +164,15 @@ impl Simulator {
     ///
     /// The path is as on the wire: percent-encoded and without the query. Links to the storage end with the name of the
     /// file. `Value::Null` is an empty body, and a string a body of text (XML if it starts with `<?xml`, else HTML).
-    #[track_caller]
     pub fn fail_next(&self, method: &str, path_ending: &str, status: u16, body: impl Into<Value>, times: u32) {
-        check_status(status);
         let answer = match body.into() {
             Value::Null => Answer::empty(status),
             Value::String(xml) if xml.starts_with("<?xml") => Answer::new(status, "application/xml", xml),
             Value::String(html) => Answer::new(status, "text/html", html),
             body => Answer::json(status, &body),
         };
-        let (method, path_ending) = (method.to_owned(), path_ending.to_owned());
-        self.state().failures.push(Failure {
-            method,
-            path_ending,
-            answer,
-            times,
-        });
+        let failure = (method.to_owned(), path_ending.to_owned(), answer, times);
+        self.state().failures.push(failure);
     }
 
     /// Returns a photo's versions, from the first to the newest.
@@ -202,7 +196,7 @@ impl Simulator {
     /// Returns the bytes that a link to this version serves; `None` is the unedited photo.
     pub fn jpeg(&self, project: &str, file: &str, version: Option<u64>) -> Vec<u8> {
         let state = version.map_or("unedited".to_owned(), |version| version.to_string());
-        Object::new(project, &state, file).jpeg(self.state().settings.jpeg_size)
+        storage::jpeg(&[project, &state, file], self.state().settings.jpeg_size)
     }
 
     /// Answers a request without the network. Returns status and body.
@@ -256,11 +250,6 @@ impl Simulator {
     }
 }
 
-#[track_caller]
-fn check_status(status: u16) {
-    assert!((200..600).contains(&status), "{status} is no status of an answer");
-}
-
 /// The projects that every simulator has at first.
 fn demo() -> [ProjectSpec; 5] {
     let unexported = |id| ProjectSpec::regular(id).exported(false);
@@ -274,11 +263,10 @@ fn demo() -> [ProjectSpec; 5] {
 }
 
 /// A server on a port, where `Server::new` would lend one from a pool.
-fn server_on(port: u16) -> mockito::Server {
-    mockito::Server::new_with_opts(mockito::ServerOpts {
-        port,
-        ..Default::default()
-    })
+fn server_on(port: u16) -> Box<mockito::Server> {
+    let mut options = mockito::ServerOpts::default();
+    options.port = port;
+    Box::new(mockito::Server::new_with_opts(options))
 }
 
 /// The methods to answer. Without a mock for its method, a request would be answered 501.
@@ -286,28 +274,15 @@ const METHODS: [&str; 7] = ["GET", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH",
 
 /// The sets of headers that an answer may have. In mockito a header's value may depend on the request, but not whether
 /// the header is there, so there is a mock for each set.
-const HEADER_SETS: [&[&str]; 8] = [
-    &["x-request-id"],
-    &["content-type", "x-request-id"],
-    &["x-amz-request-id"],
-    &["etag", "x-amz-request-id"],
-    &["content-type", "x-amz-request-id"],
-    &["content-type", "content-range", "x-amz-request-id"],
-    &[
-        "content-type",
-        "etag",
-        "last-modified",
-        "accept-ranges",
-        "x-amz-request-id",
-    ],
-    &[
-        "content-type",
-        "content-range",
-        "etag",
-        "last-modified",
-        "accept-ranges",
-        "x-amz-request-id",
-    ],
+const HEADER_SETS: [&str; 8] = [
+    "x-request-id",
+    "content-type x-request-id",
+    "x-amz-request-id",
+    "etag x-amz-request-id",
+    "content-type x-amz-request-id",
+    "content-type content-range x-amz-request-id",
+    "content-type etag last-modified accept-ranges x-amz-request-id",
+    "content-type content-range etag last-modified accept-ranges x-amz-request-id",
 ];
 
 /// Puts a new state with the demo projects behind all paths of the server.
@@ -316,11 +291,10 @@ const HEADER_SETS: [&[&str]; 8] = [
 /// header and body callbacks of the one that matched. It does so under a lock of its own, one request after the other,
 /// so one place for the answer is enough: the first matcher makes it and matches nothing, the others compare headers.
 fn mount(server: &mut mockito::Server, origin: &str) -> Arc<Mutex<State>> {
-    let mut state = State::new(origin.to_owned());
-    let now = state.now();
-    state.projects = demo().map(|spec| Project::new(spec, now)).into();
+    let mut state = State::default();
+    state.origin = origin.to_owned();
+    state.projects = demo().map(|spec| Project::new(spec, state.now())).into();
     let state = Arc::new(Mutex::new(state));
-
     let answer = Arc::new(Mutex::new(Answer::default()));
     for method in METHODS {
         let (service, place) = (state.clone(), answer.clone());
@@ -338,36 +312,33 @@ fn mount(server: &mut mockito::Server, origin: &str) -> Arc<Mutex<State>> {
 }
 
 /// Sends the answer if it has exactly these headers.
-fn mock_headers(mut mock: mockito::Mock, names: &'static [&'static str], answer: &Arc<Mutex<Answer>>) {
+fn mock_headers(mut mock: mockito::Mock, names: &'static str, answer: &Arc<Mutex<Answer>>) {
     let place = answer.clone();
-    mock = mock.match_request(move |_| lock(&place).headers.iter().map(|(name, _)| name).eq(names));
+    mock = mock.match_request(move |_| lock(&place).headers.iter().map(|(name, _)| *name).eq(names.split(' ')));
     let place = answer.clone();
     mock = mock.with_status_code_from_request(move |_| lock(&place).status.into());
-    for name in names {
+    for name in names.split(' ') {
         let place = answer.clone();
-        mock = mock.with_header_from_request(*name, move |_| lock(&place).header(name));
+        mock = mock.with_header_from_request(name, move |_| lock(&place).header(name));
     }
     let place = answer.clone();
-    mock.with_body_from_request(move |_| std::mem::take(&mut lock(&place).body))
-        .create();
+    mock = mock.with_body_from_request(move |_| std::mem::take(&mut lock(&place).body));
+    mock.create();
 }
 
 /// Converts a request from mockito's type.
 fn received(request: &mockito::Request) -> Received {
     let target = request.path_and_query();
-    let headers = request
-        .headers()
-        .iter()
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let headers = request.headers().iter();
     Received {
         method: request.method().to_owned(),
         path: request.path().to_owned(),
         query: target.split_once('?').map(|(_, query)| query.to_owned()),
-        headers: headers.collect(),
-        body: request
-            .body()
-            .expect("mockito reads the body before it matches")
-            .clone(),
+        headers: headers
+            .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
+            .collect(),
+        body: request.body().cloned().unwrap_or_default(),
     }
 }
 

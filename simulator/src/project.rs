@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use std::time::SystemTime;
 
 /// The kind of a project; the service's `project_source`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Source {
     /// Profile-based.
+    #[default]
     Regular,
     /// Smart Editing.
     I2i,
@@ -41,7 +42,7 @@ impl Status {
 
 /// A project to add to the simulator. [`regular`](Self::regular) and [`i2i`](Self::i2i) make one that is ready for
 /// Copilot.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ProjectSpec {
     /// The identifier: any text.
     pub id: String,
@@ -67,12 +68,11 @@ impl ProjectSpec {
         let spec = Self {
             id: id.to_owned(),
             name: format!("Project {id}"),
-            source: Source::Regular,
             status: Status::Completed,
             exported: true,
-            photos: Vec::new(),
             first_version: 123,
             unrealistic_words: vec!["dragon".to_owned()],
+            ..Self::default()
         };
         spec.photo_count(3)
     }
@@ -173,9 +173,8 @@ fn photos(names: impl Iterator<Item = String>) -> Vec<Photo> {
 #[derive(Debug, Default)]
 pub(crate) struct Job {
     pub(crate) status: Status,
-    /// How many polls it takes, and how many of them are left. `None` lets it stay as it is.
-    polls: u32,
-    polls_left: Option<u32>,
+    /// How many polls are left before it ends. `None` lets it stay as it is.
+    pub(crate) polls_left: Option<u32>,
     /// Lets the next run fail, with these details.
     pub(crate) failure: Option<String>,
     details: Option<String>,
@@ -188,11 +187,7 @@ impl Job {
 
     pub(crate) fn start(&mut self, polls: u32) {
         self.set(Status::InProgress);
-        self.end_after(polls);
-    }
-
-    pub(crate) fn end_after(&mut self, polls: u32) {
-        (self.polls, self.polls_left) = (polls, Some(polls));
+        self.polls_left = Some(polls);
     }
 
     /// Counts one poll. Returns whether it completed with it.
@@ -210,7 +205,7 @@ impl Job {
     pub(crate) fn report(&self) -> Value {
         let progress = match (self.status, self.polls_left) {
             (Status::Completed, _) => Some(100),
-            (Status::InProgress, Some(left)) => Some(100 * (self.polls - left) / (self.polls + 1)),
+            (Status::InProgress, Some(left)) => Some(100 / (left + 2)),
             _ => None,
         };
         json!({ "status": self.status.as_str(), "progress": progress, "details": self.details })
@@ -218,7 +213,7 @@ impl Job {
 }
 
 /// A project and its state. Status and photos in `spec` are those at its beginning.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Project {
     pub(crate) spec: ProjectSpec,
     pub(crate) edit: Job,
@@ -228,7 +223,7 @@ pub(crate) struct Project {
     /// The name of the profile and the options of its edit.
     pub(crate) profile: Value,
     pub(crate) tools: Vec<String>,
-    pub(crate) created_at: SystemTime,
+    pub(crate) created_at: Option<SystemTime>,
     next_version: u64,
     pub(crate) finalized: bool,
 }
@@ -236,16 +231,11 @@ pub(crate) struct Project {
 impl Project {
     pub(crate) fn new(spec: ProjectSpec, created_at: SystemTime) -> Self {
         let mut project = Self {
-            edit: Job::default(),
-            export: Job::default(),
-            uploads: Vec::new(),
-            photos: photos(spec.photos.clone().into_iter()),
-            profile: Value::Null,
-            tools: Vec::new(),
+            photos: photos(spec.photos.iter().cloned()),
             next_version: spec.first_version,
+            created_at: Some(created_at),
             spec,
-            created_at,
-            finalized: false,
+            ..Self::default()
         };
         project.edit.set(project.spec.status);
         project.set_exported(project.spec.exported);
@@ -336,8 +326,7 @@ impl Project {
             None => 0,
             Some(parent) => {
                 let position = photo.versions.iter().position(|version| version.id == parent);
-                let refusal = || Answer::refused(404, format!("Parent version {parent} not found."));
-                position.ok_or_else(refusal)? + 1
+                position.ok_or_else(|| Answer::refused(404, format!("Parent version {parent} not found.")))? + 1
             }
         };
         photo.versions.truncate(kept);

@@ -124,7 +124,7 @@ fn describe(state: &mut State, id: &str, source: Source, thumbnail: bool) -> Pay
         "project_uuid": id,
         "name": project.spec.name,
         "status": project.edit.status.as_str(),
-        "created_at": date(project.created_at),
+        "created_at": project.created_at.map(date),
         "number_of_images": project.photos.len().max(project.uploads.len()),
         "export_status": export,
         "profile": project.profile,
@@ -276,12 +276,11 @@ pub(crate) fn jpeg_links(state: &mut State, call: &Call<'_>) -> Payload {
 }
 
 pub(crate) fn jpeg_link(state: &mut State, call: &Call<'_>) -> Payload {
-    let name = call.text("file_name");
     let project = state.find(call.id, call.source)?.ready()?;
-    project.photo(name)?;
-    let files = project.jpegs();
-    let file: Vec<_> = files.into_iter().filter(|(file, _)| file == name).collect();
-    let link = state.file_list(call.id, &file)["files_list"][0]["download_link"].take();
+    project.photo(call.text("file_name"))?;
+    let mut files = project.jpegs();
+    files.retain(|(name, _)| name == call.text("file_name"));
+    let link = state.file_list(call.id, &files)["files_list"][0]["download_link"].take();
     Ok(json!({ "download_link": link }))
 }
 

@@ -66,26 +66,17 @@ impl Default for Settings {
     }
 }
 
-/// Answers that `fail_next` ordered.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) method: String,
-    pub(crate) path_ending: String,
-    pub(crate) answer: Answer,
-    pub(crate) times: u32,
-}
-
 /// Everything that the simulated service knows.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) origin: String,
     pub(crate) projects: Vec<Project>,
     pub(crate) settings: Settings,
-    pub(crate) failures: Vec<Failure>,
+    /// What `fail_next` ordered: method, end of the path, answer, and how many times.
+    pub(crate) failures: Vec<(String, String, Answer, u32)>,
     pub(crate) received: Vec<Received>,
     /// By path and query.
     pub(crate) links: HashMap<String, Link>,
-    pub(crate) started: SystemTime,
     /// How far its clock is ahead of the machine's.
     pub(crate) clock_ahead: Duration,
     answered: u32,
@@ -118,20 +109,6 @@ type Route = (
 );
 
 impl State {
-    pub(crate) fn new(origin: String) -> Self {
-        Self {
-            origin,
-            projects: Vec::new(),
-            settings: Settings::default(),
-            failures: Vec::new(),
-            received: Vec::new(),
-            links: HashMap::new(),
-            started: SystemTime::now(),
-            clock_ahead: Duration::ZERO,
-            answered: 0,
-        }
-    }
-
     pub(crate) fn now(&self) -> SystemTime {
         SystemTime::now() + self.clock_ahead
     }
@@ -153,13 +130,12 @@ impl State {
     }
 
     fn ordered_failure(&mut self, request: &Received) -> Option<Answer> {
-        let path = &request.path;
-        let is_meant = |failure: &&mut Failure| {
-            failure.times > 0 && failure.method == request.method && path.ends_with(&failure.path_ending)
-        };
-        let failure = self.failures.iter_mut().find(is_meant)?;
-        failure.times -= 1;
-        Some(failure.answer.clone())
+        let mut failures = self.failures.iter_mut();
+        let (_, _, answer, times) = failures.find(|(method, path_ending, _, times)| {
+            *times > 0 && request.method == *method && request.path.ends_with(path_ending.as_str())
+        })?;
+        *times -= 1;
+        Some(answer.clone())
     }
 
     fn api(&mut self, request: &Received) -> Result<Answer, Answer> {

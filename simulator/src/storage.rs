@@ -3,7 +3,7 @@
 use crate::project::Uploaded;
 use crate::service::{KEPT, State};
 use crate::wire::{Answer, Received};
-use httpdate::{fmt_http_date, parse_http_date};
+use httpdate::fmt_http_date;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::ops::Range;
 use std::time::SystemTime;
@@ -14,45 +14,22 @@ pub(crate) const ROOT: &str = "/storage/imagen-simulator/";
 /// What is encoded in a URL: all but RFC 3986's unreserved characters.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// An object of the storage.
-#[derive(Clone, Debug)]
-pub(crate) struct Object {
-    pub(crate) project: String,
-    /// `upload`, `unedited`, `xmp`, or a version's id.
-    pub(crate) state: String,
-    pub(crate) photo: String,
-}
+/// When all objects were last modified.
+const MODIFIED: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 
-impl Object {
-    pub(crate) fn new(project: &str, state: &str, photo: &str) -> Self {
-        let (project, state, photo) = (project.to_owned(), state.to_owned(), photo.to_owned());
-        Self { project, state, photo }
+/// A JPEG of at least `least` bytes with the object's name in a comment. It depends on nothing else, so the picture of a
+/// version can be downloaded even after a reset.
+pub(crate) fn jpeg(object: &[&str; 3], least: usize) -> Vec<u8> {
+    let (head, rest) = include_bytes!("photo.jpg").split_at(JFIF_END);
+    let mut bytes = head.to_vec();
+    comment(&mut bytes, object.join("/").as_bytes());
+    while bytes.len() + rest.len() < least {
+        // A segment has four bytes beside its text.
+        let missing = least - bytes.len() - rest.len();
+        comment(&mut bytes, &vec![b'.'; missing.saturating_sub(4).min(COMMENT_LIMIT)]);
     }
-
-    fn name(&self) -> String {
-        format!("{}/{}/{}", self.project, self.state, self.photo)
-    }
-
-    fn path(&self) -> String {
-        let escape = |text| utf8_percent_encode(text, ESCAPED);
-        let (project, state, photo) = (escape(&self.project), escape(&self.state), escape(&self.photo));
-        format!("{ROOT}{project}/{state}/{photo}")
-    }
-
-    /// A JPEG of at least `least` bytes with the object's name in a comment. It depends on nothing else, so the picture
-    /// of a version can be downloaded even after a reset.
-    pub(crate) fn jpeg(&self, least: usize) -> Vec<u8> {
-        let (head, rest) = include_bytes!("photo.jpg").split_at(JFIF_END);
-        let mut bytes = head.to_vec();
-        comment(&mut bytes, self.name().as_bytes());
-        while bytes.len() + rest.len() < least {
-            // A segment has four bytes beside its text.
-            let missing = least - bytes.len() - rest.len();
-            comment(&mut bytes, &vec![b'.'; missing.saturating_sub(4).min(COMMENT_LIMIT)]);
-        }
-        bytes.extend_from_slice(rest);
-        bytes
-    }
+    bytes.extend_from_slice(rest);
+    bytes
 }
 
 /// The end of the JFIF header, which must come first. Comments follow it.
@@ -74,7 +51,9 @@ fn comment(jpeg: &mut Vec<u8>, text: &[u8]) {
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     method: &'static str,
-    object: Object,
+    /// Project, state and photo. The state is `upload`, `unedited`, `xmp`, or a version's id.
+    object: [String; 3],
+    /// The `Content-MD5` that an upload must have.
     md5: Option<String>,
     pub(crate) expiry: SystemTime,
 }
@@ -82,16 +61,17 @@ pub(crate) struct Link {
 impl State {
     /// Gives out a URL for downloading an object.
     pub(crate) fn download_link(&mut self, project: &str, state: &str, photo: &str) -> String {
-        self.link("GET", Object::new(project, state, photo), None)
+        self.link("GET", [project, state, photo], None)
     }
 
     /// Gives out a URL for uploading a photo, with this `Content-MD5` if there is one.
     pub(crate) fn upload_link(&mut self, project: &str, photo: &str, md5: Option<&str>) -> String {
-        self.link("PUT", Object::new(project, "upload", photo), md5.map(str::to_owned))
+        self.link("PUT", [project, "upload", photo], md5)
     }
 
-    fn link(&mut self, method: &'static str, object: Object, md5: Option<String>) -> String {
-        let (path, lifetime) = (object.path(), self.settings.link_lifetime);
+    fn link(&mut self, method: &'static str, object: [&str; 3], md5: Option<&str>) -> String {
+        let path = object.map(|name| utf8_percent_encode(name, ESCAPED).to_string());
+        let (path, lifetime) = (format!("{ROOT}{}", path.join("/")), self.settings.link_lifetime);
         let date = date(self.now()).replace(['-', ':'], "");
         // No signature of AWS's: only the very URLs that were given out are good.
         let signature = checksum(format!("{path} {}", self.links.len()).as_bytes());
@@ -104,12 +84,11 @@ impl State {
             signature = format!("{signature:016x}").repeat(4),
         );
         let url = format!("{}{target}", self.origin);
-        let expiry = self.now() + lifetime;
         let link = Link {
             method,
-            object,
-            md5,
-            expiry,
+            object: object.map(str::to_owned),
+            md5: md5.map(str::to_owned),
+            expiry: self.now() + lifetime,
         };
         self.links.insert(target, link);
         url
@@ -119,9 +98,7 @@ impl State {
     pub(crate) fn storage(&mut self, request: &Received) -> Answer {
         match self.signed_link(request) {
             Err(refusal) => refusal,
-            Ok(Link {
-                method: "PUT", object, ..
-            }) => self.store(request, object),
+            Ok(link) if link.method == "PUT" => self.store(request, &link.object),
             Ok(link) => self.serve(request, &link.object),
         }
     }
@@ -150,7 +127,7 @@ impl State {
     }
 
     /// Stores an uploaded file.
-    fn store(&mut self, request: &Received, object: Object) -> Answer {
+    fn store(&mut self, request: &Received, [project, _, photo]: &[String; 3]) -> Answer {
         if request.has_header("transfer-encoding") {
             let message = "A header you provided implies functionality that is not implemented";
             return xml(501, "NotImplemented", message);
@@ -160,13 +137,13 @@ impl State {
             return xml(411, "MissingContentLength", message);
         }
         let mut projects = self.projects.iter_mut();
-        let Some(project) = projects.find(|project| project.spec.id == object.project) else {
+        let Some(project) = projects.find(|other| other.spec.id == *project) else {
             return xml(404, "NoSuchBucket", "The specified bucket does not exist");
         };
         let checksum = checksum(&request.body);
-        project.uploads.retain(|upload| upload.name != object.photo);
+        project.uploads.retain(|upload| upload.name != *photo);
         project.uploads.push(Uploaded {
-            name: object.photo,
+            name: photo.clone(),
             length: request.body.len() as u64,
             checksum,
             bytes: request.body[..request.body.len().min(KEPT)].to_vec(),
@@ -175,25 +152,17 @@ impl State {
     }
 
     /// Sends an object, or the part of it that is asked for.
-    fn serve(&self, request: &Received, object: &Object) -> Answer {
-        let xmp = || {
-            format!(
-                "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><!-- {} --></x:xmpmeta>\n",
-                object.name()
-            )
-        };
-        let (content_type, bytes) = match object.state.as_str() {
-            "xmp" => ("application/rdf+xml", xmp().into_bytes()),
-            _ => ("image/jpeg", object.jpeg(self.settings.jpeg_size)),
+    fn serve(&self, request: &Received, [project, state, photo]: &[String; 3]) -> Answer {
+        let (content_type, bytes) = if state == "xmp" {
+            let xmp = format!("<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><!-- {project}/{photo} --></x:xmpmeta>\n");
+            ("application/rdf+xml", xmp.into_bytes())
+        } else {
+            ("image/jpeg", jpeg(&[project, state, photo], self.settings.jpeg_size))
         };
         let etag = format!("\"{:016x}\"", checksum(&bytes));
-        let modified = fmt_http_date(self.started);
-        let unchanged = match request.header("if-range") {
-            None => true,
-            Some(tag) if tag.starts_with('"') => tag == etag,
-            Some(date) => parse_http_date(date).is_ok_and(|date| fmt_http_date(date) == modified),
-        };
-        let range = request.header("range").filter(|_| unchanged);
+        let condition = request.header("if-range");
+        let is_met = condition.is_none_or(|condition| condition == etag || condition == MODIFIED);
+        let range = request.header("range").filter(|_| is_met);
         let answer = match range.and_then(|range| parse_range(range, bytes.len())) {
             None => Answer::new(200, content_type, bytes),
             Some(range) if range.is_empty() => {
@@ -205,7 +174,7 @@ impl State {
                 Answer::new(206, content_type, &bytes[range]).with("content-range", content_range)
             }
         };
-        let answer = answer.with("etag", etag).with("last-modified", modified);
+        let answer = answer.with("etag", etag).with("last-modified", MODIFIED);
         answer.with("accept-ranges", "bytes")
     }
 }
