@@ -32,13 +32,18 @@ pub(crate) fn enhance(state: &mut State, call: &Call<'_>) -> Payload {
 }
 
 fn edit(state: &mut State, call: &Call<'_>, edit: Edit) -> Payload {
-    let now = state.now();
+    let version = VersionRecord {
+        id: 0,
+        parent: call.fields["parent_version_id"].as_u64(),
+        edit,
+        created_at: state.now(),
+    };
     let project = open(state, call)?;
     if let Some((status, body)) = &project.photo(call.photo)?.failure {
         return Err(Answer::json(*status, body));
     }
-    let version = project.apply(call.photo, call.fields["parent_version_id"].as_u64(), edit, now)?;
-    let url = state.download_link(call.id, &version.to_string(), call.photo);
+    let version = project.apply(call.photo, version)?;
+    let url = state.link("GET", [call.id, &version.to_string(), call.photo]);
     Ok(json!({ "status": "SUCCESS", "version_id": version, "enhanced_image_url": url }))
 }
 
@@ -76,7 +81,7 @@ fn history_entry(state: &mut State, id: &str, photo: &Photo, version: &VersionRe
         "parent_version_id": version.parent,
         name: text,
         "status": "SUCCESS",
-        "enhanced_image_url": state.download_link(id, &version.id.to_string(), &photo.name),
+        "enhanced_image_url": state.link("GET", [id, &version.id.to_string(), &photo.name]),
         "created_at": date(version.created_at),
     })
 }

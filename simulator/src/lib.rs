@@ -16,7 +16,7 @@ pub use self::{
     wire::Received,
 };
 
-use project::{Photo, Project};
+use project::{Photo, Project, done};
 use serde_json::Value;
 use service::State;
 use std::any::Any;
@@ -124,8 +124,7 @@ impl Simulator {
     /// Sets whether a profile-based project is exported.
     #[track_caller]
     pub fn set_exported(&self, project: &str, exported: bool) {
-        let status = if exported { Status::Completed } else { Status::Pending };
-        self.project(project, |project| project.export.set(status));
+        self.project(project, |project| project.export.set(done(exported)));
     }
 
     /// Keeps the present status of a project's edit for the next `polls` polls. The poll after them sees it completed.
@@ -264,8 +263,10 @@ fn demo() -> [ProjectSpec; 5] {
 
 /// A server on a port, where `Server::new` would lend one from a pool.
 fn server_on(port: u16) -> Box<mockito::Server> {
-    let mut options = mockito::ServerOpts::default();
-    options.port = port;
+    let options = mockito::ServerOpts {
+        port,
+        ..Default::default()
+    };
     Box::new(mockito::Server::new_with_opts(options))
 }
 

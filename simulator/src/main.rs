@@ -25,29 +25,33 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     match start(&arguments) {
+        Err(message) => eprintln!("imagen-ai-simulator: {message}"),
         Ok(simulator) => {
-            let text = description(&simulator);
+            let (base_url, key) = (simulator.base_url(), simulator.key());
             // A reader that closes the pipe does not end the server.
-            let _ = stdout().write_all(text.as_bytes());
+            let _ = write!(
+                stdout(),
+                "IMAGEN_BASE_URL={base_url}\nIMAGEN_API_KEY={key}\nPROFILE_BASED_PROJECT={READY}\n\
+                 SMART_EDITING_PROJECT={I2I}\nNOT_EXPORTED_PROJECT={NOT_EXPORTED}\n\
+                 IN_PROGRESS_PROJECT={IN_PROGRESS}\nFAILED_PROJECT={FAILED}\nPROFILE_KEY=5700\n"
+            );
             loop {
                 std::thread::park();
             }
         }
-        Err(message) => {
-            eprintln!("imagen-ai-simulator: {message}");
-            ExitCode::from(2)
-        }
     }
+    ExitCode::from(2)
 }
 
 fn start(arguments: &[String]) -> Result<Simulator, String> {
     let (mut port, mut latency) = (8080, 0);
-    let mut arguments = arguments.iter();
-    while let Some(name) = arguments.next() {
-        match name.as_str() {
-            "--port" => port = number(name, arguments.next())?,
-            "--latency" => latency = number(name, arguments.next())?,
-            _ => return Err(format!("unknown argument {name:?}; see --help")),
+    for pair in arguments.chunks(2) {
+        let value = pair.get(1).map_or("", String::as_str);
+        let wrong = |_| format!("{} cannot be {value:?}; see --help", pair[0]);
+        match pair[0].as_str() {
+            "--port" => port = value.parse().map_err(wrong)?,
+            "--latency" => latency = value.parse().map_err(wrong)?,
+            name => return Err(format!("unknown argument {name:?}; see --help")),
         }
     }
     let simulator = match latency {
@@ -55,19 +59,4 @@ fn start(arguments: &[String]) -> Result<Simulator, String> {
         _ => Simulator::start_slow(port, Duration::from_millis(latency)),
     };
     simulator.map_err(|error| format!("cannot listen on 127.0.0.1:{port}: {error}"))
-}
-
-fn number<T: std::str::FromStr>(name: &str, value: Option<&String>) -> Result<T, String> {
-    let value = value.ok_or_else(|| format!("{name} needs a value; see --help"))?;
-    let number = value.parse();
-    number.map_err(|_| format!("{name} cannot be {value:?}; see --help"))
-}
-
-fn description(simulator: &Simulator) -> String {
-    let (base_url, key) = (simulator.base_url(), simulator.key());
-    format!(
-        "IMAGEN_BASE_URL={base_url}\nIMAGEN_API_KEY={key}\nPROFILE_BASED_PROJECT={READY}\n\
-         SMART_EDITING_PROJECT={I2I}\nNOT_EXPORTED_PROJECT={NOT_EXPORTED}\nIN_PROGRESS_PROJECT={IN_PROGRESS}\n\
-         FAILED_PROJECT={FAILED}\nPROFILE_KEY=5700\n"
-    )
 }

@@ -238,7 +238,7 @@ impl Project {
             ..Self::default()
         };
         project.edit.set(project.spec.status);
-        project.set_exported(project.spec.exported);
+        project.export.set(done(project.spec.exported));
         project
     }
 
@@ -250,11 +250,6 @@ impl Project {
             photos: self.photos.iter().map(|photo| photo.name.clone()).collect(),
             ..self.spec.clone()
         }
-    }
-
-    pub(crate) fn set_exported(&mut self, exported: bool) {
-        let status = [Status::Pending, Status::Completed];
-        self.export.set(status[usize::from(exported)]);
     }
 
     /// Counts one poll of the edit.
@@ -312,33 +307,27 @@ impl Project {
         photo.ok_or_else(|| Answer::refused(404, "Image not found."))
     }
 
-    /// Applies an edit on top of `parent` and drops the branch that is not kept.
-    pub(crate) fn apply(
-        &mut self,
-        name: &str,
-        parent: Option<u64>,
-        edit: Edit,
-        created_at: SystemTime,
-    ) -> Result<u64, Answer> {
+    /// Adds a version on top of its parent, drops the branch that is not kept, and returns the version's id.
+    pub(crate) fn apply(&mut self, name: &str, mut version: VersionRecord) -> Result<u64, Answer> {
         let id = self.next_version;
         let photo = self.photo(name)?;
-        let kept = match parent {
-            None => 0,
-            Some(parent) => {
-                let position = photo.versions.iter().position(|version| version.id == parent);
-                position.ok_or_else(|| Answer::refused(404, format!("Parent version {parent} not found.")))? + 1
-            }
-        };
-        photo.versions.truncate(kept);
-        photo.versions.push(VersionRecord {
-            id,
-            parent,
-            edit,
-            created_at,
+        let kept = version.parent.map_or(Some(0), |parent| {
+            let position = photo.versions.iter().position(|version| version.id == parent);
+            position.map(|position| position + 1)
         });
+        photo
+            .versions
+            .truncate(kept.ok_or_else(|| Answer::refused(404, "Parent version not found."))?);
+        version.id = id;
+        photo.versions.push(version);
         self.next_version += 1;
         Ok(id)
     }
+}
+
+/// The status of what is done or not begun.
+pub(crate) fn done(is_done: bool) -> Status {
+    if is_done { Status::Completed } else { Status::Pending }
 }
 
 /// A file's name without its extension.

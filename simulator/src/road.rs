@@ -49,17 +49,14 @@ const PHOTOGRAPHY_TYPES: [&str; 11] = [
 /// How many images a Smart Editing project needs.
 const SMART_MINIMUM: usize = 5;
 
-pub(crate) fn profiles(state: &mut State, _: &Call<'_>) -> Payload {
-    Ok(list_of(state, "profiles", &state.settings.profiles))
-}
-
-pub(crate) fn sky_templates(state: &mut State, _: &Call<'_>) -> Payload {
-    Ok(list_of(state, "templates", &state.settings.sky_templates))
-}
-
-fn list_of(state: &State, name: &str, list: &[Value]) -> Value {
+/// The profiles, or the sky templates.
+pub(crate) fn list_of(state: &mut State, call: &Call<'_>) -> Payload {
+    let (name, list) = match call.id {
+        "sky_replacement" => ("templates", &state.settings.sky_templates),
+        _ => ("profiles", &state.settings.profiles),
+    };
     let bare = state.settings.bare_lists;
-    if bare { list.into() } else { json!({ name: list }) }
+    Ok(if bare { json!(list) } else { json!({ name: list }) })
 }
 
 pub(crate) fn create(state: &mut State, call: &Call<'_>) -> Payload {
@@ -71,12 +68,8 @@ pub(crate) fn create(state: &mut State, call: &Call<'_>) -> Payload {
         return Err(Answer::refused(400, message));
     }
     let id = format!("65f3a1c2d4e5f6a7{number:08x}");
-    let spec = ProjectSpec::regular(&id).name(name).photo_count(0).exported(false);
-    let spec = ProjectSpec {
-        source: call.source,
-        status: Status::Pending,
-        ..spec
-    };
+    let mut spec = ProjectSpec::regular(&id).name(name).photo_count(0).exported(false);
+    (spec.source, spec.status) = (call.source, Status::Pending);
     state.projects.push(Project::new(spec, state.now()));
     Ok(json!({ "project_uuid": id }))
 }
@@ -84,18 +77,16 @@ pub(crate) fn create(state: &mut State, call: &Call<'_>) -> Payload {
 pub(crate) fn list(state: &mut State, call: &Call<'_>) -> Payload {
     let number = |name, default| call.text(name).parse().unwrap_or(default);
     let (size, page): (usize, usize) = (number("size", 20), number("page", 0));
-    let thumbnails = call.source == Source::Regular && call.text("get_thumbnail") != "false";
     // All projects were made through the API, and none is archived.
     let any = call.text("is_archived") != "true" && matches!(call.text("client_type"), "" | "API");
-    let projects = state
-        .projects
-        .iter()
-        .filter(|project| any && project.spec.source == call.source);
-    let ids: Vec<String> = projects.map(|project| project.spec.id.clone()).collect();
-    let on_page = ids.iter().skip(page.saturating_mul(size)).take(size);
-    let projects: Result<Vec<Value>, Answer> = on_page.map(|id| describe(state, id, call.source, thumbnails)).collect();
-    let pagination = json!({ "total": ids.len(), "size": size, "page": page });
-    Ok(json!({ "projects": projects?, "pagination": pagination }))
+    let projects = state.projects.iter();
+    let listed: Vec<&Project> = projects
+        .filter(|project| any && project.spec.source == call.source)
+        .collect();
+    let on_page = listed.iter().skip(page.saturating_mul(size)).take(size);
+    let projects: Vec<Value> = on_page.map(|project| describe(project)).collect();
+    let pagination = json!({ "total": listed.len(), "size": size, "page": page });
+    Ok(json!({ "projects": projects, "pagination": pagination }))
 }
 
 /// Finds a project by its name, which stands in the place of the id.
@@ -111,32 +102,24 @@ pub(crate) fn info(state: &mut State, call: &Call<'_>) -> Payload {
     let project = state.find(call.id, call.source)?;
     project.poll_edit();
     project.export.poll();
-    describe(state, call.id, call.source, call.text("get_thumbnail") != "false")
+    Ok(describe(project))
 }
 
-fn describe(state: &mut State, id: &str, source: Source, thumbnail: bool) -> Payload {
-    let project = state.find(id, source)?;
+fn describe(project: &Project) -> Value {
     let export = project.export.status;
-    let export = (export != Status::Pending).then(|| export.as_str());
-    let photo = project.photos.first().filter(|_| thumbnail);
-    let photo = photo.map(|photo| photo.name.clone());
-    let mut info = json!({
-        "project_uuid": id,
+    json!({
+        "project_uuid": project.spec.id,
         "name": project.spec.name,
         "status": project.edit.status.as_str(),
         "created_at": project.created_at.map(date),
         "number_of_images": project.photos.len().max(project.uploads.len()),
-        "export_status": export,
+        "export_status": (export != Status::Pending).then(|| export.as_str()),
         "profile": project.profile,
         "ai_tools": project.tools,
         "project_id": null,
         "customer_reference_id": null,
         "thumbnail_src": null,
-    });
-    if let Some(photo) = photo {
-        info["thumbnail_src"] = state.download_link(id, "unedited", &photo).into();
-    }
-    Ok(info)
+    })
 }
 
 /// The links come in the opposite order, so a client that matches them by place goes wrong.
@@ -161,7 +144,7 @@ pub(crate) fn upload_links(state: &mut State, call: &Call<'_>) -> Payload {
     }
     let link = |file: &Value| {
         let name = &file["file_name"];
-        let link = state.upload_link(call.id, name.as_str().unwrap_or_default(), file["md5"].as_str());
+        let link = state.link("PUT", [call.id, "upload", name.as_str().unwrap_or_default()]);
         json!({ "file_name": name, "upload_link": link })
     };
     let links: Vec<Value> = files.into_iter().map(link).collect();
@@ -315,7 +298,7 @@ impl State {
 
     /// Links to files, each given by its name and its state in the storage.
     pub(crate) fn file_list(&mut self, id: &str, files: &[(String, String)]) -> Value {
-        let file = |(name, state): &(String, String)| json!({ "file_name": name, "download_link": self.download_link(id, state, name) });
+        let file = |(name, state): &(String, String)| json!({ "file_name": name, "download_link": self.link("GET", [id, state, name]) });
         let files: Vec<Value> = files.iter().map(file).collect();
         json!({ "files_list": files })
     }

@@ -171,40 +171,34 @@ impl State {
 /// All calls of the API. Those of Copilot have one path for both kinds of project.
 fn route(method: &str, source: Source, path: &[&str]) -> Option<Route> {
     use Source::{I2i, Regular};
+    use fields::{body, body_if_any, json_body, query};
+    const UPLOAD_LINKS: &str = "get_temporary_upload_links";
     const LINKS: &str = "get_temporary_download_links";
     Some(match (method, source, path) {
-        ("GET", Regular, ["profiles"]) => (fields::query, &[], road::profiles),
-        ("GET", Regular, ["projects", "sky_replacement", "templates"]) => (fields::query, &[], road::sky_templates),
-        ("POST", _, ["projects", ""]) => (fields::body, &road::CREATE, road::create),
-        ("GET", Regular, ["projects"]) => (fields::query, &road::LIST, road::list),
-        ("GET", I2i, ["projects"]) => (fields::query, road::LIST_I2I, road::list),
-        ("GET", Regular, ["projects", _, "uuid"]) => (fields::query, &[], road::id_of),
-        ("GET", _, ["projects", _]) => (fields::query, &road::INFO, road::info),
-        ("POST", Regular, ["projects", _, "get_temporary_upload_links"]) => {
-            (fields::body, &road::UPLOAD, road::upload_links)
-        }
-        ("POST", I2i, ["projects", _, "get_temporary_upload_links"]) => {
-            (fields::body, &road::UPLOAD_I2I, road::upload_links)
-        }
-        ("POST", Regular, ["projects", _, "edit"]) => (fields::json_body, &road::EDIT, road::edit_with_profile),
-        ("POST", I2i, ["projects", _, "edit"]) => (fields::body, road::EDIT_I2I, road::edit_smartly),
-        ("GET", Regular, ["projects", _, "edit", "status"]) => (fields::query, &[], road::edit_status),
-        ("POST", Regular, ["projects", _, "export"]) => (fields::body_if_any, &[], road::export),
-        ("GET", Regular, ["projects", _, "export", "status"]) => (fields::query, &[], road::export_status),
-        ("GET", Regular, ["projects", _, "edit", LINKS]) => (fields::query, &[], road::xmp_links),
-        ("GET", Regular, ["projects", _, "export", LINKS]) => (fields::query, &[], road::jpeg_links),
-        ("GET", I2i, ["projects", _, LINKS]) => (fields::query, &[], road::jpeg_links),
+        ("GET", Regular, ["profiles"]) => (query, &[], road::list_of),
+        ("GET", Regular, ["projects", "sky_replacement", "templates"]) => (query, &[], road::list_of),
+        ("POST", _, ["projects", ""]) => (body, &road::CREATE, road::create),
+        ("GET", Regular, ["projects"]) => (query, &road::LIST, road::list),
+        ("GET", I2i, ["projects"]) => (query, road::LIST_I2I, road::list),
+        ("GET", Regular, ["projects", _, "uuid"]) => (query, &[], road::id_of),
+        ("GET", _, ["projects", _]) => (query, &road::INFO, road::info),
+        ("POST", Regular, ["projects", _, UPLOAD_LINKS]) => (body, &road::UPLOAD, road::upload_links),
+        ("POST", I2i, ["projects", _, UPLOAD_LINKS]) => (body, &road::UPLOAD_I2I, road::upload_links),
+        ("POST", Regular, ["projects", _, "edit"]) => (json_body, &road::EDIT, road::edit_with_profile),
+        ("POST", I2i, ["projects", _, "edit"]) => (body, road::EDIT_I2I, road::edit_smartly),
+        ("GET", Regular, ["projects", _, "edit", "status"]) => (query, &[], road::edit_status),
+        ("POST", Regular, ["projects", _, "export"]) => (body_if_any, &[], road::export),
+        ("GET", Regular, ["projects", _, "export", "status"]) => (query, &[], road::export_status),
+        ("GET", Regular, ["projects", _, "edit", LINKS]) => (query, &[], road::xmp_links),
+        ("GET", Regular, ["projects", _, "export", LINKS]) => (query, &[], road::jpeg_links),
+        ("GET", I2i, ["projects", _, LINKS]) => (query, &[], road::jpeg_links),
         ("GET", Regular, ["projects", _, "export", "get_download_link"])
-        | ("GET", I2i, ["projects", _, "get_download_link"]) => (fields::query, &road::FILE, road::jpeg_link),
-        ("POST", Regular, ["projects", _, "images", _, "copilot"]) => {
-            (fields::body, &copilot::COPILOT, copilot::copilot)
-        }
-        ("POST", Regular, ["projects", _, "images", _, "enhance"]) => {
-            (fields::body, &copilot::ENHANCE, copilot::enhance)
-        }
-        ("DELETE", Regular, ["projects", _, "images", _, "copilot"]) => (fields::body_if_any, &SOURCE, copilot::reset),
-        ("GET", Regular, ["projects", _, "ai-tools"]) => (fields::query, &OPTIONAL_SOURCE, copilot::ai_tools),
-        ("POST", Regular, ["projects", _, "finalize"]) => (fields::body_if_any, &SOURCE, copilot::finalize),
+        | ("GET", I2i, ["projects", _, "get_download_link"]) => (query, &road::FILE, road::jpeg_link),
+        ("POST", Regular, ["projects", _, "images", _, "copilot"]) => (body, &copilot::COPILOT, copilot::copilot),
+        ("POST", Regular, ["projects", _, "images", _, "enhance"]) => (body, &copilot::ENHANCE, copilot::enhance),
+        ("DELETE", Regular, ["projects", _, "images", _, "copilot"]) => (body_if_any, &SOURCE, copilot::reset),
+        ("GET", Regular, ["projects", _, "ai-tools"]) => (query, &OPTIONAL_SOURCE, copilot::ai_tools),
+        ("POST", Regular, ["projects", _, "finalize"]) => (body_if_any, &SOURCE, copilot::finalize),
         _ => return None,
     })
 }

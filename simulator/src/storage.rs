@@ -53,23 +53,12 @@ pub(crate) struct Link {
     method: &'static str,
     /// Project, state and photo. The state is `upload`, `unedited`, `xmp`, or a version's id.
     object: [String; 3],
-    /// The `Content-MD5` that an upload must have.
-    md5: Option<String>,
     pub(crate) expiry: SystemTime,
 }
 
 impl State {
-    /// Gives out a URL for downloading an object.
-    pub(crate) fn download_link(&mut self, project: &str, state: &str, photo: &str) -> String {
-        self.link("GET", [project, state, photo], None)
-    }
-
-    /// Gives out a URL for uploading a photo, with this `Content-MD5` if there is one.
-    pub(crate) fn upload_link(&mut self, project: &str, photo: &str, md5: Option<&str>) -> String {
-        self.link("PUT", [project, "upload", photo], md5)
-    }
-
-    fn link(&mut self, method: &'static str, object: [&str; 3], md5: Option<&str>) -> String {
+    /// Gives out a URL that `method` may be used on.
+    pub(crate) fn link(&mut self, method: &'static str, object: [&str; 3]) -> String {
         let path = object.map(|name| utf8_percent_encode(name, ESCAPED).to_string());
         let (path, lifetime) = (format!("{ROOT}{}", path.join("/")), self.settings.link_lifetime);
         let date = date(self.now()).replace(['-', ':'], "");
@@ -87,43 +76,31 @@ impl State {
         let link = Link {
             method,
             object: object.map(str::to_owned),
-            md5: md5.map(str::to_owned),
             expiry: self.now() + lifetime,
         };
         self.links.insert(target, link);
         url
     }
 
-    /// Answers a request for an object.
+    /// Answers a request for an object, or refuses it as S3 does.
     pub(crate) fn storage(&mut self, request: &Received) -> Answer {
-        match self.signed_link(request) {
-            Err(refusal) => refusal,
-            Ok(link) if link.method == "PUT" => self.store(request, &link.object),
-            Ok(link) => self.serve(request, &link.object),
-        }
-    }
-
-    /// Finds the link that was called, or refuses the request as S3 does.
-    fn signed_link(&self, request: &Received) -> Result<Link, Answer> {
         if request.has_header("x-api-key") || request.has_header("authorization") {
-            return Err(xml(400, "InvalidArgument", "Only one auth mechanism allowed"));
+            return xml(400, "InvalidArgument", "Only one auth mechanism allowed");
         }
         if request.query.is_none() {
-            return Err(xml(403, "AccessDenied", "Access Denied"));
+            return xml(403, "AccessDenied", "Access Denied");
         }
-        let link = self.links.get(&request.target()).filter(|link| {
-            let signed = link.md5.is_none() || link.md5.as_deref() == request.header("content-md5");
-            let upload = signed && request.media_type().is_empty();
-            request.method == link.method && (upload || link.method == "GET")
-        });
-        let Some(link) = link else {
-            let message = "The request signature we calculated does not match the signature you provided.";
-            return Err(xml(403, "SignatureDoesNotMatch", message));
-        };
-        if self.now() >= link.expiry {
-            return Err(xml(403, "AccessDenied", "Request has expired"));
+        let signed =
+            |link: &&Link| request.method == link.method && (link.method == "GET" || request.media_type().is_empty());
+        match self.links.get(&request.target()).filter(signed).cloned() {
+            None => {
+                let message = "The request signature we calculated does not match the signature you provided.";
+                xml(403, "SignatureDoesNotMatch", message)
+            }
+            Some(link) if self.now() >= link.expiry => xml(403, "AccessDenied", "Request has expired"),
+            Some(link) if link.method == "PUT" => self.store(request, &link.object),
+            Some(link) => self.serve(request, &link.object),
         }
-        Ok(link.clone())
     }
 
     /// Stores an uploaded file.
