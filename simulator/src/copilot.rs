@@ -1,15 +1,11 @@
 //! The calls of the Copilot API.
 
-use crate::fields::{Field, Kind, SOURCE, rule};
+use crate::fields::rule;
 use crate::project::{Edit, Photo, Project, Source, VersionRecord};
 use crate::service::{Call, Payload, State};
 use crate::storage::date;
 use crate::wire::Answer;
 use serde_json::{Value, json};
-
-const PARENT: Field = ("parent_version_id?", Kind::Parent);
-pub(crate) const COPILOT: [Field; 3] = [SOURCE[0], PARENT, ("instruction", Kind::Instruction)];
-pub(crate) const ENHANCE: [Field; 3] = [SOURCE[0], PARENT, ("tool_id", Kind::Text)];
 
 pub(crate) fn copilot(state: &mut State, call: &Call<'_>) -> Payload {
     let instruction = call.text("instruction");

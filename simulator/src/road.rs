@@ -1,50 +1,11 @@
 //! The road to finished photos: profiles, projects, uploads, the edit, the export, and links to the files.
 
-use crate::fields::{Field, Kind, QUERY_FLAG, rule};
+use crate::fields::rule;
 use crate::project::{Project, ProjectSpec, Source, Status, image_type, stem};
 use crate::service::{Call, Payload, State};
 use crate::storage::date;
 use crate::wire::Answer;
 use serde_json::{Value, json};
-
-pub(crate) const CREATE: [Field; 1] = [("name?", Kind::Text)];
-pub(crate) const LIST: [Field; 5] = [
-    ("client_type?", Kind::Text),
-    ("get_thumbnail?", QUERY_FLAG),
-    ("is_archived?", QUERY_FLAG),
-    ("size?", Kind::Digits(1, 100)),
-    ("page?", Kind::Digits(0, usize::MAX)),
-];
-pub(crate) const LIST_I2I: &[Field] = LIST.split_at(2).1;
-pub(crate) const INFO: [Field; 1] = [("get_thumbnail?", QUERY_FLAG)];
-pub(crate) const FILE: [Field; 1] = [("file_name", Kind::Text)];
-pub(crate) const UPLOAD: [Field; 1] = [("files_list", Kind::Files)];
-pub(crate) const UPLOAD_I2I: [Field; 2] = [UPLOAD[0], ("client_type", Kind::OneOf(&["API"]))];
-pub(crate) const EDIT: [Field; 16] = [
-    ("profile_key", Kind::Number),
-    ("photography_type?", Kind::OneOf(&PHOTOGRAPHY_TYPES)),
-    ("crop?", Kind::Flag),
-    ("portrait_crop?", Kind::Flag),
-    ("headshot_crop?", Kind::Flag),
-    ("straighten?", Kind::Flag),
-    ("smooth_skin?", Kind::Flag),
-    ("subject_mask?", Kind::Flag),
-    ("window_pull?", Kind::Flag),
-    ("crop_aspect_ratio?", Kind::OneOf(&["2X3", "4X5", "5X7"])),
-    ("hdr_output_compression?", Kind::OneOf(&["LOSSY", "LOSSLESS"])),
-    ("hdr_merge?", Kind::Flag),
-    ("perspective_correction?", Kind::Flag),
-    ("sky_replacement?", Kind::Flag),
-    ("sky_replacement_template_id?", Kind::Number),
-    ("callback_url?", Kind::Https),
-];
-pub(crate) const EDIT_I2I: &[Field] = EDIT.split_at(11).1;
-
-#[rustfmt::skip]
-const PHOTOGRAPHY_TYPES: [&str; 11] = [
-    "NO_TYPE", "OTHER", "PORTRAITS", "WEDDING", "REAL_ESTATE", "LANDSCAPE_NATURE", "EVENTS", "FAMILY_NEWBORN",
-    "BOUDOIR", "SPORTS", "SCHOOL",
-];
 
 /// How many images a Smart Editing project needs.
 const SMART_MINIMUM: usize = 5;

@@ -1,6 +1,6 @@
 //! Answers requests, however they came: [`State::answer`].
 
-use crate::fields::{self, Field, OPTIONAL_SOURCE, SOURCE};
+use crate::fields;
 use crate::project::{Project, Source};
 use crate::storage::{self, Link};
 use crate::wire::{Answer, Received, decode};
@@ -101,13 +101,6 @@ impl Call<'_> {
 /// The payload of an answer, `Null` for an empty one, or a refusal.
 pub(crate) type Payload = Result<Value, Answer>;
 
-/// What there is to know of a call: how its fields are read, which ones there are, and what it does.
-type Route = (
-    fn(&Received, &[Field]) -> Payload,
-    &'static [Field],
-    fn(&mut State, &Call<'_>) -> Payload,
-);
-
 impl State {
     pub(crate) fn now(&self) -> SystemTime {
         SystemTime::now() + self.clock_ahead
@@ -143,62 +136,61 @@ impl State {
         let path = request.path.strip_prefix("/v1/").ok_or_else(not_found)?;
         let segments: Option<Vec<String>> = path.split('/').map(decode).collect();
         let segments = segments.ok_or_else(Answer::bad_request)?;
-        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         if request.header("x-api-key") != Some(KEY) {
             return Err(Answer::refused(401, "Invalid or missing API key."));
         }
-        let (source, path) = match segments.as_slice() {
-            ["i2i", path @ ..] => (Source::I2i, path),
-            path => (Source::Regular, path),
+        let is_call = |columns: &Vec<&str>| {
+            let pattern = columns.get(1).into_iter().flat_map(|pattern| pattern.split('/'));
+            let given = segments.iter().map(|segment| segment.as_str());
+            columns.first() == Some(&request.method.as_str())
+                && pattern.clone().count() == segments.len()
+                && pattern
+                    .zip(given)
+                    .all(|(pattern, given)| pattern == "*" || pattern == given)
         };
-        let (read, known, respond) = route(&request.method, source, path).ok_or_else(not_found)?;
+        let mut calls = include_str!("calls.txt")
+            .lines()
+            .map(|line| line.split_whitespace().collect());
+        let columns = calls.find(is_call).ok_or_else(not_found)?;
+        let is_i2i = segments[0] == "i2i";
+        let segment = |at: usize| segments.get(at + usize::from(is_i2i)).map_or("", String::as_str);
         let call = Call {
             request,
-            source,
-            id: path.get(1).copied().unwrap_or_default(),
-            photo: path.get(3).copied().unwrap_or_default(),
-            fields: read(request, known)?,
+            source: if is_i2i { Source::I2i } else { Source::Regular },
+            id: segment(1),
+            photo: segment(3),
+            fields: fields::read(request, columns[2], &columns[4..])?,
         };
-        Ok(match respond(self, &call)? {
+        Ok(match self.respond(columns[3], &call)? {
             Value::Null if request.method == "DELETE" => Answer::empty(204),
             Value::Null => Answer::empty(200),
             payload if self.settings.envelope => Answer::json(200, &json!({ "data": payload })),
             payload => Answer::json(200, &payload),
         })
     }
-}
 
-/// All calls of the API. Those of Copilot have one path for both kinds of project.
-fn route(method: &str, source: Source, path: &[&str]) -> Option<Route> {
-    use Source::{I2i, Regular};
-    use fields::{body, body_if_any, json_body, query};
-    const UPLOAD_LINKS: &str = "get_temporary_upload_links";
-    const LINKS: &str = "get_temporary_download_links";
-    Some(match (method, source, path) {
-        ("GET", Regular, ["profiles"]) => (query, &[], road::list_of),
-        ("GET", Regular, ["projects", "sky_replacement", "templates"]) => (query, &[], road::list_of),
-        ("POST", _, ["projects", ""]) => (body, &road::CREATE, road::create),
-        ("GET", Regular, ["projects"]) => (query, &road::LIST, road::list),
-        ("GET", I2i, ["projects"]) => (query, road::LIST_I2I, road::list),
-        ("GET", Regular, ["projects", _, "uuid"]) => (query, &[], road::id_of),
-        ("GET", _, ["projects", _]) => (query, &road::INFO, road::info),
-        ("POST", Regular, ["projects", _, UPLOAD_LINKS]) => (body, &road::UPLOAD, road::upload_links),
-        ("POST", I2i, ["projects", _, UPLOAD_LINKS]) => (body, &road::UPLOAD_I2I, road::upload_links),
-        ("POST", Regular, ["projects", _, "edit"]) => (json_body, &road::EDIT, road::edit_with_profile),
-        ("POST", I2i, ["projects", _, "edit"]) => (body, road::EDIT_I2I, road::edit_smartly),
-        ("GET", Regular, ["projects", _, "edit", "status"]) => (query, &[], road::edit_status),
-        ("POST", Regular, ["projects", _, "export"]) => (body_if_any, &[], road::export),
-        ("GET", Regular, ["projects", _, "export", "status"]) => (query, &[], road::export_status),
-        ("GET", Regular, ["projects", _, "edit", LINKS]) => (query, &[], road::xmp_links),
-        ("GET", Regular, ["projects", _, "export", LINKS]) => (query, &[], road::jpeg_links),
-        ("GET", I2i, ["projects", _, LINKS]) => (query, &[], road::jpeg_links),
-        ("GET", Regular, ["projects", _, "export", "get_download_link"])
-        | ("GET", I2i, ["projects", _, "get_download_link"]) => (query, &road::FILE, road::jpeg_link),
-        ("POST", Regular, ["projects", _, "images", _, "copilot"]) => (body, &copilot::COPILOT, copilot::copilot),
-        ("POST", Regular, ["projects", _, "images", _, "enhance"]) => (body, &copilot::ENHANCE, copilot::enhance),
-        ("DELETE", Regular, ["projects", _, "images", _, "copilot"]) => (body_if_any, &SOURCE, copilot::reset),
-        ("GET", Regular, ["projects", _, "ai-tools"]) => (query, &OPTIONAL_SOURCE, copilot::ai_tools),
-        ("POST", Regular, ["projects", _, "finalize"]) => (body_if_any, &SOURCE, copilot::finalize),
-        _ => return None,
-    })
+    fn respond(&mut self, function: &str, call: &Call<'_>) -> Payload {
+        match function {
+            "list_of" => road::list_of(self, call),
+            "create" => road::create(self, call),
+            "list" => road::list(self, call),
+            "id_of" => road::id_of(self, call),
+            "info" => road::info(self, call),
+            "upload_links" => road::upload_links(self, call),
+            "edit_with_profile" => road::edit_with_profile(self, call),
+            "edit_smartly" => road::edit_smartly(self, call),
+            "edit_status" => road::edit_status(self, call),
+            "export" => road::export(self, call),
+            "export_status" => road::export_status(self, call),
+            "xmp_links" => road::xmp_links(self, call),
+            "jpeg_links" => road::jpeg_links(self, call),
+            "jpeg_link" => road::jpeg_link(self, call),
+            "copilot" => copilot::copilot(self, call),
+            "enhance" => copilot::enhance(self, call),
+            "reset" => copilot::reset(self, call),
+            "ai_tools" => copilot::ai_tools(self, call),
+            "finalize" => copilot::finalize(self, call),
+            function => unreachable!("calls.txt names {function}"),
+        }
+    }
 }
