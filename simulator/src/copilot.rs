@@ -7,31 +7,24 @@ use crate::storage::date;
 use crate::wire::Answer;
 use serde_json::{Value, json};
 
-pub(crate) fn copilot(state: &mut State, call: &Call<'_>) -> Payload {
-    let instruction = call.text("instruction");
-    if !ready(state, call)?.is_realistic(instruction) {
-        let message = "Only realistic editing requests are supported.";
-        return Err(Answer::refused(400, message));
-    }
-    edit(state, call, Edit::Instruction(instruction.to_owned()))
-}
-
-pub(crate) fn enhance(state: &mut State, call: &Call<'_>) -> Payload {
-    let tool = call.text("tool_id");
-    let is_known = state
-        .settings
-        .presets
-        .iter()
-        .any(|preset| preset["enhancement_type"] == tool);
+/// `copilot`, with an instruction, or `enhance`, with a preset.
+pub(crate) fn edit(state: &mut State, call: &Call<'_>) -> Payload {
+    let (instruction, tool) = (call.text("instruction"), call.text("tool_id"));
+    let mut presets = state.settings.presets.iter();
+    let is_known = tool.is_empty() || presets.any(|preset| preset["enhancement_type"] == tool);
     rule(is_known, "tool_id", "Input should be a known enhancement type")?;
-    edit(state, call, Edit::Preset(tool.to_owned()))
-}
-
-fn edit(state: &mut State, call: &Call<'_>, edit: Edit) -> Payload {
+    if !ready(state, call)?.is_realistic(instruction) {
+        return Err(Answer::refused(400, "Only realistic editing requests are supported."));
+    }
+    let is_preset = instruction.is_empty();
     let version = VersionRecord {
         id: 0,
         parent: call.fields["parent_version_id"].as_u64(),
-        edit,
+        edit: if is_preset {
+            Edit::Preset(tool.to_owned())
+        } else {
+            Edit::Instruction(instruction.to_owned())
+        },
         created_at: state.now(),
     };
     let project = open(state, call)?;
@@ -52,17 +45,15 @@ pub(crate) fn reset(state: &mut State, call: &Call<'_>) -> Payload {
 pub(crate) fn ai_tools(state: &mut State, call: &Call<'_>) -> Payload {
     let list_unedited = state.settings.list_unedited;
     let photos = std::mem::take(&mut ready(state, call)?.photos);
-    let image = |photo: &Photo| {
-        let versions = photo.versions.iter();
-        let versions: Vec<Value> = versions
-            .map(|version| history_entry(state, call.id, photo, version))
-            .collect();
-        json!({ "file_name": photo.name, "versions": versions })
-    };
-    let listed = photos
+    let mut images = Vec::new();
+    for photo in photos
         .iter()
-        .filter(|photo| list_unedited || !photo.versions.is_empty());
-    let images: Vec<Value> = listed.map(image).collect();
+        .filter(|photo| list_unedited || !photo.versions.is_empty())
+    {
+        let entry = |version| history_entry(state, call.id, photo, version);
+        let versions: Vec<Value> = photo.versions.iter().map(entry).collect();
+        images.push(json!({ "file_name": photo.name, "versions": versions }));
+    }
     ready(state, call)?.photos = photos;
     Ok(json!({ "prompts": state.settings.presets, "images": images }))
 }
@@ -106,9 +97,7 @@ fn ready<'a>(state: &'a mut State, call: &Call<'_>) -> Result<&'a mut Project, A
 
 /// Finds a project whose photos may still be edited. What the service says about a finalized one is not published.
 fn open<'a>(state: &'a mut State, call: &Call<'_>) -> Result<&'a mut Project, Answer> {
+    let refusal = || Answer::refused(400, "Project has been finalized.");
     let project = ready(state, call)?;
-    if project.finalized {
-        return Err(Answer::refused(400, "Project has been finalized."));
-    }
-    Ok(project)
+    (!project.finalized).then_some(project).ok_or_else(refusal)
 }

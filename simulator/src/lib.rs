@@ -111,7 +111,6 @@ impl Simulator {
     }
 
     /// Sets the status of a project's edit, and leaves it there.
-    #[track_caller]
     pub fn set_status(&self, project: &str, status: Status) {
         self.project(project, |project| {
             project.edit.set(status);
@@ -122,38 +121,32 @@ impl Simulator {
     }
 
     /// Sets whether a profile-based project is exported.
-    #[track_caller]
     pub fn set_exported(&self, project: &str, exported: bool) {
         self.project(project, |project| project.export.set(done(exported)));
     }
 
     /// Keeps the present status of a project's edit for the next `polls` polls. The poll after them sees it completed.
-    #[track_caller]
     pub fn complete_after(&self, project: &str, polls: u32) {
         self.project(project, |project| project.edit.polls_left = Some(polls));
     }
 
     /// Lets the project's edit that is running, or else the next one, end as failed, with these details.
-    #[track_caller]
     pub fn fail_edit(&self, project: &str, details: &str) {
         self.project(project, |project| project.edit.failure = Some(details.to_owned()));
     }
 
     /// Lets the project's export that is running, or else the next one, end as failed, with these details.
-    #[track_caller]
     pub fn fail_export(&self, project: &str, details: &str) {
         self.project(project, |project| project.export.failure = Some(details.to_owned()));
     }
 
     /// Answers every edit of this photo with `status` and `body`, and applies none, until
     /// [`mend_photo`](Self::mend_photo). `status` may be a success, for a body such as `{"status":"FAILED"}`.
-    #[track_caller]
     pub fn fail_photo(&self, project: &str, file: &str, status: u16, body: Value) {
         self.photo(project, file, |photo| photo.failure = Some((status, body)));
     }
 
     /// Ends what [`fail_photo`](Self::fail_photo) began.
-    #[track_caller]
     pub fn mend_photo(&self, project: &str, file: &str) {
         self.photo(project, file, |photo| photo.failure = None);
     }
@@ -175,19 +168,16 @@ impl Simulator {
     }
 
     /// Returns a photo's versions, from the first to the newest.
-    #[track_caller]
     pub fn versions(&self, project: &str, file: &str) -> Vec<VersionRecord> {
         self.photo(project, file, |photo| photo.versions.clone())
     }
 
     /// Returns the files that were uploaded to a project, in the order in which they arrived.
-    #[track_caller]
     pub fn uploaded(&self, project: &str) -> Vec<Uploaded> {
         self.project(project, |project| project.uploads.clone())
     }
 
     /// Returns whether a project was finalized.
-    #[track_caller]
     pub fn is_finalized(&self, project: &str) -> bool {
         self.project(project, |project| project.finalized)
     }
@@ -231,16 +221,12 @@ impl Simulator {
         lock(&self.state)
     }
 
-    #[track_caller]
     fn project<T>(&self, id: &str, then: impl FnOnce(&mut Project) -> T) -> T {
         let mut state = self.state();
-        match state.projects.iter_mut().find(|project| project.spec.id == id) {
-            Some(project) => then(project),
-            None => panic!("the simulator has no project {id}"),
-        }
+        let project = state.find(id, None);
+        then(project.unwrap_or_else(|_| panic!("the simulator has no project {id}")))
     }
 
-    #[track_caller]
     fn photo<T>(&self, id: &str, name: &str, then: impl FnOnce(&mut Photo) -> T) -> T {
         self.project(id, |project| match project.photo(name) {
             Ok(photo) => then(photo),

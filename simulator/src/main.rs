@@ -5,23 +5,13 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
-const HELP: &str = "\
-Serves a simulator of Imagen's API on 127.0.0.1 until it is killed, and prints what a client needs:
-NAME=VALUE, one a line. The first two are environment variables to set.
-
-Usage: imagen-ai-simulator [--port PORT] [--latency MILLISECONDS]
-
-  --port PORT             the port to listen on; 0 is any free one [default: 8080]
-  --latency MILLISECONDS  how long each copilot, enhance and finalize call takes [default: 0]
-  --help                  prints this text";
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments
         .iter()
         .any(|argument| argument == "--help" || argument == "-h")
     {
-        println!("{HELP}");
+        print!("{}", include_str!("help.txt"));
         return ExitCode::SUCCESS;
     }
     match start(&arguments) {

@@ -269,19 +269,17 @@ impl Project {
 
     /// Refuses a project whose edit is not completed.
     pub(crate) fn edited(&mut self) -> Result<&mut Self, Answer> {
-        match self.edit.status {
-            Status::Completed => Ok(self),
-            _ => Err(Answer::refused(400, "Project has not been completed yet.")),
-        }
+        let is_edited = self.edit.status == Status::Completed;
+        let refusal = || Answer::refused(400, "Project has not been completed yet.");
+        is_edited.then_some(self).ok_or_else(refusal)
     }
 
     /// Refuses a project without finished photos, which Copilot and the links to the JPEGs need.
     pub(crate) fn ready(&mut self) -> Result<&mut Self, Answer> {
         let is_exported = self.export.status == Status::Completed || self.spec.source == Source::I2i;
-        match self.edit.status {
-            Status::Completed if is_exported => Ok(self),
-            _ => Err(Answer::refused(400, "Project has not been exported yet.")),
-        }
+        let is_ready = is_exported && self.edit.status == Status::Completed;
+        let refusal = || Answer::refused(400, "Project has not been exported yet.");
+        is_ready.then_some(self).ok_or_else(refusal)
     }
 
     /// The finished JPEGs by name and state: the newest version once the project is finalized, unedited before.

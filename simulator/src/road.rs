@@ -40,10 +40,8 @@ pub(crate) fn list(state: &mut State, call: &Call<'_>) -> Payload {
     let (size, page): (usize, usize) = (number("size", 20), number("page", 0));
     // All projects were made through the API, and none is archived.
     let any = call.text("is_archived") != "true" && matches!(call.text("client_type"), "" | "API");
-    let projects = state.projects.iter();
-    let listed: Vec<&Project> = projects
-        .filter(|project| any && project.spec.source == call.source)
-        .collect();
+    let is_listed = |project: &&Project| any && project.spec.source == call.source;
+    let listed: Vec<&Project> = state.projects.iter().filter(is_listed).collect();
     let on_page = listed.iter().skip(page.saturating_mul(size)).take(size);
     let projects: Vec<Value> = on_page.map(|project| describe(project)).collect();
     let pagination = json!({ "total": listed.len(), "size": size, "page": page });
@@ -86,57 +84,41 @@ fn describe(project: &Project) -> Value {
 /// The links come in the opposite order, so a client that matches them by place goes wrong.
 pub(crate) fn upload_links(state: &mut State, call: &Call<'_>) -> Payload {
     state.find(call.id, call.source)?;
-    let files: Vec<&Value> = call.fields["files_list"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .rev()
-        .collect();
-    for file in &files {
-        let (name, same) = (&file["file_name"], |other: &&&Value| {
-            other["file_name"] == file["file_name"]
-        });
-        let count = files.iter().filter(same).count();
+    let files = call.fields["files_list"].as_array().into_iter().flatten().rev();
+    let files: Vec<&str> = files.filter_map(|file| file["file_name"].as_str()).collect();
+    for name in &files {
+        let count = files.iter().filter(|other| *other == name).count();
         if count > 1 {
-            let name = name.as_str().unwrap_or_default();
             let message = format!("File \u{201c}{name}\u{201d} appears {count} times.");
             return Err(Answer::refused(400, message));
         }
     }
-    let link = |file: &Value| {
-        let name = &file["file_name"];
-        let link = state.link("PUT", [call.id, "upload", name.as_str().unwrap_or_default()]);
-        json!({ "file_name": name, "upload_link": link })
-    };
+    let link = |name| json!({ "file_name": name, "upload_link": state.link("PUT", [call.id, "upload", name]) });
     let links: Vec<Value> = files.into_iter().map(link).collect();
     Ok(json!({ "files_list": links }))
 }
 
 pub(crate) fn edit_with_profile(state: &mut State, call: &Call<'_>) -> Payload {
-    let content_type = if state.settings.edit_wants_json {
-        "application/json"
-    } else {
-        ""
-    };
+    let content_type = ["", "application/json"][usize::from(state.settings.edit_wants_json)];
     if call.request.media_type() != content_type {
         return Err(Answer::refused(415, format!("Content-Type must be '{content_type}'.")));
     }
-    let is_set = |name: &&&str| call.fields[**name] == true;
-    for names in [
-        &["crop", "portrait_crop", "headshot_crop"][..],
-        &["straighten", "perspective_correction"],
-    ] {
-        let message = format!("Only one may be set: {}", names.join(", "));
-        rule(names.iter().filter(is_set).count() <= 1, names[0], &message)?;
+    let crops = ["crop", "portrait_crop", "headshot_crop"];
+    for names in [&crops[..], &["straighten", "perspective_correction"]] {
+        let set = names.iter().filter(|name| call.fields[**name] == true);
+        rule(
+            set.count() <= 1,
+            names[0],
+            &format!("Only one may be set: {}", names.join(", ")),
+        )?;
     }
-    let compressed = call.fields.get("hdr_output_compression").is_some();
-    let allowed = !compressed || call.fields["hdr_merge"] == true;
+    let compression = "hdr_output_compression";
+    let compressed = call.fields.get(compression).is_some();
     rule(
-        allowed,
-        "hdr_output_compression",
-        "hdr_output_compression needs hdr_merge",
+        !compressed || call.fields["hdr_merge"] == true,
+        compression,
+        "It needs hdr_merge",
     )?;
-
     let images = image_type_of(state.find(call.id, Source::Regular)?)?;
     let refused = |message: &str| Answer::refused(400, message);
     let images = images.ok_or_else(|| refused("Project has no images."))?;
@@ -164,18 +146,11 @@ pub(crate) fn edit_smartly(state: &mut State, call: &Call<'_>) -> Payload {
 }
 
 fn start_edit(state: &mut State, call: &Call<'_>, profile: Value) -> Payload {
-    if let Some(id) = call.fields.get("sky_replacement_template_id") {
-        let is_known = state
-            .settings
-            .sky_templates
-            .iter()
-            .any(|template| template["id"] == *id);
-        let allowed = is_known && call.fields["sky_replacement"] == true;
-        rule(
-            allowed,
-            "sky_replacement_template_id",
-            "Needs sky_replacement and a known template",
-        )?;
+    let field = "sky_replacement_template_id";
+    if let Some(id) = call.fields.get(field) {
+        let mut templates = state.settings.sky_templates.iter();
+        let is_good = templates.any(|template| template["id"] == *id) && call.fields["sky_replacement"] == true;
+        rule(is_good, field, "It needs sky_replacement and the id of a template")?;
     }
     let polls = state.settings.edit_polls;
     let project = state.find(call.id, None)?;
@@ -192,10 +167,15 @@ fn start_edit(state: &mut State, call: &Call<'_>, profile: Value) -> Payload {
     Ok(json!({ "message": "Editing started" }))
 }
 
-pub(crate) fn edit_status(state: &mut State, call: &Call<'_>) -> Payload {
+/// The status of the edit or of the export, which the path says.
+pub(crate) fn status(state: &mut State, call: &Call<'_>) -> Payload {
     let project = state.find(call.id, Source::Regular)?;
-    project.poll_edit();
-    Ok(project.edit.report())
+    if call.request.path.ends_with("/edit/status") {
+        project.poll_edit();
+        return Ok(project.edit.report());
+    }
+    project.export.poll();
+    Ok(project.export.report())
 }
 
 /// Starts an export. One that is running or done is left as it is.
@@ -208,22 +188,15 @@ pub(crate) fn export(state: &mut State, call: &Call<'_>) -> Payload {
     Ok(json!({ "message": "Export started" }))
 }
 
-pub(crate) fn export_status(state: &mut State, call: &Call<'_>) -> Payload {
-    let project = state.find(call.id, Source::Regular)?;
-    project.export.poll();
-    Ok(project.export.report())
-}
-
+/// Links to all finished JPEGs, or to the one with a name.
 pub(crate) fn jpeg_links(state: &mut State, call: &Call<'_>) -> Payload {
-    let files = state.find(call.id, call.source)?.ready()?.jpegs();
-    Ok(state.file_list(call.id, &files))
-}
-
-pub(crate) fn jpeg_link(state: &mut State, call: &Call<'_>) -> Payload {
     let project = state.find(call.id, call.source)?.ready()?;
-    project.photo(call.text("file_name"))?;
     let mut files = project.jpegs();
-    files.retain(|(name, _)| name == call.text("file_name"));
+    let Some(name) = call.fields["file_name"].as_str() else {
+        return Ok(state.file_list(call.id, &files));
+    };
+    project.photo(name)?;
+    files.retain(|(file, _)| file == name);
     let link = state.file_list(call.id, &files)["files_list"][0]["download_link"].take();
     Ok(json!({ "download_link": link }))
 }
@@ -231,19 +204,17 @@ pub(crate) fn jpeg_link(state: &mut State, call: &Call<'_>) -> Payload {
 /// Links to the XMP files. DNG and JPEG files have the XMP inside, and come back themselves.
 pub(crate) fn xmp_links(state: &mut State, call: &Call<'_>) -> Payload {
     let project = state.find(call.id, Source::Regular)?.edited()?;
-    let sidecar = |name: &str| (format!("{}.xmp", stem(name)), "xmp".to_owned());
-    let file = |name: &str| {
-        let has_xmp_inside = name.to_ascii_lowercase().ends_with(".dng") || image_type(name) == Some("JPG");
-        if has_xmp_inside {
-            (name.to_owned(), "unedited".to_owned())
-        } else {
-            sidecar(name)
-        }
+    let file = |name: &str, is_raw: bool| match name.to_ascii_lowercase().ends_with(".dng") || !is_raw {
+        true => (name.to_owned(), "unedited".to_owned()),
+        false => (format!("{}.xmp", stem(name)), "xmp".to_owned()),
     };
-    let mut files: Vec<_> = project.uploads.iter().map(|upload| file(&upload.name)).collect();
+    let uploads = project.uploads.iter().map(|upload| &upload.name);
+    let mut files: Vec<_> = uploads
+        .map(|name| file(name, image_type(name) == Some("RAW")))
+        .collect();
     if files.is_empty() {
         // The photos of a project that was added finished were RAW files.
-        files = project.photos.iter().map(|photo| sidecar(&photo.name)).collect();
+        files = project.photos.iter().map(|photo| file(&photo.name, true)).collect();
     }
     Ok(state.file_list(call.id, &files))
 }

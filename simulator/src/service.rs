@@ -139,18 +139,14 @@ impl State {
         if request.header("x-api-key") != Some(KEY) {
             return Err(Answer::refused(401, "Invalid or missing API key."));
         }
+        let fits = |(pattern, segment): (&str, &String)| pattern == "*" || pattern == segment;
         let is_call = |columns: &Vec<&str>| {
-            let pattern = columns.get(1).into_iter().flat_map(|pattern| pattern.split('/'));
-            let given = segments.iter().map(|segment| segment.as_str());
-            columns.first() == Some(&request.method.as_str())
-                && pattern.clone().count() == segments.len()
-                && pattern
-                    .zip(given)
-                    .all(|(pattern, given)| pattern == "*" || pattern == given)
+            let pattern = columns.get(1).map_or("", |pattern| pattern).split('/');
+            let is_path = pattern.clone().count() == segments.len() && pattern.zip(&segments).all(fits);
+            is_path && columns[0] == request.method
         };
-        let mut calls = include_str!("calls.txt")
-            .lines()
-            .map(|line| line.split_whitespace().collect());
+        let calls = include_str!("calls.txt").lines();
+        let mut calls = calls.map(|line| line.split_whitespace().collect());
         let columns = calls.find(is_call).ok_or_else(not_found)?;
         let is_i2i = segments[0] == "i2i";
         let segment = |at: usize| segments.get(at + usize::from(is_i2i)).map_or("", String::as_str);
@@ -179,14 +175,11 @@ impl State {
             "upload_links" => road::upload_links(self, call),
             "edit_with_profile" => road::edit_with_profile(self, call),
             "edit_smartly" => road::edit_smartly(self, call),
-            "edit_status" => road::edit_status(self, call),
+            "status" => road::status(self, call),
             "export" => road::export(self, call),
-            "export_status" => road::export_status(self, call),
             "xmp_links" => road::xmp_links(self, call),
             "jpeg_links" => road::jpeg_links(self, call),
-            "jpeg_link" => road::jpeg_link(self, call),
-            "copilot" => copilot::copilot(self, call),
-            "enhance" => copilot::enhance(self, call),
+            "edit_photo" => copilot::edit(self, call),
             "reset" => copilot::reset(self, call),
             "ai_tools" => copilot::ai_tools(self, call),
             "finalize" => copilot::finalize(self, call),

@@ -211,23 +211,19 @@ fn storage() {
 }
 
 #[test]
-fn keeps_the_first_mebibyte_of_a_large_upload() {
+fn uploads() {
     let simulator = Simulator::start();
     let links = converse(&simulator, include_str!("storage.txt"));
     let bytes: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
     assert_eq!(send("PUT", &links["put"], "", &bytes).0, 200);
     let file = simulator.uploaded(READY).remove(0);
+    assert_eq!((file.length, file.checksum), (3_000_000, checksum(&bytes)));
     assert_eq!(
-        (file.length, file.checksum, file.bytes.len()),
-        (3_000_000, checksum(&bytes), 1 << 20)
+        [file.bytes.len(), simulator.requests().pop().unwrap().body.len()],
+        [1 << 20; 2]
     );
-    assert_eq!(simulator.requests().pop().unwrap().body.len(), 1 << 20);
-}
 
-#[test]
-fn asks_a_client_that_waits_to_go_on() {
-    let simulator = Simulator::start();
-    let links = converse(&simulator, include_str!("storage.txt"));
+    // A client that waits for `100 Continue` gets it.
     let mut stream = begin(
         "PUT",
         &links["put"],
@@ -256,22 +252,17 @@ fn failures() {
     simulator.set_status(IN_PROGRESS, Status::InProgress);
     simulator.complete_after(IN_PROGRESS, 1);
     simulator.fail_edit(IN_PROGRESS, "out of paint");
-    simulator.set_exported(READY, true);
-    converse(
-        &simulator,
-        include_str!("failures.txt")
-            .split_once("POST /projects/$READY/export")
-            .unwrap()
-            .0,
-    );
-    simulator.set_exported(READY, false);
-    simulator.fail_export(READY, "no paper");
+    simulator.fail_export(NOT_EXPORTED, "no paper");
     simulator.configure(|settings| settings.export_polls = 0);
-    let rest = include_str!("failures.txt")
-        .find("POST /projects/$READY/export")
-        .unwrap();
-    converse(&simulator, &include_str!("failures.txt")[rest..]);
+    converse(&simulator, include_str!("failures.txt"));
     assert_eq!(simulator.versions(READY, "DSC_0002.JPEG"), []);
+    simulator.set_exported(NOT_EXPORTED, true);
+    assert!(
+        simulator
+            .projects()
+            .iter()
+            .any(|spec| spec.id == NOT_EXPORTED && spec.exported)
+    );
 }
 
 #[test]
@@ -294,28 +285,29 @@ fn settings() {
 fn keeps_slow_calls_apart() {
     let latency = Duration::from_millis(100);
     let simulator = &Simulator::start_slow(0, latency).unwrap();
-    let work = |photo: usize| {
-        let photo = format!("DSC_000{photo}.JPEG");
+    let work = |photo: &str| {
         let mut parent = Value::Null;
-        let step = |_| {
-            let (version, url) = edit(simulator, &photo, parent.take());
+        for _ in 0..5 {
+            let (version, url) = edit(simulator, photo, parent);
             assert!(url.contains(&format!("/{version}/{photo}?")), "{url}");
             parent = version;
-            parent.as_u64().unwrap()
-        };
-        (0..5).map(step).collect::<Vec<u64>>()
+        }
     };
+    let photos = [PHOTO, "DSC_0002.JPEG", "DSC_0003.JPEG"];
     let begun = Instant::now();
-    let ids: BTreeSet<u64> = thread::scope(|scope| {
-        let workers = [1, 2, 3].map(|photo| scope.spawn(move || work(photo)));
-        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    thread::scope(|scope| {
+        photos
+            .map(|photo| scope.spawn(move || work(photo)))
+            .map(|thread| thread.join().unwrap())
     });
-    assert_eq!(ids, (123..138).collect());
     assert!(
         (5 * latency..14 * latency).contains(&begun.elapsed()),
         "{:?}",
         begun.elapsed()
     );
+    let ids = |photo| simulator.versions(READY, photo).into_iter().map(|version| version.id);
+    let ids: BTreeSet<u64> = photos.into_iter().flat_map(ids).collect();
+    assert_eq!(ids, (123..138).collect());
 }
 
 #[test]
