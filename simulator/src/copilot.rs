@@ -16,15 +16,14 @@ pub(crate) fn edit(state: &mut State, call: &Call<'_>) -> Payload {
     if !ready(state, call)?.is_realistic(instruction) {
         return Err(Answer::refused(400, "Only realistic editing requests are supported."));
     }
-    let is_preset = instruction.is_empty();
+    let edit = match tool {
+        "" => Edit::Instruction(instruction.to_owned()),
+        _ => Edit::Preset(tool.to_owned()),
+    };
     let version = VersionRecord {
         id: 0,
         parent: call.fields["parent_version_id"].as_u64(),
-        edit: if is_preset {
-            Edit::Preset(tool.to_owned())
-        } else {
-            Edit::Instruction(instruction.to_owned())
-        },
+        edit,
         created_at: state.now(),
     };
     let project = open(state, call)?;
@@ -46,10 +45,8 @@ pub(crate) fn ai_tools(state: &mut State, call: &Call<'_>) -> Payload {
     let list_unedited = state.settings.list_unedited;
     let photos = std::mem::take(&mut ready(state, call)?.photos);
     let mut images = Vec::new();
-    for photo in photos
-        .iter()
-        .filter(|photo| list_unedited || !photo.versions.is_empty())
-    {
+    let is_listed = |photo: &&Photo| list_unedited || !photo.versions.is_empty();
+    for photo in photos.iter().filter(is_listed) {
         let entry = |version| history_entry(state, call.id, photo, version);
         let versions: Vec<Value> = photo.versions.iter().map(entry).collect();
         images.push(json!({ "file_name": photo.name, "versions": versions }));

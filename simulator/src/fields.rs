@@ -12,11 +12,8 @@ pub(crate) fn read(request: &Received, place: &str, fields: &[&str]) -> Payload 
         let given = request.query_fields().filter(|_| request.body.is_empty());
         return check("query", given.ok_or_else(Answer::bad_request)?, fields);
     } else if request.body.is_empty() {
-        return if place == "body?" {
-            Ok(Value::Null)
-        } else {
-            invalid("Field required")
-        };
+        let null = (place == "body?").then_some(Value::Null);
+        return null.map_or_else(|| invalid("Field required"), Ok);
     } else if place != "json" && request.media_type() != "application/json" {
         return Err(Answer::refused(415, "Content-Type must be application/json."));
     }
@@ -44,11 +41,8 @@ fn check(place: &str, given: Map<String, Value>, fields: &[&str]) -> Payload {
             faults.push(fault(&[place, name], "Extra inputs are not permitted", value));
         }
     }
-    if faults.is_empty() {
-        Ok(given.into())
-    } else {
-        Err(refusal(faults))
-    }
+    let is_good = faults.is_empty();
+    is_good.then(|| given.into()).ok_or_else(|| refusal(faults))
 }
 
 /// Returns what a value should be, if it is not.
@@ -61,9 +55,7 @@ fn wrong(value: &Value, what: &str) -> Option<String> {
         "parent" => value.is_u64() || value.is_null(),
         "flag" => value.is_boolean(),
         "https" => text.starts_with("https://"),
-        "files" => value
-            .as_array()
-            .is_some_and(|files| !files.is_empty() && files.iter().all(is_file)),
+        "files" => !value[0].is_null() && value.as_array().is_some_and(|files| files.iter().all(is_file)),
         range if range.contains("..") => {
             let number = |text: &str| text.parse::<u32>().ok();
             let (least, most) = range.split_once("..")?;

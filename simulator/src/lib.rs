@@ -75,11 +75,9 @@ impl Simulator {
     }
 
     fn on(mut server: impl DerefMut<Target = mockito::Server> + Any + Send + Sync, origin: String) -> Self {
-        Self {
-            state: mount(&mut server, &origin),
-            origin,
-            _server: Box::new(server),
-        }
+        let state = mount(&mut server, &origin);
+        let _server: Box<dyn Any + Send + Sync> = Box::new(server);
+        Self { state, origin, _server }
     }
 
     /// Returns the base URL, in place of `https://api.imagen-ai.com/v1`.
@@ -212,7 +210,7 @@ impl Simulator {
     /// Sets the clock forward until every presigned URL made so far has expired.
     pub fn expire_links(&self) {
         let mut state = self.state();
-        let last = state.links.values().map(|link| link.expiry).max();
+        let last = state.links.values().map(|(_, _, expiry)| *expiry).max();
         let left = last.and_then(|expiry| expiry.duration_since(state.now()).ok());
         state.clock_ahead += left.unwrap_or_default() + Duration::from_secs(1);
     }
@@ -316,15 +314,16 @@ fn mock_headers(mut mock: mockito::Mock, names: &'static str, answer: &Arc<Mutex
 /// Converts a request from mockito's type.
 fn received(request: &mockito::Request) -> Received {
     let target = request.path_and_query();
-    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let headers = request.headers().iter();
+    let mut headers = Vec::new();
+    for (name, value) in request.headers() {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        headers.push((name.to_string(), value.into_owned()));
+    }
     Received {
         method: request.method().to_owned(),
         path: request.path().to_owned(),
         query: target.split_once('?').map(|(_, query)| query.to_owned()),
-        headers: headers
-            .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
-            .collect(),
+        headers,
         body: request.body().cloned().unwrap_or_default(),
     }
 }

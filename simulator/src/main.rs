@@ -7,10 +7,7 @@ use std::time::Duration;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments
-        .iter()
-        .any(|argument| argument == "--help" || argument == "-h")
-    {
+    if arguments.iter().any(|argument| argument == "--help") {
         print!("{}", include_str!("help.txt"));
         return ExitCode::SUCCESS;
     }

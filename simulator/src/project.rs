@@ -79,11 +79,9 @@ impl ProjectSpec {
 
     /// A completed Smart Editing project with the same photos.
     pub fn i2i(id: &str) -> Self {
-        Self {
-            source: Source::I2i,
-            exported: false,
-            ..Self::regular(id)
-        }
+        let mut spec = Self::regular(id).exported(false);
+        spec.source = Source::I2i;
+        spec
     }
 
     /// Sets the name.
@@ -162,11 +160,12 @@ pub(crate) struct Photo {
 }
 
 fn photos(names: impl Iterator<Item = String>) -> Vec<Photo> {
-    let photo = |name| Photo {
-        name,
-        ..Photo::default()
-    };
-    names.map(photo).collect()
+    let mut photos = Vec::new();
+    for name in names {
+        photos.push(Photo::default());
+        photos.last_mut().expect("one was added").name = name;
+    }
+    photos
 }
 
 /// The edit or the export of a project.
@@ -313,9 +312,8 @@ impl Project {
             let position = photo.versions.iter().position(|version| version.id == parent);
             position.map(|position| position + 1)
         });
-        photo
-            .versions
-            .truncate(kept.ok_or_else(|| Answer::refused(404, "Parent version not found."))?);
+        let refusal = || Answer::refused(404, "Parent version not found.");
+        photo.versions.truncate(kept.ok_or_else(refusal)?);
         version.id = id;
         photo.versions.push(version);
         self.next_version += 1;

@@ -1,7 +1,7 @@
 //! The road to finished photos: profiles, projects, uploads, the edit, the export, and links to the files.
 
 use crate::fields::rule;
-use crate::project::{Project, ProjectSpec, Source, Status, image_type, stem};
+use crate::project::{Project, ProjectSpec, Source, Status, Uploaded, image_type, stem};
 use crate::service::{Call, Payload, State};
 use crate::storage::date;
 use crate::wire::Answer;
@@ -106,19 +106,13 @@ pub(crate) fn edit_with_profile(state: &mut State, call: &Call<'_>) -> Payload {
     let crops = ["crop", "portrait_crop", "headshot_crop"];
     for names in [&crops[..], &["straighten", "perspective_correction"]] {
         let set = names.iter().filter(|name| call.fields[**name] == true);
-        rule(
-            set.count() <= 1,
-            names[0],
-            &format!("Only one may be set: {}", names.join(", ")),
-        )?;
+        let message = format!("Only one may be set: {}", names.join(", "));
+        rule(set.count() <= 1, names[0], &message)?;
     }
     let compression = "hdr_output_compression";
     let compressed = call.fields.get(compression).is_some();
-    rule(
-        !compressed || call.fields["hdr_merge"] == true,
-        compression,
-        "It needs hdr_merge",
-    )?;
+    let allowed = !compressed || call.fields["hdr_merge"] == true;
+    rule(allowed, compression, "It needs hdr_merge")?;
     let images = image_type_of(state.find(call.id, Source::Regular)?)?;
     let refused = |message: &str| Answer::refused(400, message);
     let images = images.ok_or_else(|| refused("Project has no images."))?;
@@ -208,10 +202,8 @@ pub(crate) fn xmp_links(state: &mut State, call: &Call<'_>) -> Payload {
         true => (name.to_owned(), "unedited".to_owned()),
         false => (format!("{}.xmp", stem(name)), "xmp".to_owned()),
     };
-    let uploads = project.uploads.iter().map(|upload| &upload.name);
-    let mut files: Vec<_> = uploads
-        .map(|name| file(name, image_type(name) == Some("RAW")))
-        .collect();
+    let upload = |Uploaded { name, .. }: &Uploaded| file(name, image_type(name) == Some("RAW"));
+    let mut files: Vec<_> = project.uploads.iter().map(upload).collect();
     if files.is_empty() {
         // The photos of a project that was added finished were RAW files.
         files = project.photos.iter().map(|photo| file(&photo.name, true)).collect();

@@ -47,14 +47,9 @@ fn comment(jpeg: &mut Vec<u8>, text: &[u8]) {
     jpeg.extend_from_slice(text);
 }
 
-/// A presigned URL that was given out.
-#[derive(Clone, Debug)]
-pub(crate) struct Link {
-    method: &'static str,
-    /// Project, state and photo. The state is `upload`, `unedited`, `xmp`, or a version's id.
-    object: [String; 3],
-    pub(crate) expiry: SystemTime,
-}
+/// A presigned URL that was given out: its method, the object, and when it expires. An object is project, state and
+/// photo; the state is `upload`, `unedited`, `xmp`, or a version's id.
+pub(crate) type Link = (&'static str, [String; 3], SystemTime);
 
 impl State {
     /// Gives out a URL that `method` may be used on.
@@ -73,11 +68,8 @@ impl State {
             signature = format!("{signature:016x}").repeat(4),
         );
         let url = format!("{}{target}", self.origin);
-        let link = Link {
-            method,
-            object: object.map(str::to_owned),
-            expiry: self.now() + lifetime,
-        };
+        let (object, expiry) = (object.map(str::to_owned), self.now() + lifetime);
+        let link = (method, object, expiry);
         self.links.insert(target, link);
         url
     }
@@ -90,16 +82,16 @@ impl State {
         if request.query.is_none() {
             return xml(403, "AccessDenied", "Access Denied");
         }
-        let signed =
-            |link: &&Link| request.method == link.method && (link.method == "GET" || request.media_type().is_empty());
+        let is_untyped = request.media_type().is_empty();
+        let signed = |(method, ..): &&Link| request.method == *method && (*method == "GET" || is_untyped);
         match self.links.get(&request.target()).filter(signed).cloned() {
             None => {
                 let message = "The request signature we calculated does not match the signature you provided.";
                 xml(403, "SignatureDoesNotMatch", message)
             }
-            Some(link) if self.now() >= link.expiry => xml(403, "AccessDenied", "Request has expired"),
-            Some(link) if link.method == "PUT" => self.store(request, &link.object),
-            Some(link) => self.serve(request, &link.object),
+            Some((_, _, expiry)) if self.now() >= expiry => xml(403, "AccessDenied", "Request has expired"),
+            Some(("PUT", object, _)) => self.store(request, &object),
+            Some((_, object, _)) => self.serve(request, &object),
         }
     }
 

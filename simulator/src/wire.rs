@@ -77,18 +77,13 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn empty(status: u16) -> Self {
-        Self {
-            status,
-            ..Self::default()
-        }
+        let (headers, body) = (Vec::new(), Vec::new());
+        Self { status, headers, body }
     }
 
     pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status,
-            headers: vec![("content-type", content_type.to_owned())],
-            body: body.into(),
-        }
+        let (headers, body) = (Vec::new(), body.into());
+        Self { status, headers, body }.with("content-type", content_type)
     }
 
     pub(crate) fn json(status: u16, body: &Value) -> Self {
