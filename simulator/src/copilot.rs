@@ -13,9 +13,8 @@ pub(crate) fn edit(state: &mut State, call: &Call<'_>) -> Payload {
     let mut presets = state.settings.presets.iter();
     let is_known = tool.is_empty() || presets.any(|preset| preset["enhancement_type"] == tool);
     rule(is_known, "tool_id", "Input should be a known enhancement type")?;
-    if !ready(state, call)?.is_realistic(instruction) {
-        return Err(Answer::refused(400, "Only realistic editing requests are supported."));
-    }
+    let is_realistic = ready(state, call)?.is_realistic(instruction);
+    Answer::unless(is_realistic, 400, "Only realistic editing requests are supported.")?;
     let edit = match tool {
         "" => Edit::Instruction(instruction.to_owned()),
         _ => Edit::Preset(tool.to_owned()),
@@ -94,7 +93,7 @@ fn ready<'a>(state: &'a mut State, call: &Call<'_>) -> Result<&'a mut Project, A
 
 /// Finds a project whose photos may still be edited. What the service says about a finalized one is not published.
 fn open<'a>(state: &'a mut State, call: &Call<'_>) -> Result<&'a mut Project, Answer> {
-    let refusal = || Answer::refused(400, "Project has been finalized.");
     let project = ready(state, call)?;
-    (!project.finalized).then_some(project).ok_or_else(refusal)
+    Answer::unless(!project.finalized, 400, "Project has been finalized.")?;
+    Ok(project)
 }

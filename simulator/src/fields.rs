@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 /// Reads the fields of a request. `place` and `fields` are as in `calls.txt`.
 pub(crate) fn read(request: &Received, place: &str, fields: &[&str]) -> Payload {
-    let invalid = |message: &str| Err(refusal(vec![fault(&["body"], message, &Value::Null)]));
+    let invalid = |message: &str| Err(Answer::refused(422, vec![fault(&["body"], message, &Value::Null)]));
     if place == "query" {
         // Gateways refuse a `GET` with a body.
         let given = request.query_fields().filter(|_| request.body.is_empty());
@@ -42,7 +42,9 @@ fn check(place: &str, given: Map<String, Value>, fields: &[&str]) -> Payload {
         }
     }
     let is_good = faults.is_empty();
-    is_good.then(|| given.into()).ok_or_else(|| refusal(faults))
+    is_good
+        .then(|| given.into())
+        .ok_or_else(|| Answer::refused(422, faults))
 }
 
 /// Returns what a value should be, if it is not.
@@ -85,14 +87,10 @@ fn is_file(value: &Value) -> bool {
 /// Refuses a body that breaks a rule between its fields.
 pub(crate) fn rule(is_kept: bool, name: &str, message: &str) -> Result<(), Answer> {
     let fault = || fault(&["body", name], message, &Value::Null);
-    is_kept.then_some(()).ok_or_else(|| refusal(vec![fault()]))
+    is_kept.then_some(()).ok_or_else(|| Answer::refused(422, vec![fault()]))
 }
 
 /// One entry of a 422 list, in FastAPI's shape.
 fn fault(place: &[&str], message: &str, input: &Value) -> Value {
     json!({ "type": "value_error", "loc": place, "msg": message, "input": input })
-}
-
-fn refusal(faults: Vec<Value>) -> Answer {
-    Answer::refused(422, faults)
 }

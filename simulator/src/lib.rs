@@ -59,7 +59,11 @@ impl Simulator {
     pub fn start_on(port: u16) -> io::Result<Self> {
         // mockito panics if the port is taken.
         drop(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?);
-        let server = server_on(port);
+        let options = mockito::ServerOpts {
+            port,
+            ..Default::default()
+        };
+        let server = Box::new(mockito::Server::new_with_opts(options));
         let origin = server.url();
         Ok(Self::on(server, origin))
     }
@@ -69,7 +73,7 @@ impl Simulator {
     /// Such a call has its effect at the end of the latency, also when the client is gone by then. A request that did
     /// not arrive whole has none.
     pub fn start_slow(port: u16, latency: Duration) -> io::Result<Self> {
-        let server = server_on(0);
+        let server = mockito::Server::new();
         let address = relay::start(port, server.socket_address(), latency)?;
         Ok(Self::on(server, format!("http://{address}")))
     }
@@ -243,15 +247,6 @@ fn demo() -> [ProjectSpec; 5] {
         unexported(IN_PROGRESS).name("In progress").status(Status::InProgress),
         unexported(FAILED).name("Failed").status(Status::Failed),
     ]
-}
-
-/// A server on a port, where `Server::new` would lend one from a pool.
-fn server_on(port: u16) -> Box<mockito::Server> {
-    let options = mockito::ServerOpts {
-        port,
-        ..Default::default()
-    };
-    Box::new(mockito::Server::new_with_opts(options))
 }
 
 /// The methods to answer. Without a mock for its method, a request would be answered 501.

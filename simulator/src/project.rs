@@ -174,19 +174,20 @@ pub(crate) struct Job {
     pub(crate) status: Status,
     /// How many polls are left before it ends. `None` lets it stay as it is.
     pub(crate) polls_left: Option<u32>,
-    /// Lets the next run fail, with these details.
+    /// Lets it end as failed, with these details.
     pub(crate) failure: Option<String>,
-    details: Option<String>,
 }
 
 impl Job {
     pub(crate) fn set(&mut self, status: Status) {
-        (self.status, self.polls_left, self.details) = (status, None, None);
+        (self.status, self.polls_left) = (status, None);
     }
 
     pub(crate) fn start(&mut self, polls: u32) {
-        self.set(Status::InProgress);
-        self.polls_left = Some(polls);
+        if self.status == Status::Failed {
+            self.failure = None;
+        }
+        (self.status, self.polls_left) = (Status::InProgress, Some(polls));
     }
 
     /// Counts one poll. Returns whether it completed with it.
@@ -194,8 +195,7 @@ impl Job {
         let is_over = self.polls_left == Some(0);
         self.polls_left = self.polls_left.and_then(|polls| polls.checked_sub(1));
         if is_over {
-            self.details = self.failure.take();
-            let failed = self.details.is_some();
+            let failed = self.failure.is_some();
             self.status = if failed { Status::Failed } else { Status::Completed };
         }
         is_over && self.status == Status::Completed
@@ -207,7 +207,8 @@ impl Job {
             (Status::InProgress, Some(left)) => Some(100 / (left + 2)),
             _ => None,
         };
-        json!({ "status": self.status.as_str(), "progress": progress, "details": self.details })
+        let details = self.failure.as_ref().filter(|_| self.status == Status::Failed);
+        json!({ "status": self.status.as_str(), "progress": progress, "details": details })
     }
 }
 
@@ -269,16 +270,16 @@ impl Project {
     /// Refuses a project whose edit is not completed.
     pub(crate) fn edited(&mut self) -> Result<&mut Self, Answer> {
         let is_edited = self.edit.status == Status::Completed;
-        let refusal = || Answer::refused(400, "Project has not been completed yet.");
-        is_edited.then_some(self).ok_or_else(refusal)
+        Answer::unless(is_edited, 400, "Project has not been completed yet.")?;
+        Ok(self)
     }
 
     /// Refuses a project without finished photos, which Copilot and the links to the JPEGs need.
     pub(crate) fn ready(&mut self) -> Result<&mut Self, Answer> {
         let is_exported = self.export.status == Status::Completed || self.spec.source == Source::I2i;
         let is_ready = is_exported && self.edit.status == Status::Completed;
-        let refusal = || Answer::refused(400, "Project has not been exported yet.");
-        is_ready.then_some(self).ok_or_else(refusal)
+        Answer::unless(is_ready, 400, "Project has not been exported yet.")?;
+        Ok(self)
     }
 
     /// The finished JPEGs by name and state: the newest version once the project is finalized, unedited before.

@@ -24,10 +24,8 @@ pub(crate) fn create(state: &mut State, call: &Call<'_>) -> Payload {
     let number = state.projects.len() + 1;
     let made_up = format!("Project {number} of {}", date(state.now()));
     let name = call.fields["name"].as_str().unwrap_or(&made_up);
-    if state.projects.iter().any(|project| project.spec.name == name) {
-        let message = format!("Project with name '{name}' already exists");
-        return Err(Answer::refused(400, message));
-    }
+    let is_new = state.projects.iter().all(|project| project.spec.name != name);
+    Answer::unless(is_new, 400, &format!("Project with name '{name}' already exists"))?;
     let id = format!("65f3a1c2d4e5f6a7{number:08x}");
     let mut spec = ProjectSpec::regular(&id).name(name).photo_count(0).exported(false);
     (spec.source, spec.status) = (call.source, Status::Pending);
@@ -88,10 +86,8 @@ pub(crate) fn upload_links(state: &mut State, call: &Call<'_>) -> Payload {
     let files: Vec<&str> = files.filter_map(|file| file["file_name"].as_str()).collect();
     for name in &files {
         let count = files.iter().filter(|other| *other == name).count();
-        if count > 1 {
-            let message = format!("File \u{201c}{name}\u{201d} appears {count} times.");
-            return Err(Answer::refused(400, message));
-        }
+        let message = format!("File \u{201c}{name}\u{201d} appears {count} times.");
+        Answer::unless(count == 1, 400, &message)?;
     }
     let link = |name| json!({ "file_name": name, "upload_link": state.link("PUT", [call.id, "upload", name]) });
     let links: Vec<Value> = files.into_iter().map(link).collect();
@@ -100,9 +96,8 @@ pub(crate) fn upload_links(state: &mut State, call: &Call<'_>) -> Payload {
 
 pub(crate) fn edit_with_profile(state: &mut State, call: &Call<'_>) -> Payload {
     let content_type = ["", "application/json"][usize::from(state.settings.edit_wants_json)];
-    if call.request.media_type() != content_type {
-        return Err(Answer::refused(415, format!("Content-Type must be '{content_type}'.")));
-    }
+    let is_good = call.request.media_type() == content_type;
+    Answer::unless(is_good, 415, &format!("Content-Type must be '{content_type}'."))?;
     let crops = ["crop", "portrait_crop", "headshot_crop"];
     for names in [&crops[..], &["straighten", "perspective_correction"]] {
         let set = names.iter().filter(|name| call.fields[**name] == true);
@@ -114,27 +109,26 @@ pub(crate) fn edit_with_profile(state: &mut State, call: &Call<'_>) -> Payload {
     let allowed = !compressed || call.fields["hdr_merge"] == true;
     rule(allowed, compression, "It needs hdr_merge")?;
     let images = image_type_of(state.find(call.id, Source::Regular)?)?;
-    let refused = |message: &str| Answer::refused(400, message);
+    let refused = |message| Answer::refused(400, message);
     let images = images.ok_or_else(|| refused("Project has no images."))?;
     let mut profiles = state.settings.profiles.iter();
     let profile = profiles.find(|profile| profile["profile_key"] == call.fields["profile_key"]);
     let profile = profile.ok_or_else(|| refused("Profile not found."))?;
     let wanted = profile["image_type"].as_str().unwrap_or(images);
-    if !wanted.eq_ignore_ascii_case(images) {
-        return Err(refused(&format!("Profile is for {wanted} images, not for {images}.")));
-    }
-    if compressed && images != "RAW" {
-        return Err(refused("hdr_output_compression is for RAW images."));
-    }
+    let message = format!("Profile is for {wanted} images, not for {images}.");
+    Answer::unless(wanted.eq_ignore_ascii_case(images), 400, &message)?;
+    Answer::unless(
+        !compressed || images == "RAW",
+        400,
+        "hdr_output_compression is for RAW images.",
+    )?;
     let name = profile["profile_name"].clone();
     start_edit(state, call, name)
 }
 
 pub(crate) fn edit_smartly(state: &mut State, call: &Call<'_>) -> Payload {
     let project = state.find(call.id, Source::I2i)?;
-    if project.uploads.len() < SMART_MINIMUM {
-        return Err(Answer::refused(500, "Internal Server Error"));
-    }
+    Answer::unless(project.uploads.len() >= SMART_MINIMUM, 500, "Internal Server Error")?;
     image_type_of(project)?;
     start_edit(state, call, Value::Null)
 }
@@ -148,9 +142,8 @@ fn start_edit(state: &mut State, call: &Call<'_>, profile: Value) -> Payload {
     }
     let polls = state.settings.edit_polls;
     let project = state.find(call.id, None)?;
-    if project.edit.status == Status::InProgress {
-        return Err(Answer::refused(400, "Project is being edited."));
-    }
+    let is_idle = project.edit.status != Status::InProgress;
+    Answer::unless(is_idle, 400, "Project is being edited.")?;
     let options = call.fields.as_object().into_iter().flatten();
     let tools = options.filter(|(_, value)| **value == true);
     project.tools = tools.map(|(name, _)| name.clone()).collect();
@@ -232,9 +225,11 @@ impl State {
 fn image_type_of(project: &Project) -> Result<Option<&'static str>, Answer> {
     let mut types = project.uploads.iter().map(|upload| image_type(&upload.name));
     let first = types.next();
-    if first == Some(None) || types.any(|other| Some(other) != first) {
-        let message = "All images of a project must be RAW, or all must be JPEG.";
-        return Err(Answer::refused(400, message));
-    }
+    let is_uniform = first != Some(None) && types.all(|other| Some(other) == first);
+    Answer::unless(
+        is_uniform,
+        400,
+        "All images of a project must be RAW, or all must be JPEG.",
+    )?;
     Ok(first.flatten())
 }

@@ -26,8 +26,7 @@ pub struct Settings {
     pub list_unedited: bool,
     /// Answers `finalize` with an empty body. Default: `false`.
     pub empty_finalize: bool,
-    /// Makes the edit of a profile-based project want `Content-Type: application/json`, which it refuses otherwise.
-    /// Default: `false`.
+    /// Makes an edit with a profile want `Content-Type: application/json`, not an empty one. Default: `false`.
     pub edit_wants_json: bool,
     /// How many polls see an edit in progress. Default: 2.
     pub edit_polls: u32,

@@ -20,7 +20,8 @@ const MODIFIED: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 /// A JPEG of at least `least` bytes with the object's name in a comment. It depends on nothing else, so the picture of a
 /// version can be downloaded even after a reset.
 pub(crate) fn jpeg(object: &[&str; 3], least: usize) -> Vec<u8> {
-    let (head, rest) = include_bytes!("photo.jpg").split_at(JFIF_END);
+    // The JFIF header must come first.
+    let (head, rest) = include_bytes!("photo.jpg").split_at(20);
     let mut bytes = head.to_vec();
     comment(&mut bytes, object.join("/").as_bytes());
     while bytes.len() + rest.len() < least {
@@ -31,9 +32,6 @@ pub(crate) fn jpeg(object: &[&str; 3], least: usize) -> Vec<u8> {
     bytes.extend_from_slice(rest);
     bytes
 }
-
-/// The end of the JFIF header, which must come first. Comments follow it.
-const JFIF_END: usize = 20;
 
 /// The longest text of one comment segment: its two length bytes count themselves.
 const COMMENT_LIMIT: usize = 65_533;

@@ -95,6 +95,11 @@ impl Answer {
         Self::json(status, &json!({ "detail": detail.into() }))
     }
 
+    /// Refuses if a condition does not hold.
+    pub(crate) fn unless(is_good: bool, status: u16, detail: &str) -> Result<(), Self> {
+        is_good.then_some(()).ok_or_else(|| Self::refused(status, detail))
+    }
+
     /// A 400 by the gateway in front of the service.
     pub(crate) fn bad_request() -> Self {
         Self::json(400, &json!({ "message": "Bad Request" }))

@@ -254,7 +254,7 @@ fn keeps_slow_calls_apart() {
     let photos = [PHOTO, "DSC_0002.JPEG", "DSC_0003.JPEG"];
     let begun = Instant::now();
     thread::scope(|scope| {
-        photos.map(|photo| scope.spawn(move || work(photo)));
+        let _ = photos.map(|photo| scope.spawn(move || work(photo)));
     });
     let took = begun.elapsed();
     assert!(took >= 5 * latency && took < 14 * latency, "{took:?}");
