@@ -1,10 +1,9 @@
 #![doc = include_str!("../README.md")]
 
-mod copilot;
+mod calls;
 mod fields;
 mod project;
 mod relay;
-mod road;
 mod service;
 mod storage;
 mod wire;
@@ -16,7 +15,7 @@ pub use self::{
     wire::Received,
 };
 
-use project::{Photo, Project, done};
+use project::{Photo, Project};
 use serde_json::Value;
 use service::State;
 use std::any::Any;
@@ -124,7 +123,8 @@ impl Simulator {
 
     /// Sets whether a profile-based project is exported.
     pub fn set_exported(&self, project: &str, exported: bool) {
-        self.project(project, |project| project.export.set(done(exported)));
+        let status = if exported { Status::Completed } else { Status::Pending };
+        self.project(project, |project| project.export.set(status));
     }
 
     /// Keeps the present status of a project's edit for the next `polls` polls. The poll after them sees it completed.

@@ -238,7 +238,9 @@ impl Project {
             ..Self::default()
         };
         project.edit.set(project.spec.status);
-        project.export.set(done(project.spec.exported));
+        if project.spec.exported {
+            project.export.set(Status::Completed);
+        }
         project
     }
 
@@ -292,13 +294,6 @@ impl Project {
         photos.map(|photo| (photo.name.clone(), state(photo))).collect()
     }
 
-    /// Whether an instruction has none of the project's unrealistic words.
-    pub(crate) fn is_realistic(&self, instruction: &str) -> bool {
-        let instruction = instruction.to_lowercase();
-        let mut words = self.spec.unrealistic_words.iter();
-        !words.any(|word| instruction.contains(&word.to_lowercase()))
-    }
-
     /// Finds a photo by its name, byte for byte.
     pub(crate) fn photo(&mut self, name: &str) -> Result<&mut Photo, Answer> {
         let photo = self.photos.iter_mut().find(|photo| photo.name == name);
@@ -320,11 +315,6 @@ impl Project {
         self.next_version += 1;
         Ok(id)
     }
-}
-
-/// The status of what is done or not begun.
-pub(crate) fn done(is_done: bool) -> Status {
-    if is_done { Status::Completed } else { Status::Pending }
 }
 
 /// A file's name without its extension.

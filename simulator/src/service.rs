@@ -1,10 +1,9 @@
 //! Answers requests, however they came: [`State::answer`].
 
-use crate::fields;
 use crate::project::{Project, Source};
 use crate::storage::{self, Link};
 use crate::wire::{Answer, Received, decode};
-use crate::{copilot, road};
+use crate::{calls, fields};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -144,9 +143,9 @@ impl State {
             let is_path = pattern.clone().count() == segments.len() && pattern.zip(&segments).all(fits);
             is_path && columns[0] == request.method
         };
-        let calls = include_str!("calls.txt").lines();
-        let mut calls = calls.map(|line| line.split_whitespace().collect());
-        let columns = calls.find(is_call).ok_or_else(not_found)?;
+        let lines = include_str!("calls.txt").lines();
+        let mut lines = lines.map(|line| line.split_whitespace().collect());
+        let columns = lines.find(is_call).ok_or_else(not_found)?;
         let is_i2i = segments[0] == "i2i";
         let segment = |at: usize| segments.get(at + usize::from(is_i2i)).map_or("", String::as_str);
         let call = Call {
@@ -166,22 +165,22 @@ impl State {
 
     fn respond(&mut self, function: &str, call: &Call<'_>) -> Payload {
         match function {
-            "list_of" => road::list_of(self, call),
-            "create" => road::create(self, call),
-            "list" => road::list(self, call),
-            "id_of" => road::id_of(self, call),
-            "info" => road::info(self, call),
-            "upload_links" => road::upload_links(self, call),
-            "edit_with_profile" => road::edit_with_profile(self, call),
-            "edit_smartly" => road::edit_smartly(self, call),
-            "status" => road::status(self, call),
-            "export" => road::export(self, call),
-            "xmp_links" => road::xmp_links(self, call),
-            "jpeg_links" => road::jpeg_links(self, call),
-            "edit_photo" => copilot::edit(self, call),
-            "reset" => copilot::reset(self, call),
-            "ai_tools" => copilot::ai_tools(self, call),
-            "finalize" => copilot::finalize(self, call),
+            "list_of" => calls::list_of(self, call),
+            "create" => calls::create(self, call),
+            "list" => calls::list(self, call),
+            "id_of" => calls::id_of(self, call),
+            "info" => calls::info(self, call),
+            "upload_links" => calls::upload_links(self, call),
+            "edit_with_profile" => calls::edit_with_profile(self, call),
+            "edit_smartly" => calls::edit_smartly(self, call),
+            "status" => calls::status(self, call),
+            "export" => calls::export(self, call),
+            "xmp_links" => calls::xmp_links(self, call),
+            "jpeg_links" => calls::jpeg_links(self, call),
+            "edit_photo" => calls::edit_photo(self, call),
+            "reset" => calls::reset(self, call),
+            "ai_tools" => calls::ai_tools(self, call),
+            "finalize" => calls::finalize(self, call),
             function => unreachable!("calls.txt names {function}"),
         }
     }
