@@ -7,9 +7,6 @@ use crate::storage::date;
 use crate::wire::Answer;
 use serde_json::{Value, json};
 
-/// How many images a Smart Editing project needs.
-const SMART_MINIMUM: usize = 5;
-
 /// The profiles, or the sky templates.
 pub(crate) fn list_of(state: &mut State, call: &Call<'_>) -> Payload {
     let (name, list) = match call.id {
@@ -126,7 +123,7 @@ pub(crate) fn edit_with_profile(state: &mut State, call: &Call<'_>) -> Payload {
 
 pub(crate) fn edit_smartly(state: &mut State, call: &Call<'_>) -> Payload {
     let project = state.find(call.id, Source::I2i)?;
-    Answer::unless(project.uploads.len() >= SMART_MINIMUM, 500, "Internal Server Error")?;
+    Answer::unless(project.uploads.len() >= 5, 500, "Internal Server Error")?;
     image_type_of(project)?;
     start_edit(state, call, Value::Null)
 }

@@ -184,9 +184,7 @@ impl Job {
     }
 
     pub(crate) fn start(&mut self, polls: u32) {
-        if self.status == Status::Failed {
-            self.failure = None;
-        }
+        self.failure = self.failure.take().filter(|_| self.status != Status::Failed);
         (self.status, self.polls_left) = (Status::InProgress, Some(polls));
     }
 

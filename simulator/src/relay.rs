@@ -19,10 +19,8 @@ pub(crate) fn start(port: u16, server: SocketAddr, latency: Duration) -> io::Res
     Ok(address)
 }
 
-/// Carries one connection, which is one request: mockito closes after each answer.
-///
-/// An edit is read to its end, held back, and then made, even if the client has gone meanwhile. An edit that did not
-/// arrive whole is not made.
+/// Carries one connection, which is one request: mockito closes after each answer. An edit is read to its end, held back,
+/// and then made, even if the client has gone meanwhile. An edit that did not arrive whole is not made.
 fn pass_on(mut client: TcpStream, server: SocketAddr, latency: Duration) -> io::Result<()> {
     let mut from_client = BufReader::new(client.try_clone()?);
     let mut request = Vec::new();

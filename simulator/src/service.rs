@@ -64,7 +64,7 @@ impl Default for Settings {
     }
 }
 
-/// Everything that the simulated service knows.
+/// Everything that the service knows.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) origin: String,

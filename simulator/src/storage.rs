@@ -176,8 +176,7 @@ pub fn checksum(bytes: &[u8]) -> u64 {
 
 /// Formats a time as the API does: `2026-01-31T12:00:00Z`.
 pub(crate) fn date(time: SystemTime) -> String {
-    // `Sat, 31 Jan 2026 12:00:00 GMT`
-    let date = fmt_http_date(time);
+    let date = fmt_http_date(time); // `Sat, 31 Jan 2026 12:00:00 GMT`
     let month = "JanFebMarAprMayJunJulAugSepOctNovDec".find(&date[8..11]);
     let month = month.map_or(0, |at| at / 3 + 1);
     format!("{}-{month:02}-{}T{}Z", &date[12..16], &date[5..7], &date[17..25])

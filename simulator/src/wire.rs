@@ -35,10 +35,8 @@ impl Received {
 
     /// Returns path and query, as in the request line.
     pub fn target(&self) -> String {
-        match &self.query {
-            Some(query) => format!("{}?{query}", self.path),
-            None => self.path.clone(),
-        }
+        let query = self.query.as_ref().map(|query| format!("?{query}"));
+        self.path.clone() + &query.unwrap_or_default()
     }
 
     /// Returns the body as JSON, or `Null` if it is not JSON.
@@ -48,8 +46,8 @@ impl Received {
 
     /// Returns the media type of the body: empty if there is no `Content-Type`, or an empty one.
     pub(crate) fn media_type(&self) -> String {
-        let mut values = self.headers.iter().filter(|(name, _)| name == "content-type");
-        let value = values.next().map_or("", |(_, value)| value);
+        let header = self.headers.iter().find(|(name, _)| name == "content-type");
+        let value = header.map_or("", |(_, value)| value);
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
