@@ -157,7 +157,7 @@ fn from_photos_to_pictures() {
     assert_eq!(files[0].bytes, b"RAW BYTES");
     assert_eq!(files[1].checksum, checksum(b"DNG"));
     let project = simulator.projects().pop().unwrap();
-    assert_eq!((&*project.name, project.status), ("Mixed", Status::Pending));
+    assert_eq!((&*project.name, project.status), ("Notes", Status::Pending));
 }
 
 #[test]
