@@ -1,11 +1,14 @@
 //! One photo of a project.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{ApiErrorKind, EnhancementFailed, Error, Result};
+use crate::error::{EnhancementFailed, Error, Result};
 use crate::project::Project;
 use crate::transport::{Call, check_segment};
-use crate::types::{CopilotRequest, EnhanceRequest, Enhancement, EnhancementStatus, ProjectSource, VersionId, lenient};
+use crate::types::{
+    CopilotRequest, EnhanceRequest, Enhancement, EnhancementStatus, ProjectSource, SignedUrl, VersionId, lenient,
+};
 
 /// The longest instruction, in Unicode code points.
 const LONGEST_INSTRUCTION: usize = 255;
@@ -68,8 +71,8 @@ impl Image {
     /// # Errors
     /// - [`Error::InvalidInput`]: an instruction that is empty, only white space, or longer than 255 code points; an id or a
     ///   file name that is empty, `.`, `..`, too long or holds a control character. Nothing was sent.
-    /// - [`Error::Api`]: the service said no; [`NotReady`](ApiErrorKind::NotReady) when the project has not been exported or
-    ///   completed, [`RealisticOnly`](ApiErrorKind::RealisticOnly) when it judges the instruction generative.
+    /// - [`Error::Api`]: the service said no; [`NotReady`](crate::ApiErrorKind::NotReady) when the project has not been exported or
+    ///   completed, [`RealisticOnly`](crate::ApiErrorKind::RealisticOnly) when it judges the instruction generative.
     /// - [`Error::EnhancementFailed`]: a 2xx that says that the edit failed.
     /// - [`Error::Network`]: nothing reached the service, in all attempts.
     /// - [`Error::OutcomeUnknown`]: the edit may have been made; look at [`Image::history`] before sending it again. An answer
@@ -121,18 +124,30 @@ impl Image {
     fn edit(&self, call: &'static str, body: &Body<'_>) -> Result<Enhancement> {
         let call = Call::post(self.path(call)?).json(body)?.once(ADVICE);
         let answer = self.project.send(&call)?;
-        answer.json().map_err(|error| match error {
-            Error::Api(e) if e.kind == ApiErrorKind::Failed => {
-                let told: Failed = answer.parse().unwrap_or_default();
-                Error::EnhancementFailed(Box::new(EnhancementFailed {
-                    status: told.status,
-                    version_id: told.version_id,
-                    message: e.message,
-                    context: e.context,
-                }))
-            }
-            other => other,
-        })
+        let Told {
+            status,
+            version_id,
+            enhanced_image_url,
+            error,
+        } = answer.parse()?;
+        if error.is_some() || status == EnhancementStatus::Failed {
+            let (message, context) = (answer.said(), answer.context());
+            let failed = EnhancementFailed {
+                status,
+                version_id,
+                message,
+                context,
+            };
+            return Err(Error::EnhancementFailed(Box::new(failed)));
+        }
+        match enhanced_image_url.map(SignedUrl::try_from) {
+            Some(Ok(enhanced_image_url)) => Ok(Enhancement {
+                status,
+                version_id,
+                enhanced_image_url,
+            }),
+            _ => Err(answer.unreadable("the answer brings no enhanced_image_url")),
+        }
     }
 
     fn path<'a>(&'a self, call: &'a str) -> Result<Vec<&'a str>> {
@@ -152,13 +167,15 @@ struct Body<'a> {
     project_source: ProjectSource,
 }
 
-/// What an answer says of an edit that failed.
-#[derive(Default, Deserialize)]
-struct Failed {
+/// What an answer says of an edit.
+#[derive(Deserialize)]
+struct Told {
     #[serde(default, deserialize_with = "lenient")]
     status: EnhancementStatus,
     #[serde(default, deserialize_with = "lenient")]
     version_id: Option<VersionId>,
+    enhanced_image_url: Option<String>,
+    error: Option<IgnoredAny>,
 }
 
 pub(crate) fn check_instruction(instruction: &str) -> Result<()> {

@@ -64,7 +64,7 @@ pub(crate) fn same_word(one: &str, other: &str) -> bool {
         let letters = word.chars().filter(|c| c.is_alphanumeric());
         letters.map(|c| c.to_ascii_lowercase())
     }
-    letters(one).eq(letters(other))
+    one == other || letters(one).eq(letters(other))
 }
 
 /// Parses JSON. Escapes of lone surrogates, with which Python writes names that are no UTF-8, read as U+FFFD.

@@ -12,7 +12,7 @@ use ureq::http::{HeaderMap, Response, Uri};
 use super::retry::retry_after;
 use super::{Sent, cause};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, Context, Error, Result};
-use crate::types::{EnhancementStatus, from_json, lenient};
+use crate::types::{EnhancementStatus, from_json};
 
 /// The most that room is made for before it has come, in bytes.
 const READ_AHEAD: u64 = 64 * 1024;
@@ -40,11 +40,11 @@ pub(crate) struct Answer<'c> {
 
 /// The fields by which a 2xx can say that the call failed.
 #[derive(Deserialize)]
-struct Verdict {
-    #[serde(default, deserialize_with = "lenient")]
-    error: Value,
-    #[serde(default, deserialize_with = "lenient")]
-    status: EnhancementStatus,
+struct Verdict<'a> {
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    status: Option<&'a RawValue>,
 }
 
 impl<'c> Answer<'c> {
@@ -123,21 +123,23 @@ impl<'c> Answer<'c> {
 
     /// Refuses an answer that says that the call failed.
     fn check(&self, payload: &str) -> Result<()> {
-        match from_json::<Verdict>(payload) {
-            Ok(verdict) if verdict.status == EnhancementStatus::Failed || !verdict.error.is_null() => {
-                Err(self.refused())
-            }
-            _ => Ok(()),
+        // What is no object says nothing.
+        let Ok(Verdict { error, status }) = serde_json::from_str(payload) else {
+            return Ok(());
+        };
+        let status = status.and_then(|status| from_json(status.get()).ok());
+        match error.is_some() || status == Some(EnhancementStatus::Failed) {
+            true => Err(self.refused()),
+            false => Ok(()),
         }
     }
 
     /// Makes the error for an answer by which the service says no.
     pub(crate) fn refused(&self) -> Error {
-        let message = self.message();
         Error::Api(Box::new(ApiError {
             status: self.status,
-            kind: ApiErrorKind::of(self.status, &message),
-            message: self.sent.redact(&message),
+            kind: ApiErrorKind::of(self.status, &self.message()),
+            message: self.said(),
             context: self.context(),
         }))
     }
@@ -177,8 +179,13 @@ impl<'c> Answer<'c> {
         (300..400).contains(&self.status)
     }
 
-    /// Returns the service's own words, or what it sent instead, not redacted.
-    pub(crate) fn message(&self) -> String {
+    /// Returns the service's own words, or what it sent instead.
+    pub(crate) fn said(&self) -> String {
+        self.sent.redact(&self.message())
+    }
+
+    /// The same, not redacted.
+    fn message(&self) -> String {
         if self.is_redirect() {
             let location = self.headers.get("location").and_then(|value| value.to_str().ok());
             let target = location.and_then(|location| location.parse::<Uri>().ok());

@@ -173,9 +173,14 @@ impl Transport {
             warn!(target: LOG, "{error}; trying again in {:.1} s", again.as_secs_f64());
             wait = again;
         };
-        let status = result.as_ref().map_or_else(Error::status, |answer| Some(answer.status));
-        let (method, path, seconds) = (call.method, &call.path, began.elapsed().as_secs_f64());
-        debug!(target: LOG, "{method} {path}: status {status:?}, attempt {attempts}, {seconds:.3} s");
+        debug!(
+            target: LOG,
+            "{} {}: status {:?}, attempt {attempts}, {:.3} s",
+            call.method,
+            call.path,
+            result.as_ref().map_or_else(Error::status, |answer| Some(answer.status)),
+            began.elapsed().as_secs_f64()
+        );
         result
     }
 
@@ -206,9 +211,8 @@ impl Transport {
             }
             (200..=299, Some(cause)) => Next::Retry(Error::Network(answer.error(cause))),
             (408 | 500..=599, _) if once => {
-                let words = sent.redact(&answer.message());
-                let cause = Cause::new(CauseKind::Status, format!("{} {words}", answer.status));
-                Next::Fail(answer.unknown(cause))
+                let words = format!("{} {}", answer.status, answer.said());
+                Next::Fail(answer.unknown(Cause::new(CauseKind::Status, words)))
             }
             (429, _) => Next::Retry(answer.refused()),
             (status, _) if may_pass(status) && !once => Next::Retry(answer.refused()),
@@ -251,12 +255,15 @@ impl Transport {
     /// Waits until `wait` is over, and until the service's wish to be left alone is; never longer than the retry policy's
     /// longest wait.
     fn wait_before_sending(&self, wait: Duration) {
-        let now = Instant::now();
-        let longest = self.retry().longest_wait();
+        if wait.is_zero() && self.shared.slow_until.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let began = self.shared.made.elapsed();
+        let longest = began.saturating_add(self.retry().longest_wait());
         loop {
             let slow = Duration::from_millis(self.shared.slow_until.load(Ordering::Relaxed));
-            let until = (self.shared.made + slow).saturating_duration_since(now).max(wait);
-            let left = until.min(longest).saturating_sub(now.elapsed());
+            let until = slow.max(began.saturating_add(wait)).min(longest);
+            let left = until.saturating_sub(self.shared.made.elapsed());
             if left.is_zero() {
                 return;
             }
@@ -266,7 +273,7 @@ impl Transport {
 
     /// Makes every call of this client wait.
     fn slow_down(&self, wait: Duration) {
-        let until = (self.shared.made.elapsed() + wait.min(self.retry().longest_wait())).as_millis() + 1;
+        let until = self.shared.made.elapsed().saturating_add(wait).as_millis() + 1;
         let until = u64::try_from(until).unwrap_or_default();
         self.shared.slow_until.fetch_max(until, Ordering::Relaxed);
     }
