@@ -7,6 +7,7 @@
 
 mod client;
 mod error;
+mod history;
 mod image;
 mod parallel;
 mod project;
@@ -19,6 +20,7 @@ pub use crate::error::{
     ApiError, ApiErrorKind, CallError, Cause, CauseKind, Context, EnhancementFailed, Error, Result, TransferError,
     TransferReason, WaitFailed, WaitReason,
 };
+pub use crate::history::{History, ImageHistory, Version};
 pub use crate::image::Image;
 pub use crate::parallel::parallel;
 pub use crate::project::{Output, Project, ProjectFilter};

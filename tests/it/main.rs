@@ -2,4 +2,5 @@
 
 #![allow(unreachable_pub)]
 
+mod history;
 mod support;
