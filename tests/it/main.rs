@@ -3,3 +3,6 @@
 #![allow(unreachable_pub)]
 
 mod support;
+
+mod chain;
+mod killed;
