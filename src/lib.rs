@@ -8,6 +8,7 @@
 mod chain;
 mod client;
 mod error;
+mod history;
 mod image;
 mod parallel;
 mod project;
@@ -21,6 +22,7 @@ pub use crate::error::{
     ApiError, ApiErrorKind, CallError, Cause, CauseKind, Context, EnhancementFailed, Error, Result, TransferError,
     TransferReason, WaitFailed, WaitReason,
 };
+pub use crate::history::{History, ImageHistory, Version};
 pub use crate::image::Image;
 pub use crate::parallel::parallel;
 pub use crate::project::{Output, Project, ProjectFilter};

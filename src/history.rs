@@ -1,0 +1,338 @@
+//! The versions of a project's photos, as the service knows them.
+
+mod draw;
+
+use std::collections::{HashMap, HashSet};
+use std::{fmt, iter, mem};
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+use crate::image::Image;
+use crate::project::Project;
+use crate::transport::check_segment;
+use crate::types::{DownloadLink, EnhancementStatus, SignedUrl, VersionId, from_json, link_from};
+
+/// How the names of photos end.
+const EXTENSIONS: &str = "jpg jpeg dng nef cr2 arw nrw crw srf sr2 orf raw rw2 raf ptx pef rwl srw cr3 3fr fff";
+
+impl Project {
+    /// Asks for the versions of all photos: `GET /projects/{uuid}/ai-tools`, the same call as [`Project::ai_tools`].
+    ///
+    /// The shape of the answer is not published; [`History`] says how it is read.
+    /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Check version history".
+    ///
+    /// ```no_run
+    /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
+    /// let history = project.history()?;
+    /// for photo in history.images() {
+    ///     println!("{}: {} versions", photo.file_name(), photo.versions().len());
+    /// }
+    /// if history.unread() > 0 {
+    ///     println!("not all of it was understood: {}", history.raw());
+    /// }
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Project::ai_tools`]; [`Error::Decode`] also for an answer that is nested deeper than 127 levels.
+    pub fn history(&self) -> Result<History> {
+        let call = self.ai_tools_call()?;
+        let answer = self.send(&call)?;
+        answer.empty()?;
+        History::from_json(answer.payload()?).map_err(|e| answer.unreadable(e.to_string()))
+    }
+}
+
+impl Image {
+    /// Asks for the versions of this photo. The answer holds those of all photos, so that for several photos
+    /// [`Project::history`] is one call where this is many.
+    ///
+    /// A photo that the history does not list has an empty history, of which [`ImageHistory::is_listed`] is false.
+    ///
+    /// ```no_run
+    /// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+    /// println!("{}", photo.history()?);
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Project::history`]; [`Error::InvalidInput`] for a file name that is not usable.
+    pub fn history(&self) -> Result<ImageHistory> {
+        check_segment("file_name", "file name", self.file_name())?;
+        let mut history = self.project().history()?;
+        let is_unlisted = history.find(self.file_name()).is_none();
+        let image = history.photo(self.file_name()).map(mem::take).unwrap_or_default();
+        Ok(ImageHistory { is_unlisted, ..image })
+    }
+}
+
+/// The versions of a project's photos, as the service told them at one moment.
+///
+/// # How it is read
+/// The service does not publish the shape of its history, so any arrangement of lists and objects is read by these rules:
+/// - An object with a `version_id` is a version.
+/// - Its photo is named by the nearest `file_name`, `filename`, `image_name` or `image`, of its own or around it; else by
+///   the nearest key around it that ends like a photo's file: `.jpg`, `.jpeg` or a RAW file's extension, in any case.
+/// - Its parent is its `parent_version_id` or `parent_id`; `null` is the unedited photo. Without such a field it is the
+///   version of the same photo around it; else the parent is unknown.
+/// - `instruction` or `prompt`, `tool_id` or `enhancement_type`, `status`, `enhanced_image_url` or `url`, and `created_at`
+///   are what they say. One that is empty or no text is left out.
+/// - A version without a photo, or whose id is neither a string that is not empty nor an integer of 64 bits, is not guessed
+///   at: [`unread`](Self::unread) counts it. An id of `null` is counted too, since it may belong to an edit under way.
+/// - Of two versions of a photo with the same id the first stands.
+/// - A photo is listed when it has versions, or when the answer names it with an empty list: by a field beside the list, or
+///   by the list's key. It is not listed when a list beside its name holds something in which no version was found.
+///
+/// [`raw`](Self::raw) gives the untouched answer. Fields of one object are read in the order of their names. An id that is a
+/// string is kept without needless escapes: `"a\/b"` as `"a/b"`.
+#[derive(Clone, Default)]
+pub struct History {
+    raw: String,
+    images: Vec<ImageHistory>,
+    by_name: HashMap<String, usize>,
+    unread: usize,
+}
+
+impl History {
+    /// Reads a history from a saved answer, or from one of a test.
+    ///
+    /// ```
+    /// let history = imagen_ai::History::from_json(r#"{"a.jpg":[{"version_id":7,"parent_version_id":null}]}"#)?;
+    /// let photo = history.find("a.jpg").expect("the photo is listed");
+    /// assert_eq!(photo.latest().expect("a version").id, 7.into());
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for what is no JSON, or is nested deeper than 127 levels.
+    pub fn from_json(json: impl Into<String>) -> Result<Self> {
+        let raw = json.into();
+        let json = from_json(raw.trim_start_matches('\u{feff}'));
+        let json = json.map_err(|e| Error::invalid("json", e.to_string()))?;
+        let mut history = Self { raw, ..Self::default() };
+        history.walk("", json, Around::default());
+        Ok(history)
+    }
+
+    /// Returns the photos that are listed, in the answer's order.
+    pub fn images(&self) -> &[ImageHistory] {
+        &self.images
+    }
+
+    /// Returns the history of a photo, by the name of its finished JPEG. `None` when it is not listed. Upper and lower case
+    /// differ.
+    pub fn find(&self, file_name: &str) -> Option<&ImageHistory> {
+        self.images.get(*self.by_name.get(file_name)?)
+    }
+
+    /// Returns how many versions could not be placed.
+    pub fn unread(&self) -> usize {
+        self.unread
+    }
+
+    /// Returns the JSON as it came, without its `data` envelope. It holds the signed links of all pictures.
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    fn walk<'a>(&mut self, key: &'a str, mut value: Value, around: Around<'a>) {
+        if !value.is_array() && !value.is_object() {
+            return;
+        }
+        let key = Some(key).filter(|key| is_photo_file(key));
+        let id = value.get_mut("version_id").map(Value::take);
+        let is_preset = id.is_none() && value.get("enhancement_type").is_some();
+        let name = text(&mut value, &["file_name", "filename", "image_name", "image"]);
+        let name = name.as_deref().filter(|_| !is_preset);
+        let mut around = around;
+        if let Some(json) = &id {
+            let (id, photo) = (id_of(json), name.or(around.field).or(key).or(around.key));
+            let photo = photo.filter(|_| id.is_some()).and_then(|name| self.photo(name));
+            match (id, photo) {
+                (Some(id), Some(image)) => image.add(id, &mut value, around.version),
+                _ => self.unread += 1,
+            }
+            around.version = Some(json);
+        } else if lists_nothing(&value) {
+            let photo = name.or(key.filter(|_| around.field.is_none()));
+            photo.map(|name| self.photo(name));
+        }
+        around.field = name.or(around.field);
+        around.key = key.or(around.key);
+        match value {
+            Value::Array(items) => items.into_iter().for_each(|item| self.walk("", item, around)),
+            Value::Object(fields) => fields
+                .into_iter()
+                .for_each(|(key, value)| self.walk(&key, value, around)),
+            _ => {}
+        }
+    }
+
+    /// Returns the history of a photo, which is listed from now on.
+    fn photo(&mut self, name: &str) -> Option<&mut ImageHistory> {
+        if !self.by_name.contains_key(name) {
+            let mut image = ImageHistory::default();
+            image.file_name.push_str(name);
+            self.by_name.insert(name.to_owned(), self.images.len());
+            self.images.push(image);
+        }
+        self.images.get_mut(*self.by_name.get(name)?)
+    }
+}
+
+/// Shows how many photos and versions were read, without the answer.
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "History({} photos, {} unread)", self.images.len(), self.unread)
+    }
+}
+
+/// What is known at a place of the answer from what is around it.
+#[derive(Clone, Copy, Default)]
+struct Around<'a> {
+    /// The nearest name of a photo in a field.
+    field: Option<&'a str>,
+    /// The nearest key that ends like a photo's file.
+    key: Option<&'a str>,
+    /// The id of the nearest version.
+    version: Option<&'a Value>,
+}
+
+/// Takes the first of these fields that holds a text.
+fn text(object: &mut Value, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| match object.get_mut(*name) {
+        Some(Value::String(text)) if !text.is_empty() => Some(mem::take(text)),
+        _ => None,
+    })
+}
+
+fn id_of(id: &Value) -> Option<VersionId> {
+    match id {
+        Value::String(text) if !text.is_empty() => Some(text.as_str().into()),
+        Value::Number(n) => n.as_i64().map(VersionId::from).or(n.as_u64().map(VersionId::from)),
+        _ => None,
+    }
+}
+
+fn is_photo_file(key: &str) -> bool {
+    let end = key.rsplit_once('.').map(|(_, end)| end);
+    end.is_some_and(|end| EXTENSIONS.split(' ').any(|known| known.eq_ignore_ascii_case(end)))
+}
+
+/// Whether it is an empty list or object, or an object with an empty list and none that holds something.
+fn lists_nothing(value: &Value) -> bool {
+    let fields = value.as_object().into_iter().flat_map(Map::values);
+    let mut lists = iter::once(value).chain(fields).filter_map(Value::as_array).peekable();
+    let is_empty = value.as_object().is_some_and(Map::is_empty);
+    is_empty || (lists.peek().is_some() && lists.all(Vec::is_empty))
+}
+
+/// The versions of one photo. `Display` draws them as a tree: `{}` for 80 columns, `{:100}` for 100.
+#[derive(Clone, Debug, Default)]
+pub struct ImageHistory {
+    file_name: String,
+    versions: Vec<Version>,
+    by_id: HashMap<VersionId, usize>,
+    is_unlisted: bool,
+}
+
+impl ImageHistory {
+    /// Adds a version, unless there is one with this id.
+    fn add(&mut self, id: VersionId, object: &mut Value, around: Option<&Value>) {
+        let next = self.versions.len();
+        if *self.by_id.entry(id.clone()).or_insert(next) != next {
+            return;
+        }
+        let field = object.get("parent_version_id").or(object.get("parent_id"));
+        let parent = field.or(around).and_then(id_of);
+        self.versions.push(Version {
+            id,
+            parent_told: parent.is_some() || field.is_some_and(Value::is_null),
+            parent,
+            instruction: text(object, &["instruction", "prompt"]),
+            preset: text(object, &["tool_id", "enhancement_type"]),
+            status: text(object, &["status"]).map(EnhancementStatus::from),
+            url: text(object, &["enhanced_image_url", "url"]).and_then(|url| url.try_into().ok()),
+            created_at: text(object, &["created_at"]),
+        });
+    }
+
+    /// Returns the photo's name.
+    pub fn file_name(&self) -> &str {
+        &self.file_name
+    }
+
+    /// Returns the versions, in the answer's order.
+    pub fn versions(&self) -> &[Version] {
+        &self.versions
+    }
+
+    /// Returns the version with this id.
+    pub fn get(&self, id: impl Into<VersionId>) -> Option<&Version> {
+        self.versions.get(*self.by_id.get(&id.into())?)
+    }
+
+    /// Returns the newest version: the one with the largest id; where not all ids are integers, the only one that no other was
+    /// built on; else `None`. Versions that failed do not count.
+    pub fn latest(&self) -> Option<&Version> {
+        let failed = Some(EnhancementStatus::Failed);
+        let made = || self.versions.iter().filter(|version| version.status != failed);
+        if made().all(|version| version.id.as_integer().is_some()) {
+            return made().max_by_key(|version| version.id.as_integer());
+        }
+        let parents: HashSet<_> = made().filter_map(|version| version.parent.as_ref()).collect();
+        let mut ends = made().filter(|version| !parents.contains(&version.id));
+        ends.next().filter(|_| ends.next().is_none())
+    }
+
+    /// Whether the service's answer lists the photo: with versions, or with an empty list of them. When it does not, nothing
+    /// is known of the photo's versions.
+    pub fn is_listed(&self) -> bool {
+        !self.is_unlisted
+    }
+
+    /// Returns what was built on this version, or with `None` on the unedited photo.
+    pub fn children<'h>(&'h self, parent: impl Into<Option<&'h VersionId>>) -> impl Iterator<Item = &'h Version> {
+        let parent = parent.into();
+        let children = self.versions.iter();
+        children.filter(move |version| version.parent_told && version.parent.as_ref() == parent)
+    }
+
+    /// Returns the way to this version from the first one that is known, both included. It is empty for an id that is not in
+    /// the history, and ends where parents lead back to a version on it.
+    pub fn path_to(&self, id: impl Into<VersionId>) -> Vec<&Version> {
+        let mut seen = HashSet::new();
+        let parent = |version: &&Version| self.get(version.parent.as_ref()?);
+        let way = iter::successors(self.get(id), parent).take_while(|version| seen.insert(&version.id));
+        let mut path: Vec<_> = way.collect();
+        path.reverse();
+        path
+    }
+}
+
+/// A version of a photo, as the history tells it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Version {
+    /// Its id: the `parent_version_id` of an edit that builds on it.
+    pub id: VersionId,
+    /// What it was built on. `None` is the unedited photo if [`parent_told`](Self::parent_told), else unknown.
+    pub parent: Option<VersionId>,
+    /// Whether the history tells what it was built on.
+    pub parent_told: bool,
+    /// The prompt it was made by.
+    pub instruction: Option<String>,
+    /// The preset it was made by.
+    pub preset: Option<String>,
+    /// What the service says of it.
+    pub status: Option<EnhancementStatus>,
+    /// Where its picture can be fetched for a while.
+    pub url: Option<SignedUrl>,
+    /// When it was made, as the service writes it.
+    pub created_at: Option<String>,
+}
+
+link_from! {
+    Version, version => version.url.clone();
+}
