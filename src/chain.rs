@@ -13,12 +13,13 @@ use log::warn;
 use self::recovery::decide;
 use self::state::State;
 use crate::error::{CallError, Error, Result};
-use crate::history::{History, ImageHistory, Version};
+use crate::history::{History, ImageHistory};
 use crate::image::{Image, check_instruction, check_preset};
 use crate::transport::LOG;
-use crate::types::{CopilotRequest, DownloadLink, EnhanceRequest, SignedUrl, VersionId, link_from};
+use crate::types::{CopilotRequest, EnhanceRequest, VersionId};
 use crate::wait::Wait;
 
+pub use self::recovery::{Recovery, Step};
 pub use self::state::{Edit, Pending};
 
 impl Image {
@@ -61,15 +62,15 @@ impl Image {
             None => image.versions().is_empty().then(Vec::new),
         });
         let Some(path) = path else {
-            let why = format!(
-                "it does not list {:?}, or does not tell for sure which version is the newest; Image::chain() and \
-                 Image::chain_from() start where you say",
-                self.file_name()
-            );
-            return Err(Error::invalid("history", why));
+            let name = self.file_name();
+            let why = format!("it does not list {name:?}, or does not tell for sure which version is the newest");
+            return Err(Error::invalid(
+                "history",
+                why + "; Image::chain_from() starts where you say",
+            ));
         };
-        let is_on_unedited = |first: &&Version| first.parent_told && first.parent.is_none();
-        chain.state.from_unedited = path.first().is_none_or(is_on_unedited);
+        let first = path.first();
+        chain.state.from_unedited = first.is_none_or(|first| first.parent_told && first.parent.is_none());
         chain.state.path = path.iter().map(|version| version.id.clone()).collect();
         chain.learn(&history);
         Ok(chain)
@@ -229,9 +230,7 @@ impl Chain {
             }
             _ => {
                 self.state.pending = None;
-                self.state
-                    .path
-                    .extend(answer.as_ref().ok().and_then(|step| step.version_id.clone()));
+                self.state.path.extend(version.clone().filter(|_| answer.is_ok()));
                 self.save_or_warn();
                 return answer;
             }
@@ -446,45 +445,4 @@ impl Chain {
             warn!(target: LOG, "the state of a chain could not be saved: {e}");
         }
     }
-}
-
-/// What an edit of a chain gave.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Step {
-    /// The version that the edit made. `None` when the service named none; [`Step::version`] is the safe way to go on.
-    pub version_id: Option<VersionId>,
-    /// Where the picture can be fetched for a while, if that is known.
-    pub url: Option<SignedUrl>,
-}
-
-impl Step {
-    /// Returns the version that the edit made.
-    ///
-    /// # Errors
-    /// [`Error::InvalidInput`] when the service named none; [`Chain::recover`] looks for it.
-    pub fn version(&self) -> Result<&VersionId> {
-        let why = "the service named no version for this edit; Chain::recover() looks for it in the history";
-        let version = self.version_id.as_ref();
-        version.ok_or_else(|| Error::invalid("version_id", why))
-    }
-}
-
-link_from! {
-    Step, step => step.url.clone();
-}
-
-/// What became of an edit, from [`Chain::recover`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum Recovery {
-    /// It was made, and the chain has moved to it.
-    Applied(Step),
-    /// It was not made by the end of the wait, and the chain stands where it stood: send it again.
-    NotApplied,
-    /// The history does not tell, and the edit stays [pending](Chain::pending). Ask again later, or decide by
-    /// [`Chain::branch_from`] or [`Chain::assume_not_applied`].
-    CannotTell {
-        /// The versions that may be the edit; maybe none.
-        candidates: Vec<Version>,
-    },
 }

@@ -1,8 +1,50 @@
-//! The rule that tells what became of an edit.
+//! What an edit gave, and the rule that tells what became of one whose answer was lost.
 
-use super::{Edit, Pending, Recovery, Step};
+use super::{Edit, Pending};
+use crate::error::{Error, Result};
 use crate::history::{History, ImageHistory, Version};
-use crate::types::{EnhancementStatus, VersionId};
+use crate::types::{DownloadLink, EnhancementStatus, SignedUrl, VersionId, link_from};
+
+/// What an edit of a chain gave.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Step {
+    /// The version that the edit made. `None` when the service named none; [`Step::version`] is the safe way to go on.
+    pub version_id: Option<VersionId>,
+    /// Where the picture can be fetched for a while, if that is known.
+    pub url: Option<SignedUrl>,
+}
+
+impl Step {
+    /// Returns the version that the edit made.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when the service named none; [`Chain::recover`](crate::Chain::recover) looks for it.
+    pub fn version(&self) -> Result<&VersionId> {
+        let why = "the service named no version for this edit; Chain::recover() looks for it in the history";
+        let version = self.version_id.as_ref();
+        version.ok_or_else(|| Error::invalid("version_id", why))
+    }
+}
+
+link_from! {
+    Step, step => step.url.clone();
+}
+
+/// What became of an edit, from [`Chain::recover`](crate::Chain::recover).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Recovery {
+    /// It was made, and the chain has moved to it.
+    Applied(Step),
+    /// It was not made by the end of the wait, and the chain stands where it stood: send it again.
+    NotApplied,
+    /// The history does not tell, and the edit stays [pending](crate::Chain::pending). Ask again later, or decide by
+    /// [`Chain::branch_from`](crate::Chain::branch_from) or [`Chain::assume_not_applied`](crate::Chain::assume_not_applied).
+    CannotTell {
+        /// The versions that may be the edit; maybe none.
+        candidates: Vec<Version>,
+    },
+}
 
 /// Decides by the versions that were known before, the edit, and the history now. `over` is whether the wait was over when
 /// the history was asked for.
@@ -29,19 +71,21 @@ pub(super) fn decide(pending: &Pending, file_name: &str, history: &History, over
         };
         told.as_ref().is_some_and(|told| told.trim() == asked.trim())
     };
-    let is_right = |version: &&Version| has_parent(version) && is_edit(version);
-    let mut right = candidates.iter().filter(is_right);
-    let found = right.next().filter(|_| right.next().is_none());
-    let is_done = |status: &Option<_>| matches!(status, None | Some(EnhancementStatus::Success));
+    let is_finished =
+        |version: &Version| version.url.is_some() || matches!(version.status, None | Some(EnhancementStatus::Success));
+    let mut right = candidates
+        .iter()
+        .filter(|version| has_parent(version) && is_edit(version));
+    let found = right
+        .next()
+        .filter(|version| right.next().is_none() && is_finished(version));
     let is_parent_there = pending.parent.as_ref().is_none_or(is_listed);
     match (history.unread(), found) {
-        (0, Some(version)) if known.is_some() && (is_done(&version.status) || version.url.is_some()) => {
-            Recovery::Applied(Step {
-                version_id: Some(version.id.clone()),
-                url: version.url.clone(),
-            })
-        }
-        (0, None) if over && !pending.made && image.is_some() && is_parent_there && candidates.is_empty() => {
+        (0, Some(version)) if known.is_some() => Recovery::Applied(Step {
+            version_id: Some(version.id.clone()),
+            url: version.url.clone(),
+        }),
+        (0, None) if candidates.is_empty() && image.is_some() && is_parent_there && over && !pending.made => {
             Recovery::NotApplied
         }
         _ => Recovery::CannotTell { candidates },

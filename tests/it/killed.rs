@@ -1,18 +1,19 @@
 //! A chain that is saved in a file survives its process being killed at any moment.
 
 use std::env;
+use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use imagen_ai::{Image, Recovery, Wait};
 use tempfile::TempDir;
 
-use crate::chain::{Dice, PHOTO, assert_in_order, photo_at};
+use crate::chain::{PHOTO, photo_at};
 use crate::support::faulty::{Faulty, Reply};
-use crate::support::simulator::{READY, Simulator};
+use crate::support::simulator::{Edit, READY, Simulator};
 use crate::support::{address_of, child, ms};
 
 const EDITS: usize = 10;
@@ -30,7 +31,7 @@ const WAIT: Wait = Wait {
     first: Duration::from_millis(5),
     factor: 1.5,
     longest: Duration::from_millis(200),
-    total: Duration::from_millis(4000),
+    total: Duration::from_secs(3),
 };
 
 /// The program that is killed: it goes on from the file until all edits are made.
@@ -52,13 +53,22 @@ fn edit_all(photo: &Image, file: &Path) {
 fn kill_at_random(test: &str, simulator: &Simulator, url: &str, kills: u64, dice: &mut Dice) -> u64 {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("edits.json");
-    let mut killed = 0;
+    let (mut killed, mut at_once) = (0, false);
     loop {
         let variables = [(URL, url.as_ref()), (FILE, file.as_os_str())];
         let mut command = child::command(test, &variables);
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         if killed < kills {
-            thread::sleep(ms(dice.roll(200)));
+            // Some die right after the file says that an edit is out, and so now and then before it is. The next one may then
+            // have time to wait for what will not come.
+            let longest = if at_once { 4000 } else { 200 };
+            at_once = dice.roll(10) == 0;
+            let before = fs::read_to_string(&file).unwrap_or_default();
+            let is_out = || fs::read_to_string(&file).is_ok_and(|now| now != before && now.contains("Instruction"));
+            let end = Instant::now() + ms(dice.roll(longest));
+            while Instant::now() < end && !(at_once && is_out()) {
+                thread::sleep(Duration::from_micros(50));
+            }
             if child.try_wait().unwrap().is_none() {
                 child.kill().unwrap();
                 killed += 1;
@@ -122,4 +132,28 @@ fn the_same_where_a_photo_is_listed_once_it_has_versions() {
         let url = format!("{}/v1", server.url());
         (server, url)
     });
+}
+
+/// A fixed sequence of numbers that looks random (SplitMix64).
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % sides
+    }
+}
+
+/// The versions are exactly these edits, each built on the one before; and nothing else was ever made, since the numbers
+/// have no gap.
+pub(crate) fn assert_in_order(simulator: &Simulator, count: usize, text: impl Fn(usize) -> String) {
+    let versions = simulator.versions(READY, PHOTO);
+    assert_eq!(versions.len(), count, "{versions:#?}");
+    for (index, version) in versions.iter().enumerate() {
+        assert_eq!(version.id, 123 + index as u64, "{versions:#?}");
+        assert_eq!(version.parent, (index > 0).then(|| version.id - 1));
+        assert_eq!(version.edit, Edit::Instruction(text(index)));
+    }
 }
