@@ -5,6 +5,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod chain;
 mod client;
 mod error;
 mod history;
@@ -15,6 +16,7 @@ mod transport;
 mod types;
 mod wait;
 
+pub use crate::chain::{Chain, Edit, Pending, Recovery, Step};
 pub use crate::client::{Client, ClientBuilder};
 pub use crate::error::{
     ApiError, ApiErrorKind, CallError, Cause, CauseKind, Context, EnhancementFailed, Error, Result, TransferError,

@@ -4,3 +4,6 @@
 
 mod history;
 mod support;
+
+mod chain;
+mod killed;

@@ -1,0 +1,159 @@
+//! A chain that is saved in a file survives its process being killed at any moment.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use imagen_ai::{Image, Recovery, Wait};
+use tempfile::TempDir;
+
+use crate::chain::{PHOTO, photo_at};
+use crate::support::faulty::{Faulty, Reply};
+use crate::support::simulator::{Edit, READY, Simulator};
+use crate::support::{address_of, child, ms};
+
+const EDITS: usize = 10;
+const KILLS: u64 = 50;
+
+/// Where the child finds the simulator and its file.
+const URL: &str = "IMAGEN_AI_TEST_URL";
+const FILE: &str = "IMAGEN_AI_TEST_FILE";
+
+/// How the child says that a person has to decide.
+const CANNOT_TELL: i32 = 3;
+
+/// Far longer than the simulator takes for an edit, so that a busy machine changes nothing.
+const WAIT: Wait = Wait {
+    first: Duration::from_millis(5),
+    factor: 1.5,
+    longest: Duration::from_millis(200),
+    total: Duration::from_secs(3),
+};
+
+/// The program that is killed: it goes on from the file until all edits are made.
+fn edit_all(photo: &Image, file: &Path) {
+    let mut chain = photo.chain_saved_in(file).unwrap().recovering(WAIT);
+    if chain.pending().is_some() {
+        if let Recovery::CannotTell { .. } = chain.recover(&WAIT).unwrap() {
+            std::process::exit(CANNOT_TELL);
+        }
+    }
+    while chain.path().len() < EDITS {
+        let edit = format!("edit {}", chain.path().len());
+        chain.copilot(edit).unwrap();
+    }
+}
+
+/// Kills children until this many more are killed or all edits are made, and lets the last one end. Returns how many were
+/// killed.
+fn kill_at_random(test: &str, simulator: &Simulator, url: &str, kills: u64, dice: &mut Dice) -> u64 {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("edits.json");
+    let (mut killed, mut at_once) = (0, false);
+    loop {
+        let variables = [(URL, url.as_ref()), (FILE, file.as_os_str())];
+        let mut command = child::command(test, &variables);
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        if killed < kills {
+            // Some die right after the file says that an edit is out, and so now and then before it is. The next one may then
+            // have time to wait for what will not come.
+            let longest = if at_once { 4000 } else { 200 };
+            at_once = dice.roll(10) == 0;
+            let before = fs::read_to_string(&file).unwrap_or_default();
+            let is_out = || fs::read_to_string(&file).is_ok_and(|now| now != before && now.contains("Instruction"));
+            let end = Instant::now() + ms(dice.roll(longest));
+            while Instant::now() < end && !(at_once && is_out()) {
+                thread::sleep(Duration::from_micros(50));
+            }
+            if child.try_wait().unwrap().is_none() {
+                child.kill().unwrap();
+                killed += 1;
+            }
+        }
+        let status = child.wait().unwrap();
+        if status.success() {
+            assert_in_order(simulator, EDITS, |edit| format!("edit {edit}"));
+            return killed;
+        }
+        match status.code() {
+            None => {}
+            Some(CANNOT_TELL) => {
+                // What a person would do.
+                let mut chain = photo_at(url).chain_saved_in(&file).unwrap();
+                let made = simulator.versions(READY, PHOTO);
+                match made.get(chain.path().len()) {
+                    Some(version) => chain.branch_from(version.id).unwrap(),
+                    None => chain.assume_not_applied().unwrap(),
+                }
+            }
+            Some(code) => panic!("the child ended with {code}"),
+        }
+    }
+}
+
+/// Runs the test, or in the child the program. `listen` returns where the program finds the simulator.
+fn ten_edits_and_fifty_kills<T>(test: &str, listen: impl Fn(&Arc<Simulator>) -> (T, String)) {
+    if child::is_child() {
+        let (url, file) = (env::var(URL).unwrap(), env::var_os(FILE).unwrap());
+        return edit_all(&photo_at(&url), file.as_ref());
+    }
+    let mut dice = Dice(u64::from(std::process::id()));
+    let mut kills = KILLS;
+    while kills > 0 {
+        let simulator = Arc::new(Simulator::start_slow(0, ms(100)).unwrap());
+        let (_listening, url) = listen(&simulator);
+        kills -= kill_at_random(test, &simulator, &url, kills, &mut dice);
+    }
+}
+
+#[test]
+fn each_edit_is_made_once_by_a_program_that_is_killed_fifty_times() {
+    let test = "killed::each_edit_is_made_once_by_a_program_that_is_killed_fifty_times";
+    ten_edits_and_fifty_kills(test, |simulator| ((), simulator.base_url()));
+}
+
+/// The first edit may end as "cannot tell" there.
+#[test]
+fn the_same_where_a_photo_is_listed_once_it_has_versions() {
+    let test = "killed::the_same_where_a_photo_is_listed_once_it_has_versions";
+    ten_edits_and_fifty_kills(test, |simulator| {
+        let (target, simulator) = (address_of(simulator), Arc::clone(simulator));
+        let server = Faulty::each(move |request| {
+            let is_unedited = || simulator.versions(READY, PHOTO).is_empty();
+            match request.method() {
+                "GET" if is_unedited() => Reply::json(r#"{"prompts":[],"images":[]}"#),
+                _ => Reply::relay(target),
+            }
+        });
+        let url = format!("{}/v1", server.url());
+        (server, url)
+    });
+}
+
+/// A fixed sequence of numbers that looks random (SplitMix64).
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % sides
+    }
+}
+
+/// The versions are exactly these edits, each built on the one before; and nothing else was ever made, since the numbers
+/// have no gap.
+pub(crate) fn assert_in_order(simulator: &Simulator, count: usize, text: impl Fn(usize) -> String) {
+    let versions = simulator.versions(READY, PHOTO);
+    assert_eq!(versions.len(), count, "{versions:#?}");
+    for (index, version) in versions.iter().enumerate() {
+        assert_eq!(version.id, 123 + index as u64, "{versions:#?}");
+        assert_eq!(version.parent, (index > 0).then(|| version.id - 1));
+        assert_eq!(version.edit, Edit::Instruction(text(index)));
+    }
+}
