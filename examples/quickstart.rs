@@ -1,55 +1,31 @@
 //! The whole story of the Copilot API on one photo.
-//!
-//! `cargo run --example quickstart` needs nothing: it starts a simulator of the service inside this process.
-//!
-//! With a key it uses the real service, and a project and a photo of yours; that costs credits:
-//! `IMAGEN_API_KEY=… cargo run --example quickstart -- PROJECT FILE`
 
-use std::process::ExitCode;
+use std::time::Duration;
 
-use imagen_ai::{Client, CopilotRequest, EnhanceRequest, Enhancement, Error, Image};
+use imagen_ai::{Client, CopilotRequest, EnhanceRequest, Enhancement, Error, Image, Project};
+use imagen_ai_simulator::READY;
 
-#[path = "../tests/it/support/simulator.rs"]
-mod simulator;
+mod common;
 
-fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let told = match (
-        std::env::var_os("IMAGEN_API_KEY").filter(|key| !key.is_empty()),
-        arguments.as_slice(),
-    ) {
-        (None, []) => on_the_simulator(),
-        (Some(_), [project, file]) => Client::from_env().and_then(|client| story(&client, project, file)),
-        _ => {
-            eprintln!("usage: quickstart            without IMAGEN_API_KEY: on a simulator inside the program");
-            eprintln!("       quickstart PROJECT FILE   with IMAGEN_API_KEY: on the real service, for credits");
-            return ExitCode::from(2);
+const HELP: &str = "\
+Tells the whole story of the Copilot API on one photo.
+usage: quickstart                         on a simulator inside the program
+       quickstart [--smart] PROJECT FILE  on the real service, with IMAGEN_API_KEY: costs credits
+  --smart   the project is a Smart Editing one";
+
+fn main() -> Result<(), Error> {
+    let arguments = common::Arguments::read(HELP);
+    match (common::has_key(), arguments.words.as_slice()) {
+        (false, []) => {
+            let (_simulator, client) = common::simulator(Duration::ZERO);
+            story(&client.project(READY), "DSC_0001.JPEG")
         }
-    };
-    match told {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("error: {e}");
-            ExitCode::FAILURE
-        }
+        (true, [project, file]) => story(&arguments.project(&Client::from_env()?, project), file),
+        _ => arguments.refuse(),
     }
 }
 
-fn on_the_simulator() -> Result<(), Error> {
-    let simulator = simulator::Simulator::start();
-    println!("IMAGEN_API_KEY is not set: this runs against a simulator inside the program,");
-    println!(
-        "at {}. No credits are used, and the pictures are tiny.\n",
-        simulator.base_url()
-    );
-    let client = Client::builder(simulator.key())
-        .base_url(simulator.base_url())
-        .build()?;
-    story(&client, simulator::READY, "DSC_0001.JPEG")
-}
-
-fn story(client: &Client, project: &str, file: &str) -> Result<(), Error> {
-    let project = client.project(project);
+fn story(project: &Project, file: &str) -> Result<(), Error> {
     let photo = project.image(file);
     println!("Project {}, photo {file}\n", project.uuid());
 
@@ -67,15 +43,11 @@ fn story(client: &Client, project: &str, file: &str) -> Result<(), Error> {
     println!("   The service keeps one branch: version {} is gone.\n", lit.version()?);
 
     println!("4. A preset instead of words");
-    let tools = project.ai_tools()?;
-    for tool in &tools.prompts {
-        println!(
-            "   offered: {} ({})",
-            tool.enhancement_type,
-            tool.label.as_deref().unwrap_or("no label")
-        );
+    let tools = project.ai_tools()?.prompts;
+    for tool in &tools {
+        println!("   offered: {}", tool.enhancement_type);
     }
-    if let Some(tool) = tools.prompts.first() {
+    if let Some(tool) = tools.first() {
         tell(&photo.enhance(EnhanceRequest::from(tool).parent(warm.version()?))?)?;
     }
 
@@ -89,36 +61,19 @@ fn story(client: &Client, project: &str, file: &str) -> Result<(), Error> {
     println!("7. One edit to keep, and finalize: the edits are locked in, and the files can be fetched");
     tell(&photo.copilot("make the sky more blue")?)?;
     for file in project.finalize()?.files {
-        println!(
-            "   {}: {}",
-            file.file_name.as_deref().unwrap_or("?"),
-            without_query(&file.download_link)
-        );
+        println!("   {}", file.file_name.as_deref().unwrap_or("a file without a name"));
     }
     Ok(())
 }
 
 fn tell(edit: &Enhancement) -> Result<(), Error> {
-    println!(
-        "   version {}: {}\n",
-        edit.version()?,
-        without_query(&edit.enhanced_image_url)
-    );
+    // `{:?}` leaves the query out, which is the right to read the picture.
+    println!("   version {}: {:?}\n", edit.version()?, edit.enhanced_image_url);
     Ok(())
 }
 
 fn show_history(photo: &Image) -> Result<(), Error> {
-    // The service may leave out a photo that has no versions.
-    match photo.history() {
-        Ok(history) => history.to_string().lines().for_each(|line| println!("   {line}")),
-        Err(Error::InvalidInput { message, .. }) => println!("   {message}"),
-        Err(e) => return Err(e),
-    }
+    photo.history()?.to_string().lines().for_each(|line| println!("   {line}"));
     println!();
     Ok(())
-}
-
-/// The query of a presigned URL is the right to read the file: nothing for a terminal.
-fn without_query(url: &str) -> &str {
-    url.split('?').next().unwrap_or(url)
 }
