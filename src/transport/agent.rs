@@ -125,15 +125,17 @@ pub(super) fn storage_agent(settings: &Settings, stall: Duration, upload: bool) 
         .into()
 }
 
-/// Sets what the client relies on for one call, so that a caller's agent cannot undo it. Shorter limits of the agent hold.
+/// Sets what the client relies on for one call, so that a caller's agent cannot undo it. Shorter limits of such an agent
+/// hold; the client's own has the limits of the client, which a clone may exceed.
 pub(super) fn configured_for_api<'b>(
     agent: &Agent,
+    foreign: bool,
     settings: &Settings,
     timeout: Duration,
     request: Request<SendBody<'b>>,
 ) -> Request<SendBody<'b>> {
     let proxy = proxy_for(agent, &settings.base_url);
-    let theirs = agent.config().timeouts();
+    let theirs = foreign.then(|| agent.config().timeouts()).unwrap_or_default();
     for_api!(agent.configure_request(request), settings, timeout, theirs, proxy).build()
 }
 

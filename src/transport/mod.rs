@@ -248,9 +248,15 @@ impl Transport {
     }
 
     fn run(&self, request: Request<SendBody<'_>>) -> Result<Response<Body>, ureq::Error> {
-        let Shared { settings, agent, .. } = &*self.shared;
-        if self.shared.foreign || self.timeout != settings.timeout {
-            agent.run(agent::configured_for_api(agent, settings, self.timeout, request))
+        let Shared {
+            settings,
+            agent,
+            foreign,
+            ..
+        } = &*self.shared;
+        if *foreign || self.timeout != settings.timeout {
+            let request = agent::configured_for_api(agent, *foreign, settings, self.timeout, request);
+            agent.run(request)
         } else {
             agent.run(request)
         }

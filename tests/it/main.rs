@@ -1,5 +1,14 @@
-//! One test binary: a module per subject, the servers it runs against in `support`.
+//! One test binary: a module per subject, the servers it runs against in `support`. In an order to read them in.
 
 #![allow(unreachable_pub)]
 
+// The servers, and what else tests share.
 mod support;
+
+// What is sent, and what is made of good answers and of plain refusals.
+mod calls;
+// Until a project is ready.
+mod wait;
+
+// What each call makes of each thing that a network can do to it.
+mod faults;

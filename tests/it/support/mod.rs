@@ -72,7 +72,7 @@ pub fn address_of(simulator: &Simulator) -> SocketAddr {
     address.parse().unwrap()
 }
 
-pub fn ms(millis: u64) -> Duration {
+pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 

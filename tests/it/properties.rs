@@ -1,0 +1,363 @@
+//! What holds of every answer and every name. Whatever bytes a server sends, a call ends, with a result and in time, and
+//! takes no more memory than its limit. Most of the bytes here are wrong in a few places only, since what
+//! is wrong all over is refused at its first byte.
+
+use std::time::{Duration, Instant};
+
+use imagen_ai::{ApiErrorKind, CauseKind, Client, CopilotRequest, Error, RetryPolicy};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use serde_json::Value;
+
+use crate::support::canned::OK;
+use crate::support::faulty::End::Close;
+use crate::support::faulty::{Faulty, Reply};
+
+/// The most of an answer that the client may read.
+const LIMIT: u64 = 4_096;
+
+/// The same cases on every run, and none of them on the disk.
+pub fn check<S: Strategy>(cases: u32, of: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    if let Err(e) = TestRunner::new_with_rng(config, rng).run(&of, test) {
+        panic!("{e}");
+    }
+}
+
+fn client(server: &Faulty) -> Client {
+    let retry = RetryPolicy {
+        max_retry_after: Duration::ZERO,
+        ..RetryPolicy::none()
+    };
+    Client::builder("sk-properties-0123456789")
+        .base_url(server.url())
+        .timeout(Duration::from_secs(5))
+        .max_answer_size(LIMIT)
+        .retry(retry)
+        .build()
+        .unwrap()
+}
+
+/// Every call, with this for an answer; each must end in time and say no more than a page.
+fn every_call_ends(reply: &Reply) -> Result<(), TestCaseError> {
+    let server = Faulty::start([reply.clone()]);
+    let client = client(&server);
+    let project = client.project("p");
+    let photo = project.image("a.jpg");
+    let calls: [&dyn Fn() -> Result<(), Error>; 6] = [
+        &|| photo.copilot("make the sky more blue").map(drop),
+        &|| photo.enhance("virtual_staging").map(drop),
+        &|| project.info().map(drop),
+        &|| project.ai_tools().map(drop),
+        &|| photo.reset(),
+        &|| project.finalize().map(drop),
+    ];
+    for call in calls {
+        let began = Instant::now();
+        let result = call();
+        prop_assert!(began.elapsed() < Duration::from_secs(4));
+        if let Err(e) = result {
+            let text = format!("{e} {e:?} {e:#?}");
+            prop_assert!(text.len() < 16_384, "{} bytes", text.len());
+            prop_assert!(!e.to_string().chars().any(char::is_control), "{e:?}");
+            prop_assert!(e.request_id().is_none_or(|id| id.chars().count() <= 129));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that are often those that mean something.
+fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    let words = prop_oneof![
+        vec(any::<u8>(), 0..8),
+        prop_oneof![
+            Just("\r\n"),
+            Just("\r\n\r\n"),
+            Just("\n"),
+            Just("\r"),
+            Just("HTTP/1.1 200 OK\r\n"),
+            Just("HTTP/1.0 "),
+            Just("Content-Length: "),
+            Just("Transfer-Encoding: chunked\r\n"),
+            Just("0\r\n\r\n"),
+            Just("ffffffffffffffff\r\n"),
+            Just(": "),
+            Just(";"),
+            Just("-1"),
+            Just("18446744073709551616"),
+            Just("\0"),
+            Just("{\"data\":"),
+            Just("{\"error\":"),
+            Just("[["),
+            Just("\"\\u0000\""),
+            Just("\"\\ud800\""),
+            Just("1e999"),
+            Just("null"),
+            Just("://"),
+            Just("?"),
+            Just("\u{202e}"),
+        ]
+        .prop_map(|word| word.as_bytes().to_vec()),
+    ];
+    vec(words, 0..most).prop_map(|words| words.concat())
+}
+
+/// An answer with a number of its bytes replaced, left out or doubled.
+fn damaged(answer: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
+    let damage = (0..answer.len(), 0..3_u8, bytes(3));
+    vec(damage, 1..4).prop_map(move |damages| {
+        let mut answer = answer.to_vec();
+        for (at, how, bytes) in damages {
+            let at = at.min(answer.len());
+            let end = match how {
+                0 => at,
+                1 => (at + 1).min(answer.len()),
+                _ => (at + bytes.len()).min(answer.len()),
+            };
+            answer.splice(at..end, bytes);
+        }
+        answer
+    })
+}
+
+#[test]
+fn no_bytes_make_a_call_panic_or_hang() {
+    check(60, bytes(40), |bytes| every_call_ends(&Reply::raw(bytes).then(Close)));
+}
+
+#[test]
+fn no_damage_to_an_answer_makes_a_call_panic_or_hang() {
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Request-Id: 1\r\n\r\n5;a=b\r\n{\"a\":\r\n3\r\n1}\n\r\n0\r\nT: x\r\n\r\n";
+    let plain =
+        b"HTTP/1.1 500 No\r\nContent-Length: 17\r\nRetry-After: 1\r\nLocation: http://a/\r\n\r\n{\"message\":\"no\"}\n";
+    check(60, damaged(chunked), |bytes| {
+        every_call_ends(&Reply::raw(bytes).then(Close))
+    });
+    check(60, damaged(plain), |bytes| {
+        every_call_ends(&Reply::raw(bytes).then(Close))
+    });
+}
+
+#[test]
+fn no_head_makes_a_call_panic_or_hang() {
+    let head = (0..1_000_u16, vec(any::<u8>(), 0..20), bytes(6), bytes(6));
+    check(60, head, |(status, value, name, reason)| {
+        let reason = String::from_utf8_lossy(&reason).into_owned();
+        let reply = Reply::status(format!("{status:03}")).reason(reason).body("{}");
+        every_call_ends(
+            &reply
+                .header(name, value.clone())
+                .header("Retry-After", value.clone())
+                .header("Location", value.clone())
+                .header("X-Request-Id", value)
+                .then(Close),
+        )
+    });
+}
+
+#[test]
+fn no_body_makes_a_call_panic_or_hang() {
+    let status = prop_oneof![
+        Just(200),
+        Just(201),
+        Just(204),
+        Just(302),
+        Just(400),
+        Just(422),
+        Just(429),
+        Just(503)
+    ];
+    check(60, (status, bytes(60)), |(status, body)| {
+        every_call_ends(&Reply::status(status).body(body))
+    });
+    // Damaged JSON, and JSON of any shape.
+    check(60, damaged(OK.as_bytes()), |body| every_call_ends(&Reply::json(body)));
+    check(60, json(), |json| every_call_ends(&Reply::json(json.to_string())));
+    check(60, json(), |json| {
+        every_call_ends(&Reply::status(422).body(json.to_string()))
+    });
+}
+
+/// JSON with the words of the contract in it.
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+        Just(Value::from("https://s3.example/a?sig=presigned")),
+    ];
+    let name = prop_oneof![
+        Just("data"),
+        Just("status"),
+        Just("version_id"),
+        Just("enhanced_image_url"),
+        Just("error"),
+        Just("detail"),
+        Just("message"),
+        Just("loc"),
+        Just("msg"),
+        Just("files_list"),
+        Just("file_name"),
+        Just("download_link"),
+        Just("prompts"),
+        Just("enhancement_type"),
+        Just("number_of_images"),
+    ];
+    leaf.prop_recursive(4, 32, 6, move |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..6).prop_map(Value::from),
+            vec((name.clone(), inner), 0..6).prop_map(|fields| fields
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()),
+        ]
+    })
+}
+
+/// What a server sends is no more than the limit, whatever it announces.
+#[test]
+fn more_than_the_limit_is_an_error_and_less_is_none() {
+    let sizes = (OK.len()..3 * LIMIT as usize, any::<bool>(), 1..5_000_usize);
+    check(40, sizes, |(size, chunked, chunk)| {
+        let reply = Reply::json(format!("{OK:size$}"));
+        let reply = if chunked { reply.chunked([chunk]) } else { reply };
+        let server = Faulty::start([reply]);
+        match client(&server).project("p").image("a").copilot("x") {
+            Ok(_) => prop_assert!(size as u64 <= LIMIT),
+            Err(Error::OutcomeUnknown(e)) => {
+                prop_assert!(size as u64 > LIMIT && e.cause.kind == CauseKind::TooLarge, "{e:?}");
+            }
+            Err(e) => prop_assert!(false, "{e:?}"),
+        }
+        Ok(())
+    });
+}
+
+fn refused_field<T>(result: &Result<T, Error>) -> Option<&'static str> {
+    match result {
+        Err(Error::InvalidInput { field, .. }) => Some(*field),
+        _ => None,
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !["", ".", ".."].contains(&name) && name.len() <= 1_024 && !name.chars().any(char::is_control)
+}
+
+/// The one segment between `images/` and the call's own word, decoded.
+fn file_name_in(path: &str) -> Option<String> {
+    let segment = path.strip_prefix("/projects/p/images/")?.strip_suffix("/copilot")?;
+    if segment.contains(['/', '?', '#', ' ']) {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let mut rest = segment;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend(before.bytes());
+        bytes.push(u8::from_str_radix(after.get(..2)?, 16).ok()?);
+        rest = &after[2..];
+    }
+    bytes.extend(rest.bytes());
+    String::from_utf8(bytes).ok()
+}
+
+#[test]
+fn every_file_name_survives_the_trip_or_is_refused_before_it() {
+    let server = Faulty::start([Reply::json(OK)]);
+    let client = client(&server);
+    let name = prop_oneof![any::<String>(), "[ -~]{1,40}", r"[./\\%?#&+ ]{1,6}", "\\PC{1,40}"];
+    check(300, name, |name| {
+        let before = server.requests();
+        let result = client.project("p").image(&name).copilot("x");
+        if is_name(&name) {
+            prop_assert!(result.is_ok(), "{result:?}");
+            let request = server.received().pop().unwrap();
+            prop_assert_eq!(file_name_in(request.path()), Some(name));
+        } else {
+            prop_assert_eq!(refused_field(&result), Some("image"));
+            prop_assert_eq!(server.requests(), before);
+        }
+        Ok(())
+    });
+}
+
+/// An instruction arrives as it was given, and so does a version that the service named.
+#[test]
+fn instructions_and_versions_survive_the_trip() {
+    let text = prop_oneof![any::<String>(), "\\PC{1,80}"];
+    check(100, (text, any::<u128>()), |(text, version)| {
+        let answer = format!(r#"{{"status":"SUCCESS","version_id":{version},"enhanced_image_url":"https://s3/a"}}"#);
+        let server = Faulty::start([Reply::json(answer)]);
+        let photo = client(&server).project("p").image("a.jpg");
+        let parent = photo.copilot("x").unwrap().version().unwrap().clone();
+        let length = text.chars().count();
+        let result = photo.copilot(CopilotRequest::new(text.as_str()).parent(parent));
+        if length > 255 || text.trim().is_empty() {
+            prop_assert_eq!(refused_field(&result), Some("instruction"));
+            return Ok(());
+        }
+        result.unwrap();
+        let body = String::from_utf8(server.received().pop().unwrap().body).unwrap();
+        let json: Value = serde_json::from_str(&body).unwrap();
+        prop_assert_eq!(json["instruction"].as_str(), Some(text.as_str()));
+        prop_assert!(body.contains(&format!(r#""parent_version_id":{version},"#)), "{}", body);
+        Ok(())
+    });
+}
+
+fn refusal(reply: Reply) -> Error {
+    let server = Faulty::start([reply]);
+    client(&server).project("p").info().unwrap_err()
+}
+
+#[test]
+fn retry_after_is_read_or_ignored_and_never_misread() {
+    check(100, "[0-9]{1,25}", |digits| {
+        let error = refusal(Reply::status(429).header("Retry-After", digits.as_str()));
+        let seconds = digits.parse().unwrap_or(u64::MAX);
+        prop_assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds)));
+        Ok(())
+    });
+    check(100, "[ -~]{0,30}", |text| {
+        let error = refusal(Reply::status(429).header("Retry-After", text.as_str()));
+        let digits = !text.trim().is_empty() && text.trim().bytes().all(|b| b.is_ascii_digit());
+        prop_assert_eq!(error.retry_after().is_some(), digits);
+        Ok(())
+    });
+}
+
+/// The service's message is found in every place where the contract has it, and shown on one printable line.
+#[test]
+fn the_message_is_found_wherever_it_is() {
+    check(
+        150,
+        (0..6_usize, "[a-z]{1,20}( [a-z\u{0}-\u{1f}]{1,20}){0,60}"),
+        |(place, message)| {
+            let body = match place {
+                0 => serde_json::json!({ "error": { "message": message }, "detail": "no", "message": "no" }),
+                1 => serde_json::json!({ "error": message, "detail": "no" }),
+                2 => serde_json::json!({ "detail": message, "message": "no" }),
+                3 => serde_json::json!({ "detail": [{ "msg": message }] }),
+                4 => serde_json::json!({ "message": message }),
+                _ => serde_json::json!({ "data": { "message": message } }),
+            };
+            let Error::Api(error) = refusal(Reply::status(400).body(body.to_string())) else {
+                return Err(TestCaseError::fail("no ApiError"));
+            };
+            prop_assert_eq!(error.kind, ApiErrorKind::InvalidRequest);
+            let word = message.split(|c: char| !c.is_ascii_lowercase()).next().unwrap();
+            prop_assert!(error.message.starts_with(word), "{:?}", error.message);
+            prop_assert!(error.message.chars().count() <= 501);
+            prop_assert!(!error.message.chars().any(char::is_control));
+            Ok(())
+        },
+    );
+}
