@@ -7,8 +7,12 @@ mod support;
 
 // What is sent, and what is made of good answers and of plain refusals.
 mod calls;
+// How a client is made, and the environment.
+mod client;
 // Until a project is ready.
 mod wait;
 
 // What each call makes of each thing that a network can do to it.
 mod faults;
+// How long a call takes, how much memory, how many threads.
+mod bounds;
