@@ -1,100 +1,30 @@
 //! What a build can do that has a feature, and what one says that has it not.
 
-use imagen_ai::{CauseKind, Error};
-
 use crate::support::canned::{Canned, OK};
 
 #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
-mod no_tls {
-    use std::net::SocketAddr;
-
-    use imagen_ai::ureq::Agent;
-    use imagen_ai::{Client, ClientBuilder, RetryPolicy};
-
-    use super::*;
-    use crate::support::canned::KEY;
-    use crate::support::child;
-    use crate::support::faulty::{End, Faulty, Refused};
-
-    #[track_caller]
-    fn names_the_features(error: Error) {
-        match error {
-            Error::Network(e) => {
-                assert_eq!(e.cause.kind, CauseKind::Tls);
-                assert!(e.cause.message.contains("rustls or native-tls"), "{e:?}");
-            }
-            other => panic!("{other:?}"),
+#[test]
+fn https_is_refused_with_the_features_that_it_needs() {
+    for url in ["https://api.example.test", "https://localhost:1"] {
+        let agent = imagen_ai::ureq::Agent::new_with_defaults();
+        let builder = || imagen_ai::Client::builder("key").base_url(url);
+        for builder in [builder(), builder().agent(agent)] {
+            let error = builder.build().unwrap_err().to_string();
+            assert!(
+                error.starts_with("base_url: ") && error.contains("rustls or native-tls"),
+                "{error}"
+            );
         }
     }
-
-    fn https(server: SocketAddr) -> ClientBuilder {
-        Client::builder(KEY)
-            .base_url(format!("https://{server}"))
-            .retry(RetryPolicy::none())
-    }
-
-    #[test]
-    fn https_says_which_features_it_needs_before_it_connects() {
-        let nobody = Refused::new();
-        let client = https(nobody.addr()).build().unwrap();
-        names_the_features(client.project("p").image("a.jpg").copilot("x").unwrap_err());
-        names_the_features(client.project("p").ai_tools().unwrap_err());
-        let error = client
-            .download(format!("https://{}/a.jpg", nobody.addr()))
-            .to_vec(100)
-            .unwrap_err();
-        assert!(matches!(error, Error::Download(_)), "{error:?}");
-        assert!(error.to_string().contains("rustls or native-tls"), "{error}");
-    }
-
-    /// It may have connections that speak TLS of their own.
-    #[test]
-    fn an_agent_of_the_callers_is_asked_for_tls_all_the_same() {
-        let call = |server| {
-            let agent: Agent = Agent::config_builder().proxy(None).build().into();
-            let client = https(server).agent(agent).build().unwrap();
-            client.project("p").image("a.jpg").copilot("x").unwrap_err()
-        };
-        let nobody = Refused::new();
-        let error = call(nobody.addr());
-        assert!(
-            matches!(&error, Error::Network(e) if e.cause.kind == CauseKind::Connect),
-            "{error:?}"
-        );
-        let server = Faulty::start([End::Close.after_request()]);
-        names_the_features(call(server.addr()));
-        assert_eq!(server.bytes_received(), b"");
-    }
-
-    /// `ureq` would speak to it in the clear.
-    #[test]
-    fn a_proxy_of_the_environment_that_speaks_tls_gets_no_password() {
-        if child::is_child() {
-            let client = Client::builder(KEY)
-                .base_url("http://api.example.test")
-                .allow_http(true)
-                .retry(RetryPolicy::none())
-                .build()
-                .unwrap();
-            names_the_features(client.project("p").image("a.jpg").copilot("x").unwrap_err());
-            return;
-        }
-        let proxy = Faulty::start([End::Close.after_request()]);
-        child::run(
-            "features::no_tls::a_proxy_of_the_environment_that_speaks_tls_gets_no_password",
-            &[("HTTPS_PROXY", &format!("https://someone:password@{}", proxy.addr()))],
-        );
-        assert_eq!(proxy.bytes_received(), b"");
-    }
+    assert!(imagen_ai::Client::new("key").is_err());
 }
 
 #[test]
 fn gzip_is_asked_for_where_it_can_be_read() {
     let server = Canned::new(200, OK);
     server.client().project("p").image("a.jpg").copilot("x").unwrap();
-    let asked = server.only().header("accept-encoding").map(str::to_owned);
-    let expected = cfg!(feature = "gzip").then(|| "gzip".to_owned());
-    assert_eq!(asked, expected);
+    let expected = cfg!(feature = "gzip").then_some("gzip");
+    assert_eq!(server.only().header("accept-encoding"), expected);
 }
 
 #[cfg(not(feature = "gzip"))]
@@ -102,17 +32,14 @@ fn gzip_is_asked_for_where_it_can_be_read() {
 fn gzip_that_nobody_asked_for_is_no_json() {
     let server = Canned::with_headers(200, &[("content-encoding", "gzip")], [0x1f, 0x8b, 8, 0]);
     let error = server.client().project("p").ai_tools().unwrap_err();
-    assert!(
-        matches!(&error, Error::Decode(e) if e.cause.kind == CauseKind::Json),
-        "{error:?}"
-    );
+    assert!(matches!(error, imagen_ai::Error::Decode(_)), "{error}");
 }
 
 #[cfg(feature = "gzip")]
 mod gzip {
     use std::time::{Duration, Instant};
 
-    use imagen_ai::{Client, ClientBuilder};
+    use imagen_ai::{CauseKind, Client, ClientBuilder, Error};
 
     use super::*;
     use crate::support::canned::KEY;
@@ -174,12 +101,12 @@ mod gzip {
     fn fails(builder: ClientBuilder, kind: CauseKind) {
         let client = builder.build().unwrap();
         match client.project("p").image("a.jpg").copilot("x") {
-            Err(Error::OutcomeUnknown(e)) => assert_eq!((e.cause.kind, e.status), (kind, Some(200)), "{e:?}"),
+            Err(Error::OutcomeUnknown(e)) => assert_eq!((e.cause.kind, e.context.status), (kind, Some(200))),
             other => panic!("{other:?}"),
         }
         match client.project("p").ai_tools() {
             Err(Error::Network(e) | Error::Decode(e)) => {
-                assert_eq!((e.cause.kind, e.status), (kind, Some(200)), "{e:?}")
+                assert_eq!((e.cause.kind, e.context.status), (kind, Some(200)))
             }
             other => panic!("{other:?}"),
         }
@@ -188,22 +115,12 @@ mod gzip {
     #[test]
     fn a_compressed_answer_is_read() {
         let server = serve(stored(OK));
-        let client = server.client();
-        assert_eq!(
-            client
-                .project("p")
-                .image("a.jpg")
-                .copilot("x")
-                .unwrap()
-                .enhanced_image_url,
-            "https://s3.example/a.jpg?sig=presigned"
-        );
+        server.client().project("p").image("a.jpg").copilot("x").unwrap();
     }
 
     #[test]
     fn the_limit_of_an_answer_counts_what_it_unpacks_to() {
-        let body = [bomb(), stored(OK)].concat();
-        let server = serve(body);
+        let server = serve([bomb(), stored(OK)].concat());
         fails(server.builder().max_answer_size(SPACES as u64), CauseKind::TooLarge);
         let exact = (SPACES + OK.len()) as u64;
         let client = server.builder().max_answer_size(exact).build().unwrap();

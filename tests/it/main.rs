@@ -16,3 +16,8 @@ mod wait;
 mod faults;
 // How long a call takes, how much memory, how many threads.
 mod bounds;
+
+// An agent of the caller's own.
+mod agent;
+// What each feature of the crate adds.
+mod features;
