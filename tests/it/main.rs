@@ -21,3 +21,6 @@ mod bounds;
 mod agent;
 // What each feature of the crate adds.
 mod features;
+// Which servers are believed.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod tls;
