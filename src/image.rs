@@ -125,7 +125,7 @@ impl Image {
             Error::Api(e) if e.kind == ApiErrorKind::Failed => {
                 let told: Failed = answer.parse().unwrap_or_default();
                 Error::EnhancementFailed(Box::new(EnhancementFailed {
-                    status: told.status,
+                    status: self.project.client().transport.redact(told.status.as_str(), &[]).into(),
                     version_id: told.version_id,
                     message: e.message,
                     context: e.context,

@@ -327,7 +327,7 @@ impl Sent<'_> {
         error
     }
 
-    /// Returns the host that the call connects to, or the proxy.
+    /// Returns the host that the call connects to, and the proxy if there is one.
     fn peer(&self) -> String {
         let Shared { settings, agent, .. } = &*self.transport.shared;
         peer(agent, &settings.base_url)
@@ -371,14 +371,12 @@ impl Sent<'_> {
     }
 }
 
-/// Returns the host that a request connects to, or the proxy.
+/// Returns the host that a request connects to, and the proxy if there is one.
 fn peer(agent: &Agent, uri: &Uri) -> String {
+    let host = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
     match agent::proxy_for(agent, uri).filter(|proxy| !proxy.is_no_proxy(uri)) {
-        Some(proxy) => format!("the proxy {}:{}", proxy.host(), proxy.port()),
-        None => uri
-            .authority()
-            .map(|authority| authority.to_string())
-            .unwrap_or_default(),
+        Some(proxy) => format!("{host} through the proxy {}:{}", proxy.host(), proxy.port()),
+        None => host.to_owned(),
     }
 }
 

@@ -24,3 +24,9 @@ mod features;
 // Which servers are believed.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
+// Through which proxy a call goes, and what that sees.
+mod proxy;
+// Who is told the key, and who a query.
+mod secrets;
+// What holds of every answer, however wrong.
+mod properties;

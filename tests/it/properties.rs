@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use imagen_ai::{ApiErrorKind, CauseKind, Client, CopilotRequest, Error, RetryPolicy};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 
@@ -37,7 +38,7 @@ fn client(server: &Faulty) -> Client {
     };
     Client::builder("sk-properties-0123456789")
         .base_url(server.url())
-        .timeout(Duration::from_secs(5))
+        .timeout(Duration::from_secs(20))
         .max_answer_size(LIMIT)
         .retry(retry)
         .build()
@@ -50,60 +51,42 @@ fn every_call_ends(reply: &Reply) -> Result<(), TestCaseError> {
     let client = client(&server);
     let project = client.project("p");
     let photo = project.image("a.jpg");
-    let calls: [&dyn Fn() -> Result<(), Error>; 6] = [
+    let calls: [&dyn Fn() -> Result<(), Error>; 7] = [
         &|| photo.copilot("make the sky more blue").map(drop),
         &|| photo.enhance("virtual_staging").map(drop),
         &|| project.info().map(drop),
         &|| project.ai_tools().map(drop),
         &|| photo.reset(),
         &|| project.finalize().map(drop),
+        &|| client.create_project("p").map(drop),
     ];
     for call in calls {
         let began = Instant::now();
         let result = call();
-        prop_assert!(began.elapsed() < Duration::from_secs(4));
+        prop_assert!(began.elapsed() < Duration::from_secs(15));
         if let Err(e) = result {
-            let text = format!("{e} {e:?} {e:#?}");
+            let text = format!("{e} {e:#?}");
             prop_assert!(text.len() < 16_384, "{} bytes", text.len());
             prop_assert!(!e.to_string().chars().any(char::is_control), "{e:?}");
-            prop_assert!(e.request_id().is_none_or(|id| id.chars().count() <= 129));
+            prop_assert!(e.request_id().is_none_or(|id| id.chars().count() <= 301));
         }
     }
     Ok(())
 }
 
+/// Bytes that mean something.
+#[rustfmt::skip]
+const WORDS: [&str; 25] = [
+    "\r\n", "\r\n\r\n", "\n", "\r", "HTTP/1.1 200 OK\r\n", "HTTP/1.0 ", "Content-Length: ", "Transfer-Encoding: chunked\r\n",
+    "0\r\n\r\n", "ffffffffffffffff\r\n", ": ", ";", "-1", "18446744073709551616", "\0", "{\"data\":", "{\"error\":", "[[",
+    "\"\\u0000\"", "\"\\ud800\"", "1e999", "null", "://", "?", "\u{202e}",
+];
+
 /// Bytes that are often those that mean something.
 fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
     let words = prop_oneof![
         vec(any::<u8>(), 0..8),
-        prop_oneof![
-            Just("\r\n"),
-            Just("\r\n\r\n"),
-            Just("\n"),
-            Just("\r"),
-            Just("HTTP/1.1 200 OK\r\n"),
-            Just("HTTP/1.0 "),
-            Just("Content-Length: "),
-            Just("Transfer-Encoding: chunked\r\n"),
-            Just("0\r\n\r\n"),
-            Just("ffffffffffffffff\r\n"),
-            Just(": "),
-            Just(";"),
-            Just("-1"),
-            Just("18446744073709551616"),
-            Just("\0"),
-            Just("{\"data\":"),
-            Just("{\"error\":"),
-            Just("[["),
-            Just("\"\\u0000\""),
-            Just("\"\\ud800\""),
-            Just("1e999"),
-            Just("null"),
-            Just("://"),
-            Just("?"),
-            Just("\u{202e}"),
-        ]
-        .prop_map(|word| word.as_bytes().to_vec()),
+        select(&WORDS[..]).prop_map(|word| word.as_bytes().to_vec()),
     ];
     vec(words, 0..most).prop_map(|words| words.concat())
 }
@@ -163,16 +146,7 @@ fn no_head_makes_a_call_panic_or_hang() {
 
 #[test]
 fn no_body_makes_a_call_panic_or_hang() {
-    let status = prop_oneof![
-        Just(200),
-        Just(201),
-        Just(204),
-        Just(302),
-        Just(400),
-        Just(422),
-        Just(429),
-        Just(503)
-    ];
+    let status = select(&[200, 201, 204, 302, 400, 422, 429, 503][..]);
     check(60, (status, bytes(60)), |(status, body)| {
         every_call_ends(&Reply::status(status).body(body))
     });
@@ -184,6 +158,12 @@ fn no_body_makes_a_call_panic_or_hang() {
     });
 }
 
+#[rustfmt::skip]
+const NAMES: [&str; 15] = [
+    "data", "status", "version_id", "enhanced_image_url", "error", "detail", "message", "loc", "msg", "files_list", "file_name",
+    "download_link", "prompts", "enhancement_type", "number_of_images",
+];
+
 /// JSON with the words of the contract in it.
 fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -194,23 +174,7 @@ fn json() -> impl Strategy<Value = Value> {
         ".{0,12}".prop_map(Value::from),
         Just(Value::from("https://s3.example/a?sig=presigned")),
     ];
-    let name = prop_oneof![
-        Just("data"),
-        Just("status"),
-        Just("version_id"),
-        Just("enhanced_image_url"),
-        Just("error"),
-        Just("detail"),
-        Just("message"),
-        Just("loc"),
-        Just("msg"),
-        Just("files_list"),
-        Just("file_name"),
-        Just("download_link"),
-        Just("prompts"),
-        Just("enhancement_type"),
-        Just("number_of_images"),
-    ];
+    let name = select(&NAMES[..]);
     leaf.prop_recursive(4, 32, 6, move |inner| {
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(Value::from),
@@ -258,15 +222,8 @@ fn file_name_in(path: &str) -> Option<String> {
     if segment.contains(['/', '?', '#', ' ']) {
         return None;
     }
-    let mut bytes = Vec::new();
-    let mut rest = segment;
-    while let Some((before, after)) = rest.split_once('%') {
-        bytes.extend(before.bytes());
-        bytes.push(u8::from_str_radix(after.get(..2)?, 16).ok()?);
-        rest = &after[2..];
-    }
-    bytes.extend(rest.bytes());
-    String::from_utf8(bytes).ok()
+    let decoded = percent_encoding::percent_decode_str(segment).decode_utf8();
+    Some(decoded.ok()?.into_owned())
 }
 
 #[test]
@@ -282,7 +239,7 @@ fn every_file_name_survives_the_trip_or_is_refused_before_it() {
             let request = server.received().pop().unwrap();
             prop_assert_eq!(file_name_in(request.path()), Some(name));
         } else {
-            prop_assert_eq!(refused_field(&result), Some("image"));
+            prop_assert_eq!(refused_field(&result), Some("file_name"));
             prop_assert_eq!(server.requests(), before);
         }
         Ok(())
@@ -320,16 +277,22 @@ fn refusal(reply: Reply) -> Error {
 
 #[test]
 fn retry_after_is_read_or_ignored_and_never_misread() {
-    check(100, "[0-9]{1,25}", |digits| {
+    check(100, "[0-9]{1,15}", |digits| {
         let error = refusal(Reply::status(429).header("Retry-After", digits.as_str()));
         let seconds = digits.parse().unwrap_or(u64::MAX);
         prop_assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds)));
         Ok(())
     });
+    // A date counts from the answer's own, whatever the clock of this machine says.
+    let date = "Wed, 25 Nov 2026 11:00:00 GMT";
+    for (asked, seconds) in [("Wed, 25 Nov 2026 11:00:02 GMT", 2), ("1.5", 2), (date, 0)] {
+        let reply = Reply::status(429).header("Retry-After", asked).header("Date", date);
+        assert_eq!(refusal(reply).retry_after(), Some(Duration::from_secs(seconds)));
+    }
     check(100, "[ -~]{0,30}", |text| {
         let error = refusal(Reply::status(429).header("Retry-After", text.as_str()));
-        let digits = !text.trim().is_empty() && text.trim().bytes().all(|b| b.is_ascii_digit());
-        prop_assert_eq!(error.retry_after().is_some(), digits);
+        let number = text.trim().starts_with(|c: char| c.is_ascii_digit()) && text.trim().parse::<f64>().is_ok();
+        prop_assert_eq!(error.retry_after().is_some(), number);
         Ok(())
     });
 }
@@ -355,7 +318,7 @@ fn the_message_is_found_wherever_it_is() {
             prop_assert_eq!(error.kind, ApiErrorKind::InvalidRequest);
             let word = message.split(|c: char| !c.is_ascii_lowercase()).next().unwrap();
             prop_assert!(error.message.starts_with(word), "{:?}", error.message);
-            prop_assert!(error.message.chars().count() <= 501);
+            prop_assert!(error.message.chars().count() <= 301);
             prop_assert!(!error.message.chars().any(char::is_control));
             Ok(())
         },

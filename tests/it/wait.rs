@@ -136,6 +136,10 @@ fn a_project_that_is_not_exported_is_told_apart() {
     for status in ["\"Pending\"", "\"Queued\""] {
         assert_eq!(said(status, "\"Completed\""), Some(WaitReason::TimedOut), "{status}");
     }
+    // What nobody has heard of is shown on one printable line.
+    let server = Canned::new(200, r#"{"status":"\u001b[31mOdd\n"}"#);
+    let error = server.client().project("p").wait_until_completed(&BRIEF).unwrap_err();
+    assert!(error.to_string().ends_with("(status \u{fffd}[31mOdd)"), "{error}");
     // A Smart Editing project has no export.
     let server = Canned::new(200, r#"{"status":"Completed"}"#);
     assert!(server.client().i2i_project("p").wait_until_completed(&QUICK).is_ok());
