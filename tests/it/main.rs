@@ -30,3 +30,6 @@ mod proxy;
 mod secrets;
 // What holds of every answer, however wrong.
 mod properties;
+
+// The fault server itself.
+mod faulty;
