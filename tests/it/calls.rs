@@ -183,27 +183,6 @@ fn a_project_is_found_in_each_published_form() {
 }
 
 #[test]
-fn a_version_id_comes_back_as_it_came() {
-    for raw in [
-        "9007199254740993",
-        "18446744073709551615",
-        "123456789012345678901234567890",
-        "-7",
-        "0",
-        r#""8f14e45f-ceea""#,
-        r#""42""#,
-    ] {
-        let body = format!(r#"{{"status":"SUCCESS","version_id":{raw},"enhanced_image_url":"https://s3/a"}}"#);
-        let server = Canned::new(200, body);
-        let first = photo(&server).copilot("one").unwrap();
-        let request = CopilotRequest::new("two").parent(first.version().unwrap());
-        photo(&server).copilot(request).unwrap();
-        let sent = format!(r#"{{"instruction":"two","parent_version_id":{raw},"project_source":"REGULAR"}}"#);
-        assert_eq!(server.seen()[1].body, sent);
-    }
-}
-
-#[test]
 fn an_answer_without_a_version_is_a_success_that_cannot_be_built_on() {
     for version in [
         r#""version_id":null,"#,
@@ -342,31 +321,6 @@ fn one_unreadable_file_does_not_lose_the_others() {
 }
 
 #[test]
-fn names_reach_the_server_as_one_segment() {
-    for name in [
-        "IMG #1.jpg",
-        "100%.jpg",
-        "../../finalize",
-        "a?b.jpg",
-        "a+b&c=d.jpg",
-        "\"quoted\" 'name'.jpg",
-        "a/b\\c.jpg",
-        "🏠 Küche.jpg",
-        "Ku\u{308}che.jpg",
-        "%2e%2e",
-        "...",
-        " ",
-    ] {
-        let server = Canned::new(200, PUBLISHED);
-        server.client().project(name).image(name).copilot("x").unwrap();
-        let path = server.only().path;
-        let decode = |segment| percent_encoding::percent_decode_str(segment).decode_utf8().unwrap();
-        let segments: Vec<_> = path.split('/').map(decode).collect();
-        assert_eq!(segments, ["", "v1", "projects", name, "images", name, "copilot"]);
-    }
-}
-
-#[test]
 fn what_is_no_name_is_refused_before_anything_is_sent() {
     let server = Canned::new(200, PUBLISHED);
     let client = server.client();
@@ -449,109 +403,39 @@ fn presets_and_projects_are_read_as_far_as_they_can_be() {
 }
 
 #[test]
-fn known_refusals_have_a_kind() {
-    use ApiErrorKind::*;
-    for (status, body, kind) in [
-        (400, r#"{"detail":"Project has not been exported yet."}"#, NotReady),
-        (
-            400,
-            r#"{"message":"Only realistic editing requests are supported."}"#,
-            RealisticOnly,
-        ),
-        (400, r#"{"error":"bad"}"#, InvalidRequest),
-        (401, "", Unauthorized),
-        (403, r#"{"message":"Forbidden"}"#, Forbidden),
-        (404, "", NotFound),
-        (405, "", InvalidRequest),
-        (409, "", InvalidRequest),
-        (413, "", InvalidRequest),
-        (415, "", InvalidRequest),
-        (422, "", InvalidRequest),
-        (429, "", RateLimited),
-        (408, "", Server),
-        (425, "", Server),
-        (500, "", Server),
-        (418, "", Other),
-    ] {
-        let server = Canned::new(status, body);
-        let project = server.client().project("p");
-        let error = api(project.ai_tools());
-        assert_eq!((error.kind, usize::from(error.status)), (kind, status));
-        assert_eq!(
-            kind == NotFound,
-            error.to_string().contains("told apart by the handle"),
-            "{error}"
-        );
+fn a_refusal_says_what_to_mend() {
+    for status in [405, 409, 413, 415, 422] {
+        let server = Canned::new(status, "");
+        assert_eq!(api(photo(&server).reset()).kind, ApiErrorKind::InvalidRequest);
     }
+    let error = api(Canned::new(404, "").client().project("p").info());
+    assert!(error.to_string().contains("told apart by the handle"), "{error}");
     // The kind is told by what the server said, before that is redacted.
     let server = Canned::new(400, r#"{"detail":"Only realistic editing requests are supported."}"#);
-    let client = Client::builder("realistic")
-        .base_url(server.base_url())
-        .build()
-        .unwrap();
-    let error = api(client.project("p").image("a.jpg").copilot("realistic"));
-    assert_eq!(error.kind, RealisticOnly);
+    let client = Client::builder("realistic").base_url(server.base_url());
+    let photo = client.build().unwrap().project("p").image("a.jpg");
+    assert_eq!(api(photo.copilot("realistic")).kind, ApiErrorKind::RealisticOnly);
 }
 
 #[test]
 fn a_message_says_what_was_tried_what_came_back_and_the_request_id() {
-    for (header, id) in [
-        ("x-request-id", "4f1c-77"),
-        ("x-amzn-requestid", "amzn-1"),
-        ("x-amz-request-id", "S3ID"),
-        ("x-amz-apigw-id", "gw="),
-        ("cf-ray", "8a-FRA"),
-    ] {
+    let headers = [
+        "x-request-id",
+        "x-amzn-requestid",
+        "x-amz-request-id",
+        "x-amz-apigw-id",
+        "cf-ray",
+    ];
+    for header in headers {
         let body = r#"{"error":{"message":"Project has not been exported yet."}}"#;
-        let server = Canned::with_headers(400, &[(header, id)], body);
+        let server = Canned::with_headers(400, &[(header, "4f1c-77")], body);
         let error = server.client().project("p").image("a b.jpg").copilot("x").unwrap_err();
-        let sentence =
-            format!("POST /projects/p/images/a%20b.jpg/copilot: 400 Project has not been exported yet. (request {id})");
-        assert_eq!((error.to_string(), format!("{error:?}")), (sentence.clone(), sentence));
+        let summary = "400 Project has not been exported yet.";
+        let sentence = format!("POST /projects/p/images/a%20b.jpg/copilot: {summary} (request 4f1c-77)");
+        assert_eq!((error.summary().as_str(), &error.to_string()), (summary, &sentence));
+        assert_eq!(format!("{error:?}"), sentence);
         assert!(format!("{error:#?}").starts_with("Api(\n    ApiError {"), "{error:#?}");
-        assert_eq!(error.summary(), "400 Project has not been exported yet.");
-        assert_eq!((error.status(), error.request_id()), (Some(400), Some(id)));
-        assert!(!error.is_safe_to_retry());
-    }
-    let body = r#"{"detail":[{"loc":["body","instruction"],"msg":"ensure this value has at most 255 characters"}]}"#;
-    let error = photo(&Canned::new(422, body)).copilot("x").unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "POST /projects/p/images/a.jpg/copilot: 422 body.instruction: ensure this value has at most 255 characters"
-    );
-}
-
-#[test]
-fn hostile_bodies_end_in_a_typed_error_with_a_bounded_printable_excerpt() {
-    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let deep_object = format!(r#"{{"x":{deep}}}"#);
-    let html = "<!DOCTYPE html>\n<html><body>\u{1b}[31m502 Bad Gateway</body></html>";
-    let huge = "\u{202e}lorem ipsum ".repeat(400_000);
-    let cut = r#"{"status":"SUCCESS","version_id":1,"enhanced_image_url":"https://s3/a?X-Amz-Signature=SECR"#;
-    let texts = [html, "", &deep, &deep_object, cut, &huge, "[1,2,3]"];
-    for body in texts
-        .map(str::as_bytes)
-        .into_iter()
-        .chain([&b"\xff\xfe\x00broken\x80"[..]])
-    {
-        for status in [200, 400, 500] {
-            let server = Canned::new(status, body);
-            let edit = photo(&server).copilot("x").unwrap_err();
-            let query = server.client().project("p").info().unwrap_err();
-            match (status, &edit, &query) {
-                (200, Error::OutcomeUnknown(_), Error::Decode(_)) => {}
-                (400, Error::Api(_), Error::Api(_)) => {}
-                (500, Error::OutcomeUnknown(_), Error::Api(_)) => {}
-                other => panic!("{other:?}"),
-            }
-            for error in [edit, query] {
-                let text = error.to_string();
-                assert!(format!("{error:#?}").len() < 8000 && text.len() < 4000, "{text}");
-                assert!(!text.chars().any(char::is_control), "{text:?}");
-                assert!(!text.contains('\u{202e}') && !text.contains("SECR"), "{text}");
-                assert_eq!(error.status(), Some(status as u16));
-            }
-        }
+        assert_eq!((error.status(), error.request_id()), (Some(400), Some("4f1c-77")));
     }
 }
 

@@ -67,7 +67,10 @@ fn every_call_ends(reply: &Reply) -> Result<(), TestCaseError> {
         if let Err(e) = result {
             let text = format!("{e} {e:#?}");
             prop_assert!(text.len() < 16_384, "{} bytes", text.len());
-            prop_assert!(!e.to_string().chars().any(char::is_control), "{e:?}");
+            prop_assert!(
+                !e.to_string().contains(|c: char| c.is_control() || c == '\u{202e}'),
+                "{e:?}"
+            );
             prop_assert!(e.request_id().is_none_or(|id| id.chars().count() <= 301));
         }
     }
@@ -186,25 +189,6 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What a server sends is no more than the limit, whatever it announces.
-#[test]
-fn more_than_the_limit_is_an_error_and_less_is_none() {
-    let sizes = (OK.len()..3 * LIMIT as usize, any::<bool>(), 1..5_000_usize);
-    check(40, sizes, |(size, chunked, chunk)| {
-        let reply = Reply::json(format!("{OK:size$}"));
-        let reply = if chunked { reply.chunked([chunk]) } else { reply };
-        let server = Faulty::start([reply]);
-        match client(&server).project("p").image("a").copilot("x") {
-            Ok(_) => prop_assert!(size as u64 <= LIMIT),
-            Err(Error::OutcomeUnknown(e)) => {
-                prop_assert!(size as u64 > LIMIT && e.cause.kind == CauseKind::TooLarge, "{e:?}");
-            }
-            Err(e) => prop_assert!(false, "{e:?}"),
-        }
-        Ok(())
-    });
-}
-
 fn refused_field<T>(result: &Result<T, Error>) -> Option<&'static str> {
     match result {
         Err(Error::InvalidInput { field, .. }) => Some(*field),
@@ -268,59 +252,4 @@ fn instructions_and_versions_survive_the_trip() {
         prop_assert!(body.contains(&format!(r#""parent_version_id":{version},"#)), "{}", body);
         Ok(())
     });
-}
-
-fn refusal(reply: Reply) -> Error {
-    let server = Faulty::start([reply]);
-    client(&server).project("p").info().unwrap_err()
-}
-
-#[test]
-fn retry_after_is_read_or_ignored_and_never_misread() {
-    check(100, "[0-9]{1,15}", |digits| {
-        let error = refusal(Reply::status(429).header("Retry-After", digits.as_str()));
-        let seconds = digits.parse().unwrap_or(u64::MAX);
-        prop_assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds)));
-        Ok(())
-    });
-    // A date counts from the answer's own, whatever the clock of this machine says.
-    let date = "Wed, 25 Nov 2026 11:00:00 GMT";
-    for (asked, seconds) in [("Wed, 25 Nov 2026 11:00:02 GMT", 2), ("1.5", 2), (date, 0)] {
-        let reply = Reply::status(429).header("Retry-After", asked).header("Date", date);
-        assert_eq!(refusal(reply).retry_after(), Some(Duration::from_secs(seconds)));
-    }
-    check(100, "[ -~]{0,30}", |text| {
-        let error = refusal(Reply::status(429).header("Retry-After", text.as_str()));
-        let number = text.trim().starts_with(|c: char| c.is_ascii_digit()) && text.trim().parse::<f64>().is_ok();
-        prop_assert_eq!(error.retry_after().is_some(), number);
-        Ok(())
-    });
-}
-
-/// The service's message is found in every place where the contract has it, and shown on one printable line.
-#[test]
-fn the_message_is_found_wherever_it_is() {
-    check(
-        150,
-        (0..6_usize, "[a-z]{1,20}( [a-z\u{0}-\u{1f}]{1,20}){0,60}"),
-        |(place, message)| {
-            let body = match place {
-                0 => serde_json::json!({ "error": { "message": message }, "detail": "no", "message": "no" }),
-                1 => serde_json::json!({ "error": message, "detail": "no" }),
-                2 => serde_json::json!({ "detail": message, "message": "no" }),
-                3 => serde_json::json!({ "detail": [{ "msg": message }] }),
-                4 => serde_json::json!({ "message": message }),
-                _ => serde_json::json!({ "data": { "message": message } }),
-            };
-            let Error::Api(error) = refusal(Reply::status(400).body(body.to_string())) else {
-                return Err(TestCaseError::fail("no ApiError"));
-            };
-            prop_assert_eq!(error.kind, ApiErrorKind::InvalidRequest);
-            let word = message.split(|c: char| !c.is_ascii_lowercase()).next().unwrap();
-            prop_assert!(error.message.starts_with(word), "{:?}", error.message);
-            prop_assert!(error.message.chars().count() <= 301);
-            prop_assert!(!error.message.chars().any(char::is_control));
-            Ok(())
-        },
-    );
 }

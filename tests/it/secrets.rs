@@ -8,16 +8,15 @@ use std::time::Duration;
 
 use imagen_ai::ureq::http::{Request, Response};
 use imagen_ai::ureq::middleware::MiddlewareNext;
-use imagen_ai::ureq::{self, Body, Proxy, SendBody};
+use imagen_ai::ureq::{self, Body, SendBody};
 use imagen_ai::{CauseKind, Client, ClientBuilder, DownloadLink, Error, Finalized, ProjectInfo, Result, RetryPolicy};
 use log::Level;
 use serde_json::{Value, json};
 
 use crate::faults::{self, Call, INSTRUCTION, REQUEST_ID};
-use crate::support::faulty::End::{HangUp, Reset, Stall};
 use crate::support::faulty::{Faulty, Reply};
 use crate::support::logs::{DUMP, Line, logged, logged_but};
-use crate::support::{agent_config, ms, side_by_side};
+use crate::support::{agent_config, side_by_side};
 
 /// As a real one looks. No part of it is found in anything by chance.
 const KEY: &str = "sk-Zq8vN3xR7tLm2WcYb5Kd9Hf4Pg6Js";
@@ -244,36 +243,6 @@ fn an_agent_that_quotes_the_request_is_not_quoted() {
             other => panic!("{other}"),
         }
     }
-}
-
-#[test]
-fn a_proxy_that_fails_learns_nothing_and_tells_nothing() {
-    let replies = [
-        Reply::status(407).header("Proxy-Authenticate", "Basic"),
-        Reply::html(502, "<html>no</html>"),
-        Reply::redirect(302, "https://elsewhere.example/"),
-        Reply::raw("nonsense\r\n\r\n"),
-        Reply::ok().endless_headers(),
-        HangUp.on_accept(),
-        Reset.after_request(),
-        Stall.after_request(),
-    ];
-    let secret = "proxy-password";
-    side_by_side(&replies, |reply| {
-        let proxy = Faulty::start([reply.clone()]);
-        let address = format!("http://user:{secret}@{}", proxy.addr());
-        let agent = agent_config().proxy(Some(Proxy::new(&address).unwrap())).build();
-        let client = none()
-            .agent(agent.into())
-            .base_url("http://api.example/v1")
-            .allow_http(true);
-        let client = client.timeout(ms(700)).connect_timeout(ms(500)).build().unwrap();
-        for result in check_calls("an answer", &client) {
-            let error = result.unwrap_err();
-            assert!(!texts(&error).contains(secret), "{error}");
-        }
-        assert_keyless("the proxy", proxy.bytes_received());
-    });
 }
 
 /// Whoever holds the query of a presigned URL can read the picture, and `Debug` is what ends up in logs.

@@ -190,31 +190,6 @@ fn the_wait_ends_when_its_time_is_over_or_the_callback_says_so() {
 }
 
 #[test]
-fn the_pauses_grow_to_the_longest() {
-    let server = Canned::new(200, r#"{"status":"In Progress"}"#);
-    let wait = Wait {
-        first: ms(20),
-        factor: 2.0,
-        longest: ms(80),
-        total: ms(500),
-    };
-    let mut times = Vec::new();
-    let result = server.client().project("p").wait_until_completed_with(&wait, |_| {
-        times.push(Instant::now());
-        ControlFlow::Continue(())
-    });
-    assert_eq!(reason(result), WaitReason::TimedOut);
-    let pauses: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // The last one is what is left of the time.
-    let least = [20, 40, 80, 80, 80, 80, 80, 40].map(ms);
-    assert_eq!(pauses.len(), least.len(), "{pauses:?}");
-    assert!(
-        pauses.iter().zip(least).all(|(pause, least)| *pause >= least),
-        "{pauses:?}"
-    );
-}
-
-#[test]
 fn a_service_that_names_a_time_is_not_asked_before_and_does_not_outlast_the_wait() {
     let server = Faulty::start([Reply::status(429).header("Retry-After", "1"), Reply::json(READY_NOW)]);
     let began = Instant::now();
