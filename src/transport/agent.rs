@@ -135,7 +135,10 @@ pub(super) fn configured_for_api<'b>(
     request: Request<SendBody<'b>>,
 ) -> Request<SendBody<'b>> {
     let proxy = proxy_for(agent, &settings.base_url);
-    let theirs = foreign.then(|| agent.config().timeouts()).unwrap_or_default();
+    let theirs = match foreign {
+        true => agent.config().timeouts(),
+        false => Timeouts::default(),
+    };
     for_api!(agent.configure_request(request), settings, timeout, theirs, proxy).build()
 }
 

@@ -30,10 +30,6 @@ fn builder(server: &Faulty) -> ClientBuilder {
     client.retry(policy(1))
 }
 
-fn client(server: &Faulty) -> Client {
-    builder(server).build().unwrap()
-}
-
 /// A server that gives this answer to the first request, and a good one to the others; and when each of them came.
 fn first_answers(reply: Reply) -> (Faulty, Arc<Mutex<Vec<Instant>>>) {
     let times = Arc::new(Mutex::new(Vec::new()));

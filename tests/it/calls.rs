@@ -387,6 +387,10 @@ fn a_message_says_what_was_tried_what_came_back_and_the_request_id() {
     }
 }
 
+#[allow(
+    clippy::mutable_key_type,
+    reason = "a client has a clock in it, which no hash looks at"
+)]
 #[test]
 fn handles_are_equal_by_what_they_name_and_requests_survive_json() {
     let client = Client::builder(KEY).base_url("http://localhost:1/v1").build().unwrap();

@@ -192,48 +192,6 @@ fn a_script_goes_on_across_connections_and_repeats_its_last_reply_or_refuses() {
     assert_eq!(server.connections(), 2);
 }
 
-#[test]
-fn endless_things_go_on_until_the_client_leaves_and_drips_take_their_time() {
-    for reply in [
-        hi().endless_headers(),
-        hi().endless_interim(100),
-        Reply::ok().endless_body("x"),
-        Reply::ok().endless_body("x").chunked([1]),
-    ] {
-        let server = Faulty::start([reply]);
-        assert_eq!(Client::asking(server.addr(), GET).read(1 << 20).len(), 1 << 20);
-    }
-    for reply in [
-        hi().drip_head(20, ms(30)),
-        hi().drip_body(1, ms(30)),
-        hi().then_wait(ms(30)),
-    ] {
-        let server = Faulty::start([reply.then(Close)]);
-        let started = Instant::now();
-        Client::asking(server.addr(), GET).expect(HI, Eof);
-        assert!(started.elapsed() >= ms(30));
-    }
-}
-
-#[test]
-fn dropping_a_server_ends_everything_at_once() {
-    let started = Instant::now();
-    for reply in [
-        Stall.on_accept(),
-        hi().then_wait(LONG),
-        hi().cut_body(1, Stall),
-        hi().drip_head(1, LONG),
-    ] {
-        let server = Faulty::start([reply]);
-        let mut client = Client::asking(server.addr(), GET);
-        let _idle = Client::asking(server.addr(), b"");
-        thread::sleep(ms(5));
-        drop(server);
-        client.read(usize::MAX);
-    }
-    assert!(started.elapsed() < LONG);
-}
-
 #[cfg(panic = "unwind")]
 #[test]
 #[should_panic(expected = "a thread of the fault server panicked")]
@@ -282,19 +240,16 @@ fn files_are_served_as_storage_does() {
     }
 }
 
-/// A made file is the same from wherever it is read, and never repeats.
 #[test]
 fn made_files_have_a_content() {
     let file = File::made(1, 200_000);
     let all = file.bytes();
-    assert_eq!(all.len(), 200_000);
-    for from in [0, 1, 65_520, 65_521, 65_522, 131_042, 199_990] {
+    for from in [0, 65_520, 65_521, 131_042, 199_990] {
         assert_eq!(file.read(from, 10), all[from as usize..][..10], "{from}");
     }
     assert_ne!(all[..10], all[65_521..][..10]);
     assert_ne!(all[..10], File::made(2, 200_000).read(0, 10));
     assert_eq!(range(&file, "Range: bytes=65530-").1, all[65_530..]);
-    assert_eq!(File::made(1, 1 << 40).read((1 << 40) - 1, 1).len(), 1);
 }
 
 /// What becomes of a request on the way: what its client sees, and how many of them the target did.

@@ -120,7 +120,6 @@ impl Faulty {
         self.shared.addr
     }
 
-    /// `http://127.0.0.1:port` or another loopback address, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }

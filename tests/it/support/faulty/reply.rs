@@ -187,10 +187,10 @@ impl Reply {
 
 /// Methods that change one thing and give the reply back.
 macro_rules! parts {
-    ($($(#[$doc:meta])* $name:ident($self:ident $(, $argument:ident: $type:ty)*) $change:expr;)*) => {
+    ($visibility:vis, $($(#[$doc:meta])* $name:ident($self:ident $(, $argument:ident: $type:ty)*) $change:expr;)*) => {
         impl Reply {$(
             $(#[$doc])*
-            pub fn $name(self $(, $argument: $type)*) -> Self {
+            $visibility fn $name(self $(, $argument: $type)*) -> Self {
                 let mut $self = self;
                 $change;
                 $self
@@ -201,6 +201,7 @@ macro_rules! parts {
 
 // What the head says.
 parts! {
+    pub,
     header(it, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) it.headers.push((name.into(), value.into()));
     /// `X-Filler-0: 0` and so on.
     many_headers(it, count: usize) it.headers.extend((0..count).map(|n| (format!("X-Filler-{n}").into(), n.to_string().into())));
@@ -216,11 +217,11 @@ parts! {
 
 // What the body is, and how its end is told. Lengths are right unless they are given by hand.
 parts! {
+    pub,
     /// More of the body.
     body(it, bytes: impl Into<Vec<u8>>) it.body.push(Piece::Bytes(bytes.into()));
     /// These bytes again and again; also after [`Reply::raw`] and [`Reply::raw_chunks`].
     endless_body(it, bytes: impl AsRef<[u8]>) it.body.push(Piece::endless(bytes.as_ref()));
-    content(it, piece: Piece) it.body.push(piece);
     /// Chunks of these sizes, the last one repeating. One of 0 bytes would be the end.
     chunked(it, sizes: impl Into<Vec<usize>>) it.framing = Framing::Chunked(sizes.into());
     /// A chunked body with the chunks written by hand: wrong sizes, extensions, trailers, no last chunk.
@@ -235,11 +236,7 @@ parts! {
 
 // When it is answered, how fast, and how far.
 parts! {
-    errand(it, errand: Errand) it.errand = errand;
-    /// That server gets the request, but this is the answer.
-    forward(it, target: SocketAddr) it.errand = Errand::Forward(target);
-    /// The same, but the answer doesn't wait for it.
-    forward_late(it, target: SocketAddr, delay: Duration) it.errand = Errand::ForwardLate(target, delay);
+    pub,
     /// Answers without having read the request's body.
     early(it) it.point = Point::Head;
     /// Answers without having read anything.
@@ -265,4 +262,14 @@ parts! {
     then_wait(it, time: Duration) it.after.push(After::Wait(time));
     /// Says something more after the answer, unasked.
     then_send(it, bytes: impl Into<Vec<u8>>) it.after.push(After::Send(bytes.into()));
+}
+
+parts! {
+    pub(crate),
+    content(it, piece: Piece) it.body.push(piece);
+    errand(it, errand: Errand) it.errand = errand;
+    /// That server gets the request, but this is the answer.
+    forward(it, target: SocketAddr) it.errand = Errand::Forward(target);
+    /// The same, but the answer doesn't wait for it.
+    forward_late(it, target: SocketAddr, delay: Duration) it.errand = Errand::ForwardLate(target, delay);
 }
