@@ -183,6 +183,10 @@ impl Reply {
         raw.status = None;
         raw
     }
+
+    fn errand(self, errand: Errand) -> Self {
+        Self { errand, ..self }
+    }
 }
 
 /// Methods that change one thing and give the reply back.
@@ -267,7 +271,6 @@ parts! {
 parts! {
     pub(crate),
     content(it, piece: Piece) it.body.push(piece);
-    errand(it, errand: Errand) it.errand = errand;
     /// That server gets the request, but this is the answer.
     forward(it, target: SocketAddr) it.errand = Errand::Forward(target);
     /// The same, but the answer doesn't wait for it.
