@@ -261,7 +261,7 @@ impl ClientBuilder {
         }
         let user_agent = format!("{USER_AGENT} {}", self.user_agent_suffix.trim());
         let user_agent = match HeaderValue::from_str(user_agent.trim_end()) {
-            Ok(value) if value.len() <= USER_AGENT.len() + LONGEST_SUFFIX => value,
+            Ok(value) if value.len() <= USER_AGENT.len() + 1 + LONGEST_SUFFIX => value,
             _ => {
                 let why = format!("longer than {LONGEST_SUFFIX} bytes, or a character that a header cannot hold");
                 return Err(Error::invalid("user_agent_suffix", why));

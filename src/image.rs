@@ -131,12 +131,11 @@ impl Image {
             error,
         } = answer.parse()?;
         if error.is_some() || status == EnhancementStatus::Failed {
-            let (message, context) = (answer.said(), answer.context());
             let failed = EnhancementFailed {
-                status,
+                status: answer.sent.redact(status.as_str()).into(),
                 version_id,
-                message,
-                context,
+                message: answer.said(),
+                context: answer.context(),
             };
             return Err(Error::EnhancementFailed(Box::new(failed)));
         }

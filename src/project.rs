@@ -299,12 +299,13 @@ impl Project {
         status: Option<ProjectStatus>,
         message: &str,
     ) -> Error {
+        let redact = |text: &str| self.client.transport.redact(text, &[]);
         Error::WaitFailed(Box::new(WaitFailed {
             project_uuid: self.uuid.clone(),
             waited_for,
             reason,
-            status,
-            message: self.client.transport.redact(message, &[]),
+            status: status.map(|status| redact(status.as_str()).into()),
+            message: redact(message),
         }))
     }
 

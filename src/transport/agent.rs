@@ -112,9 +112,11 @@ impl Shared {
         config.build().into()
     }
 
-    /// Sets what the client relies on for one call, so that a caller's agent cannot undo it. Shorter limits of it hold.
+    /// Sets what the client relies on for one call, so that a caller's agent cannot undo it. Shorter limits of such an agent
+    /// hold; the client's own has the limits of the client, which a clone may exceed.
     pub(super) fn for_api<'b>(&self, timeout: Duration, request: Request<SendBody<'b>>) -> Request<SendBody<'b>> {
-        let (settings, theirs) = (&self.settings, self.agent.config().timeouts());
+        let settings = &self.settings;
+        let theirs = if self.foreign { self.agent.config().timeouts() } else { Timeouts::default() };
         let proxy = proxy_for(&self.agent, &settings.base_url);
         let config = self.agent.configure_request(request);
         for_api!(config, settings, timeout, theirs, proxy).build()
@@ -142,13 +144,12 @@ pub(super) fn proxy_for(agent: &Agent, uri: &Uri) -> Option<Proxy> {
     (!(proxy.is_from_env() && is_loopback(uri))).then(|| proxy.clone())
 }
 
-/// Returns the host that a request connects to, or the proxy.
+/// Returns the host that a request connects to, and the proxy if there is one.
 pub(super) fn peer(agent: &Agent, uri: &Uri) -> String {
-    match agent.config().proxy() {
-        Some(proxy) if proxy_for(agent, uri).is_some() && !proxy.is_no_proxy(uri) => {
-            format!("the proxy {}:{}", proxy.host(), proxy.port())
-        }
-        _ => uri.authority().map(ToString::to_string).unwrap_or_default(),
+    let host = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    match proxy_for(agent, uri).filter(|proxy| !proxy.is_no_proxy(uri)) {
+        Some(proxy) => format!("{host} through the proxy {}:{}", proxy.host(), proxy.port()),
+        None => host.to_owned(),
     }
 }
 

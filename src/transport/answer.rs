@@ -146,7 +146,8 @@ impl<'c> Answer<'c> {
 
     /// Makes the error for an answer that cannot be read.
     pub(crate) fn unreadable(&self, why: impl Into<String>) -> Error {
-        let cause = Cause::new(CauseKind::Json, why);
+        // The words of `serde_json` quote what came.
+        let cause = Cause::new(CauseKind::Json, self.sent.redact(&why.into()));
         if self.sent.call.once.is_some() {
             return self.unknown(cause);
         }

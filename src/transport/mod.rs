@@ -310,7 +310,7 @@ impl Sent<'_> {
         error
     }
 
-    /// Returns the host that the call connects to, or the proxy.
+    /// Returns the host that the call connects to, and the proxy if there is one.
     fn peer(&self) -> String {
         let Shared { settings, agent, .. } = &*self.transport.shared;
         agent::peer(agent, &settings.base_url)

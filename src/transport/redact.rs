@@ -12,6 +12,13 @@ pub(crate) fn redact(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET) {
         text = text.replace(secret, "[redacted]");
+        // What was read of an answer can end in the middle of one.
+        let starts = (SHORTEST_SECRET..secret.len())
+            .rev()
+            .filter_map(|end| secret.get(..end));
+        if let Some(before) = starts.filter_map(|start| text.strip_suffix(start)).next() {
+            text = format!("{before}[redacted]");
+        }
     }
     one_line(&without_queries(&text))
 }
@@ -87,6 +94,7 @@ mod tests {
             redact("the key sk-SECRET is wrong", &["sk-SECRET", "is"]),
             "the key [redacted] is wrong"
         );
+        assert_eq!(redact("it was sk-SECR", &["sk-SECRET"]), "it was [redacted]");
     }
 
     #[test]

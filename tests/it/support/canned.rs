@@ -24,10 +24,8 @@ pub struct Seen {
 
 impl Seen {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        let mut headers = self.headers.iter();
+        headers.find_map(|(known, value)| (known == name).then_some(value.as_str()))
     }
 }
 
@@ -52,15 +50,15 @@ impl Canned {
                 mock = mock.with_header(*name, value);
             }
             mock.with_body_from_request(move |request| {
+                let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+                let headers = request.headers().iter();
                 seen.lock().unwrap().push(Seen {
                     method: request.method().to_owned(),
                     path: request.path_and_query().to_owned(),
-                    headers: request
-                        .headers()
-                        .iter()
-                        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+                    headers: headers
+                        .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
                         .collect(),
-                    body: request.utf8_lossy_body().unwrap().into_owned(),
+                    body: text(request.body().unwrap()),
                 });
                 body.clone()
             })
@@ -79,9 +77,8 @@ impl Canned {
 
     /// A client that calls this server, once a call.
     pub fn builder(&self) -> ClientBuilder {
-        Client::builder(KEY)
-            .base_url(self.base_url())
-            .retry(RetryPolicy::none())
+        let client = Client::builder(KEY).base_url(self.base_url());
+        client.retry(RetryPolicy::none())
     }
 
     pub fn client(&self) -> Client {

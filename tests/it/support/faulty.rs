@@ -11,13 +11,9 @@
 //! assert_eq!(server.requests(), 3);
 //! ```
 //!
-//! | from | what it is |
-//! | --- | --- |
-//! | [`Faulty`] | the server: how it is started, what it saw |
-//! | [`Reply`], [`End`] | what happens to one request |
-//! | [`File`] | a file for downloads, with `Range` and `If-Range`, of any size without storing it |
-//! | [`Fate`], [`Faulty::proxy`] | the same faults in front of another server |
-//! | [`Refused`], [`Unserved`], [`BacklogFull`] | addresses where nobody answers |
+//! [`Reply`] and [`End`] are what happens to one request, [`File`] is a file for downloads, [`Fate`] and [`Faulty::proxy`]
+//! the same faults in front of another server; [`Refused`], [`Unserved`] and [`BacklogFull`] are addresses where nobody
+//! answers.
 //!
 //! Nothing here outlives its [`Faulty`]: dropping it shuts every socket, ends every wait and joins every thread. A wait
 //! also ends after [`PATIENCE`], and whatever is endless after [`CAP`] bytes.
@@ -124,7 +120,6 @@ impl Faulty {
         self.shared.addr
     }
 
-    /// `http://127.0.0.1:port` or another loopback address, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
@@ -171,9 +166,8 @@ fn own_address() -> Ipv4Addr {
 
 /// Where the system has no such address, the usual one has to do.
 fn listen_on(address: Option<Ipv4Addr>) -> TcpListener {
-    address
-        .and_then(|address| TcpListener::bind((address, 0)).ok())
-        .unwrap_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"))
+    let own = address.and_then(|address| TcpListener::bind((address, 0)).ok());
+    own.unwrap_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"))
 }
 
 impl Drop for Faulty {

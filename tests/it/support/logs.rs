@@ -17,14 +17,19 @@ pub struct Line {
 }
 
 thread_local! {
-    static LINES: RefCell<Option<Vec<Line>>> = const { RefCell::new(None) };
+    /// The records, and the target of which none are taken.
+    static LINES: RefCell<Option<(Vec<Line>, &'static str)>> = const { RefCell::new(None) };
 }
 
 struct Logger;
 
 impl Log for Logger {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        LINES.with_borrow(Option::is_some)
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        LINES.with_borrow(|lines| {
+            lines
+                .as_ref()
+                .is_some_and(|(_, left_out)| metadata.target() != *left_out)
+        })
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -34,7 +39,7 @@ impl Log for Logger {
             target: record.target().to_owned(),
             text: record.args().to_string(),
         });
-        LINES.with_borrow_mut(|lines| lines.as_mut().map(|lines| lines.extend(line)));
+        LINES.with_borrow_mut(|lines| lines.as_mut().map(|(lines, _)| lines.extend(line)));
     }
 
     fn flush(&self) {}
@@ -42,26 +47,20 @@ impl Log for Logger {
 
 /// Does something, and returns what was logged meanwhile, at `trace` and above.
 pub fn logged<T>(work: impl FnOnce() -> T) -> (T, Vec<Line>) {
+    logged_but("", work)
+}
+
+/// The same for a logger that takes nothing of this target.
+pub fn logged_but<T>(left_out: &'static str, work: impl FnOnce() -> T) -> (T, Vec<Line>) {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         log::set_logger(&Logger).expect("no other logger");
         log::set_max_level(LevelFilter::Trace);
     });
-    LINES.set(Some(Vec::new()));
+    LINES.set(Some((Vec::new(), left_out)));
     let result = work();
-    (result, LINES.take().unwrap_or_default())
+    (result, LINES.take().unwrap_or_default().0)
 }
 
-/// The bytes that `ureq_proto` logged, sent and received. It writes them in rows of 16: eight groups of two in
-/// hexadecimal digits, and then the same as text. A secret that crosses rows is found in none of them, so they are
-/// joined.
-pub fn dumped<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Vec<u8> {
-    let rows = lines.into_iter().filter(|line| line.target == DUMP);
-    let digits = rows.flat_map(|line| line.text.bytes().take(40).filter(u8::is_ascii_hexdigit));
-    let digits: Vec<u8> = digits.collect();
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    digits.chunks(2).filter_map(byte).collect()
-}
-
-/// Where they are logged.
+/// Where `ureq_proto` logs every byte that is sent and received.
 pub const DUMP: &str = "ureq_proto::util";

@@ -17,7 +17,7 @@ pub mod child;
 pub mod faulty;
 pub mod logs;
 pub mod proxy;
-pub mod simulator;
+pub use imagen_ai_simulator as simulator;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 pub mod tls;
 
@@ -72,7 +72,7 @@ pub fn address_of(simulator: &Simulator) -> SocketAddr {
     address.parse().unwrap()
 }
 
-pub fn ms(millis: u64) -> Duration {
+pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 

@@ -46,24 +46,21 @@ impl Authority {
 
     /// A certificate for these names, or addresses.
     pub fn issue(&self, names: &[&str]) -> Identity {
-        self.sign(&Self::params(names))
+        self.sign(names, false)
     }
 
     /// One that was good until the first day of the year 2020.
     pub fn issue_expired(&self, names: &[&str]) -> Identity {
-        let mut params = Self::params(names);
-        params.not_after = date_time_ymd(2020, 1, 1);
-        self.sign(&params)
+        self.sign(names, true)
     }
 
-    fn params(names: &[&str]) -> CertificateParams {
+    fn sign(&self, names: &[&str], expired: bool) -> Identity {
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names");
         params.distinguished_name.push(DnType::CommonName, "of a test");
-        params
-    }
-
-    fn sign(&self, params: &CertificateParams) -> Identity {
+        if expired {
+            params.not_after = date_time_ymd(2020, 1, 1);
+        }
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         Identity { certificate, key }
@@ -72,14 +69,9 @@ impl Authority {
 
 /// The kinds of TLS in this build.
 pub fn providers() -> Vec<TlsProvider> {
-    let mut providers = Vec::new();
-    if cfg!(feature = "rustls") {
-        providers.push(TlsProvider::Rustls);
-    }
-    if cfg!(feature = "native-tls") {
-        providers.push(TlsProvider::NativeTls);
-    }
-    providers
+    let rustls = cfg!(feature = "rustls").then_some(TlsProvider::Rustls);
+    let native = cfg!(feature = "native-tls").then_some(TlsProvider::NativeTls);
+    rustls.into_iter().chain(native).collect()
 }
 
 /// The setting of an agent that trusts this authority and nobody else.
@@ -232,21 +224,20 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, goodbye: Goodbye, seen: &
 
 fn read_request(from: &mut impl Read) -> io::Result<String> {
     let mut request = Vec::new();
-    let mut length = 0;
+    let mut byte = [0];
     while !request.ends_with(b"\r\n\r\n") {
-        read_more(from, 1, &mut request)?;
+        from.read_exact(&mut byte)?;
+        request.extend(byte);
     }
-    for line in String::from_utf8_lossy(&request).to_ascii_lowercase().lines() {
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().map_err(io::Error::other)?;
-        }
-    }
-    read_more(from, length, &mut request)?;
+    let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let mut body = vec![
+        0;
+        length
+            .map_or(Ok(0), |length| length.trim().parse())
+            .map_err(io::Error::other)?
+    ];
+    from.read_exact(&mut body)?;
+    request.extend(body);
     Ok(String::from_utf8_lossy(&request).into_owned())
-}
-
-fn read_more(from: &mut impl Read, length: usize, into: &mut Vec<u8>) -> io::Result<()> {
-    let before = into.len();
-    into.resize(before + length, 0);
-    from.read_exact(&mut into[before..])
 }

@@ -128,36 +128,34 @@ impl File {
     }
 
     pub(crate) fn answer(&self, request: &Request) -> Reply {
-        let len = self.len();
+        let whole = self.len();
         let asked = request.header("range").filter(|_| self.is_current(request));
-        let asked = asked.and_then(|value| parse_range(value, len));
+        let asked = asked.and_then(|value| parse_range(value, whole));
         let (mut reply, from, len) = match (asked, &self.ranges) {
-            (None, _) | (_, Ranges::Ignored) => (Reply::ok(), 0, len),
-            (Some(None), _) => (
-                Reply::status(416).header("Content-Range", format!("bytes */{len}")),
-                0,
-                0,
-            ),
+            (None, _) | (_, Ranges::Ignored) => (Reply::ok(), 0, whole),
+            (Some(None), _) => {
+                let label = format!("bytes */{whole}");
+                (Reply::status(416).header("Content-Range", label), 0, 0)
+            }
             (Some(Some((first, last))), ranges) => {
                 let label = match ranges {
                     Ranges::Mislabelled(wrong) => wrong.clone(),
-                    _ => format!("bytes {first}-{last}/{len}"),
+                    _ => format!("bytes {first}-{last}/{whole}"),
                 };
-                (
-                    Reply::status(206).header("Content-Range", label),
-                    first,
-                    last - first + 1,
-                )
+                let part = Reply::status(206).header("Content-Range", label);
+                (part, first, last - first + 1)
             }
         };
-        if !matches!(self.ranges, Ranges::Ignored) {
-            reply = reply.header("Accept-Ranges", "bytes");
-        }
-        if let Some(etag) = &self.etag {
-            reply = reply.header("ETag", etag.as_str());
-        }
-        if let Some(date) = &self.modified {
-            reply = reply.header("Last-Modified", date.as_str());
+        let ranges = (!matches!(self.ranges, Ranges::Ignored)).then(|| "bytes".to_owned());
+        let headers = [
+            ("Accept-Ranges", &ranges),
+            ("ETag", &self.etag),
+            ("Last-Modified", &self.modified),
+        ];
+        for (name, value) in headers {
+            if let Some(value) = value {
+                reply = reply.header(name, value.as_str());
+            }
         }
         let of = self.clone();
         reply.content(Piece::Slice { of, from, len })
@@ -176,19 +174,10 @@ impl File {
 /// understood, which servers take as if it had not been asked for.
 fn parse_range(value: &str, len: u64) -> Option<Option<(u64, u64)>> {
     let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
-    let last_byte = len.checked_sub(1);
-    if first.is_empty() {
-        let count: u64 = last.parse().ok()?;
-        return Some(
-            last_byte
-                .filter(|_| count > 0)
-                .map(|end| (len.saturating_sub(count), end)),
-        );
-    }
-    let first: u64 = first.parse().ok()?;
-    let last = match last {
-        "" => u64::MAX,
-        last => last.parse().ok()?,
+    let last = if last.is_empty() { u64::MAX } else { last.parse().ok()? };
+    let (first, last) = match first {
+        "" => (len.saturating_sub(last), if last == 0 { 0 } else { len }),
+        first => (first.parse().ok()?, last.saturating_add(1)),
     };
-    Some(last_byte.filter(|&end| first <= end).map(|end| (first, last.min(end))))
+    Some((first < len.min(last)).then(|| (first, len.min(last) - 1)))
 }

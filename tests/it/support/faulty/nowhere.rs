@@ -1,7 +1,7 @@
 //! Addresses where nobody answers, each for a reason of its own.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 /// An address that refuses connections.
@@ -25,30 +25,21 @@ impl Refused {
 }
 
 /// An address where connections succeed, because the kernel takes them, and nobody ever serves them.
-pub struct Unserved {
-    listener: TcpListener,
-}
+pub struct Unserved(TcpListener);
 
 impl Unserved {
     pub fn new() -> Self {
-        Self { listener: listener() }
+        Self(super::listen_on(None))
     }
 
     pub fn addr(&self) -> SocketAddr {
-        address(&self.listener)
-    }
-
-    pub fn url(&self) -> String {
-        format!("http://{}", self.addr())
+        address(&self.0)
     }
 }
 
 /// An address where connecting neither succeeds nor fails, because the kernel's queue is full and it drops what more
 /// comes.
-pub struct BacklogFull {
-    unserved: Unserved,
-    _queue: Vec<TcpStream>,
-}
+pub struct BacklogFull(Unserved, #[expect(dead_code, reason = "kept open")] Vec<TcpStream>);
 
 impl BacklogFull {
     /// `None` where the system has no such limit, or one too high to reach.
@@ -58,29 +49,16 @@ impl BacklogFull {
         while queue.len() < 1_000 {
             match TcpStream::connect_timeout(&unserved.addr(), Duration::from_millis(100)) {
                 Ok(stream) => queue.push(stream),
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    return Some(Self {
-                        unserved,
-                        _queue: queue,
-                    });
-                }
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Some(Self(unserved, queue)),
                 Err(_) => return None,
             }
         }
         None
     }
 
-    pub fn addr(&self) -> SocketAddr {
-        self.unserved.addr()
-    }
-
     pub fn url(&self) -> String {
-        self.unserved.url()
+        format!("http://{}", self.0.addr())
     }
-}
-
-fn listener() -> TcpListener {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")
 }
 
 fn address(listener: &TcpListener) -> SocketAddr {

@@ -9,8 +9,7 @@ use std::time::Duration;
 use super::file::File;
 use send::Piece;
 
-/// How a connection ends. With no answer before it, an end is a [`Reply`] of its own:
-/// `Reset.after_head()`.
+/// How a connection ends. With no answer before it, an end is a [`Reply`] of its own: `Reset.after_head()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// In order: the client reads all that was sent and then the end, whatever it was about to write.
@@ -153,9 +152,8 @@ impl Reply {
     }
 
     pub fn html(code: impl Display, body: impl Into<Vec<u8>>) -> Self {
-        Self::status(code)
-            .header("Content-Type", "text/html; charset=utf-8")
-            .body(body)
+        let page = Self::status(code).header("Content-Type", "text/html; charset=utf-8");
+        page.body(body)
     }
 
     pub fn redirect(code: impl Display, location: impl Into<Vec<u8>>) -> Self {
@@ -174,33 +172,16 @@ impl Reply {
         Self::ok().errand(Errand::File(file.clone()))
     }
 
-    /// These bytes and nothing else, HTTP or not.
-    pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status: None,
-            framing: Framing::ByHand,
-            ..Self::status("").body(bytes)
-        }
-    }
-
     /// What that server answers.
     pub fn relay(target: SocketAddr) -> Self {
         Self::ok().errand(Errand::Relay(target))
     }
 
-    /// That server gets the request, but this is the answer.
-    pub(crate) fn forward(self, target: SocketAddr) -> Self {
-        self.errand(Errand::Forward(target))
-    }
-
-    /// The same, but the answer doesn't wait for it.
-    pub(crate) fn forward_late(self, target: SocketAddr, delay: Duration) -> Self {
-        self.errand(Errand::ForwardLate(target, delay))
-    }
-
-    pub(crate) fn content(mut self, piece: Piece) -> Self {
-        self.body.push(piece);
-        self
+    /// These bytes and nothing else, HTTP or not.
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        let mut raw = Self::status("").body(bytes).unframed();
+        raw.status = None;
+        raw
     }
 
     fn errand(self, errand: Errand) -> Self {
@@ -208,171 +189,90 @@ impl Reply {
     }
 }
 
-/// What the head says.
-impl Reply {
-    pub fn header(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
+/// Methods that change one thing and give the reply back.
+macro_rules! parts {
+    ($visibility:vis, $($(#[$doc:meta])* $name:ident($self:ident $(, $argument:ident: $type:ty)*) $change:expr;)*) => {
+        impl Reply {$(
+            $(#[$doc])*
+            $visibility fn $name(self $(, $argument: $type)*) -> Self {
+                let mut $self = self;
+                $change;
+                $self
+            }
+        )*}
+    };
+}
 
+// What the head says.
+parts! {
+    pub,
+    header(it, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) it.headers.push((name.into(), value.into()));
     /// `X-Filler-0: 0` and so on.
-    pub fn many_headers(mut self, count: usize) -> Self {
-        let filler = |n: usize| (format!("X-Filler-{n}").into_bytes(), n.to_string().into_bytes());
-        self.headers.extend((0..count).map(filler));
-        self
-    }
-
+    many_headers(it, count: usize) it.headers.extend((0..count).map(|n| (format!("X-Filler-{n}").into(), n.to_string().into())));
     /// Headers without an end to them.
-    pub fn endless_headers(mut self) -> Self {
-        self.head_rest = Some(Piece::endless(b"X-Filler: x\r\n"));
-        self
-    }
-
-    pub fn reason(mut self, reason: impl Into<String>) -> Self {
-        if let Some(status) = &mut self.status {
-            status.reason = reason.into();
-        }
-        self
-    }
-
-    pub fn version(mut self, version: impl Into<String>) -> Self {
-        if let Some(status) = &mut self.status {
-            status.version = version.into();
-        }
-        self
-    }
-
+    endless_headers(it) it.head_rest = Some(Piece::endless(b"X-Filler: x\r\n"));
+    reason(it, reason: impl Into<String>) if let Some(status) = &mut it.status { status.reason = reason.into() };
+    version(it, version: impl Into<String>) if let Some(status) = &mut it.status { status.version = version.into() };
     /// An answer of the old kind: the connection ends with it.
-    pub fn http10(self) -> Self {
-        self.version("HTTP/1.0").then(End::Close)
-    }
-
+    http10(it) it = it.version("HTTP/1.0").then(End::Close);
     /// Ends the head's lines with a line feed alone.
-    pub fn lf_only(self) -> Self {
-        Self { line_end: "\n", ..self }
-    }
+    lf_only(it) it.line_end = "\n";
 }
 
-/// What the body is, and how its end is told. Lengths are right unless they are given by hand.
-impl Reply {
+// What the body is, and how its end is told. Lengths are right unless they are given by hand.
+parts! {
+    pub,
     /// More of the body.
-    pub fn body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.body.push(Piece::Bytes(bytes.into()));
-        self
-    }
-
+    body(it, bytes: impl Into<Vec<u8>>) it.body.push(Piece::Bytes(bytes.into()));
     /// These bytes again and again; also after [`Reply::raw`] and [`Reply::raw_chunks`].
-    pub fn endless_body(mut self, bytes: impl AsRef<[u8]>) -> Self {
-        self.body.push(Piece::endless(bytes.as_ref()));
-        self
-    }
-
-    /// Chunks of these sizes, the last one repeating.
-    pub fn chunked(self, sizes: impl Into<Vec<usize>>) -> Self {
-        let sizes = sizes.into();
-        assert!(
-            !sizes.is_empty() && !sizes.contains(&0),
-            "a chunk of 0 bytes is the end"
-        );
-        let framing = Framing::Chunked(sizes);
-        Self { framing, ..self }
-    }
-
+    endless_body(it, bytes: impl AsRef<[u8]>) it.body.push(Piece::endless(bytes.as_ref()));
+    /// Chunks of these sizes, the last one repeating. One of 0 bytes would be the end.
+    chunked(it, sizes: impl Into<Vec<usize>>) it.framing = Framing::Chunked(sizes.into());
     /// A chunked body with the chunks written by hand: wrong sizes, extensions, trailers, no last chunk.
-    pub fn raw_chunks(self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.unframed().header("Transfer-Encoding", "chunked").body(bytes)
-    }
-
+    raw_chunks(it, bytes: impl Into<Vec<u8>>) it = it.unframed().header("Transfer-Encoding", "chunked").body(bytes);
     /// A body that ends with the connection.
-    pub fn until_close(self) -> Self {
-        let framing = Framing::UntilClose;
-        Self { framing, ..self }
-    }
-
+    until_close(it) it.framing = Framing::UntilClose;
     /// Any `Content-Length` in place of the right one; two of them disagree.
-    pub fn content_length(self, length: impl Display) -> Self {
-        self.unframed().header("Content-Length", length.to_string())
-    }
-
+    content_length(it, length: impl Display) it = it.unframed().header("Content-Length", length.to_string());
     /// No word about where the body ends, but for headers given by hand.
-    pub fn unframed(self) -> Self {
-        let framing = Framing::ByHand;
-        Self { framing, ..self }
-    }
+    unframed(it) it.framing = Framing::ByHand;
 }
 
-/// When it is answered, how fast, and how far.
-impl Reply {
+// When it is answered, how fast, and how far.
+parts! {
+    pub,
     /// Answers without having read the request's body.
-    pub fn early(self) -> Self {
-        let point = Point::Head;
-        Self { point, ..self }
-    }
-
+    early(it) it.point = Point::Head;
     /// Answers without having read anything.
-    pub fn on_accept(self) -> Self {
-        let point = Point::Accept;
-        Self { point, ..self }
-    }
-
+    on_accept(it) it.point = Point::Accept;
     /// Something in front of the answer.
-    pub fn before(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.before.push(Piece::Bytes(bytes.into()));
-        self
-    }
-
+    before(it, bytes: impl Into<Vec<u8>>) it.before.push(Piece::Bytes(bytes.into()));
     /// An interim answer in front of it: 100, 102, 103.
-    pub fn interim(self, code: u16) -> Self {
-        self.before(format!("HTTP/1.1 {code} Interim\r\n\r\n"))
-    }
-
+    interim(it, code: u16) it = it.before(format!("HTTP/1.1 {code} Interim\r\n\r\n"));
     /// Interim answers that go on instead of it.
-    pub fn endless_interim(mut self, code: u16) -> Self {
-        let answer = format!("HTTP/1.1 {code} Interim\r\n\r\n");
-        self.before.push(Piece::endless(answer.as_bytes()));
-        self
-    }
-
+    endless_interim(it, code: u16) it.before.push(Piece::endless(format!("HTTP/1.1 {code} Interim\r\n\r\n").as_bytes()));
     /// Sends the head so many bytes at a time.
-    pub fn drip_head(mut self, bytes: usize, every: Duration) -> Self {
-        self.head_limits.drip = Some((bytes, every));
-        self
-    }
-
+    drip_head(it, bytes: usize, every: Duration) it.head_limits.drip = Some((bytes, every));
     /// Sends the body so many bytes at a time.
-    pub fn drip_body(mut self, bytes: usize, every: Duration) -> Self {
-        self.body_limits.drip = Some((bytes, every));
-        self
-    }
-
+    drip_body(it, bytes: usize, every: Duration) it.body_limits.drip = Some((bytes, every));
     /// Sends at most so many bytes of the head, and then this happens.
-    pub fn cut_head(mut self, bytes: u64, end: End) -> Self {
-        self.head_limits.cut = Some((bytes, end));
-        self
-    }
-
+    cut_head(it, bytes: u64, end: End) it.head_limits.cut = Some((bytes, end));
     /// Sends at most so many bytes of the body as it is on the wire, and then this happens.
-    pub fn cut_body(mut self, bytes: u64, end: End) -> Self {
-        self.body_limits.cut = Some((bytes, end));
-        self
-    }
-
+    cut_body(it, bytes: u64, end: End) it.body_limits.cut = Some((bytes, end));
     /// Ends the connection after the answer, although nothing in the head says so.
-    pub fn then(mut self, end: End) -> Self {
-        self.after.push(After::End(end));
-        self
-    }
-
+    then(it, end: End) it.after.push(After::End(end));
     /// Waits after the answer, deaf to further requests: `.then_wait(ms(20)).then(Close)` is a server that closes an
     /// idle connection.
-    pub fn then_wait(mut self, time: Duration) -> Self {
-        self.after.push(After::Wait(time));
-        self
-    }
-
+    then_wait(it, time: Duration) it.after.push(After::Wait(time));
     /// Says something more after the answer, unasked.
-    pub fn then_send(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.after.push(After::Send(bytes.into()));
-        self
-    }
+    then_send(it, bytes: impl Into<Vec<u8>>) it.after.push(After::Send(bytes.into()));
+}
+
+parts! {
+    pub(crate),
+    content(it, piece: Piece) it.body.push(piece);
+    /// That server gets the request, but this is the answer.
+    forward(it, target: SocketAddr) it.errand = Errand::Forward(target);
+    /// The same, but the answer doesn't wait for it.
+    forward_late(it, target: SocketAddr, delay: Duration) it.errand = Errand::ForwardLate(target, delay);
 }

@@ -1,0 +1,229 @@
+//! What holds of every answer and every name. Whatever bytes a server sends, a call ends, with a result and in time, and
+//! takes no more memory than its limit. Most of the bytes here are wrong in a few places only, since what
+//! is wrong all over is refused at its first byte.
+
+use std::time::{Duration, Instant};
+
+use imagen_ai::{Client, CopilotRequest, Error, RetryPolicy};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use serde_json::Value;
+
+use crate::faults::Call;
+use crate::support::canned::OK;
+use crate::support::faulty::End::Close;
+use crate::support::faulty::{Faulty, Reply};
+
+/// The most of an answer that the client may read.
+const LIMIT: u64 = 4_096;
+
+/// The same cases on every run, and none of them on the disk.
+pub fn check<S: Strategy>(cases: u32, of: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    if let Err(e) = TestRunner::new_with_rng(config, rng).run(&of, test) {
+        panic!("{e}");
+    }
+}
+
+fn client(server: &Faulty) -> Client {
+    let client = Client::builder("sk-properties-0123456789").base_url(server.url());
+    let client = client.timeout(Duration::from_secs(20)).max_answer_size(LIMIT);
+    client.retry(RetryPolicy::none()).build().unwrap()
+}
+
+/// Every call, with this for an answer; each must end in time and say no more than a page.
+fn every_call_ends(reply: &Reply) -> Result<(), TestCaseError> {
+    use Call::{Copilot, Create, Enhance, Finalize, Info, Reset, Tools};
+    let server = Faulty::start([reply.clone()]);
+    let client = client(&server);
+    for call in [Copilot, Enhance, Create, Info, Tools, Reset, Finalize] {
+        let began = Instant::now();
+        let result = call.make(&client);
+        prop_assert!(began.elapsed() < Duration::from_secs(15));
+        if let Err(e) = result {
+            let text = format!("{e} {e:#?}");
+            prop_assert!(text.len() < 16_384, "{} bytes", text.len());
+            let odd = |c: char| c.is_control() || c == '\u{202e}';
+            prop_assert!(!e.to_string().contains(odd), "{e:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that mean something.
+#[rustfmt::skip]
+const WORDS: [&str; 25] = [
+    "\r\n", "\r\n\r\n", "\n", "\r", "HTTP/1.1 200 OK\r\n", "HTTP/1.0 ", "Content-Length: ", "Transfer-Encoding: chunked\r\n",
+    "0\r\n\r\n", "ffffffffffffffff\r\n", ": ", ";", "-1", "18446744073709551616", "\0", "{\"data\":", "{\"error\":", "[[",
+    "\"\\u0000\"", "\"\\ud800\"", "1e999", "null", "://", "?", "\u{202e}",
+];
+
+/// Bytes that are often those that mean something.
+fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    let words = prop_oneof![
+        vec(any::<u8>(), 0..8),
+        select(&WORDS[..]).prop_map(|word| word.as_bytes().to_vec()),
+    ];
+    vec(words, 0..most).prop_map(|words| words.concat())
+}
+
+/// An answer with a number of its bytes replaced, left out or doubled.
+fn damaged(answer: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
+    let damage = (0..answer.len(), 0..3_u8, bytes(3));
+    vec(damage, 1..4).prop_map(move |damages| {
+        let mut answer = answer.to_vec();
+        for (at, how, bytes) in damages {
+            let at = at.min(answer.len());
+            let end = match how {
+                0 => at,
+                1 => (at + 1).min(answer.len()),
+                _ => (at + bytes.len()).min(answer.len()),
+            };
+            answer.splice(at..end, bytes);
+        }
+        answer
+    })
+}
+
+#[test]
+fn no_bytes_make_a_call_panic_or_hang() {
+    check(60, bytes(40), |bytes| every_call_ends(&Reply::raw(bytes).then(Close)));
+}
+
+#[test]
+fn no_damage_to_an_answer_makes_a_call_panic_or_hang() {
+    const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Request-Id: 1\r\n\r\n5;a=b\r\n{\"a\":\r\n3\r\n1}\n\r\n0\r\nT: x\r\n\r\n";
+    const PLAIN: &[u8] =
+        b"HTTP/1.1 500 No\r\nContent-Length: 17\r\nRetry-After: 1\r\nLocation: http://a/\r\n\r\n{\"message\":\"no\"}\n";
+    for answer in [CHUNKED, PLAIN] {
+        check(60, damaged(answer), |bytes| {
+            every_call_ends(&Reply::raw(bytes).then(Close))
+        });
+    }
+}
+
+#[test]
+fn no_head_makes_a_call_panic_or_hang() {
+    let head = (0..1_000_u16, vec(any::<u8>(), 0..20), bytes(6), bytes(6));
+    check(60, head, |(status, value, name, reason)| {
+        let reason = String::from_utf8_lossy(&reason).into_owned();
+        let reply = Reply::status(format!("{status:03}")).reason(reason).body("{}");
+        let reply = reply.header(name, value.clone()).header("Retry-After", value.clone());
+        let reply = reply.header("Location", value.clone()).header("X-Request-Id", value);
+        every_call_ends(&reply.then(Close))
+    });
+}
+
+#[test]
+fn no_body_makes_a_call_panic_or_hang() {
+    let status = select(&[200, 201, 204, 302, 400, 422, 429, 503][..]);
+    check(60, (status, bytes(60)), |(status, body)| {
+        every_call_ends(&Reply::status(status).body(body))
+    });
+    // Damaged JSON, and JSON of any shape.
+    check(60, damaged(OK.as_bytes()), |body| every_call_ends(&Reply::json(body)));
+    check(60, json(), |json| every_call_ends(&Reply::json(json.to_string())));
+    check(60, json(), |json| {
+        every_call_ends(&Reply::status(422).body(json.to_string()))
+    });
+}
+
+#[rustfmt::skip]
+const NAMES: [&str; 15] = [
+    "data", "status", "version_id", "enhanced_image_url", "error", "detail", "message", "loc", "msg", "files_list", "file_name",
+    "download_link", "prompts", "enhancement_type", "number_of_images",
+];
+
+/// JSON with the words of the contract in it.
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+        Just(Value::from("https://s3.example/a?sig=presigned")),
+    ];
+    let name = select(&NAMES[..]);
+    leaf.prop_recursive(4, 32, 6, move |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..6).prop_map(Value::from),
+            vec((name.clone(), inner), 0..6).prop_map(|fields| fields
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()),
+        ]
+    })
+}
+
+fn refused_field<T>(result: &Result<T, Error>) -> Option<&'static str> {
+    match result {
+        Err(Error::InvalidInput { field, .. }) => Some(*field),
+        _ => None,
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !["", ".", ".."].contains(&name) && name.len() <= 1_024 && !name.chars().any(char::is_control)
+}
+
+/// The one segment between `images/` and the call's own word, decoded.
+fn file_name_in(path: &str) -> Option<String> {
+    let segment = path.strip_prefix("/projects/p/images/")?.strip_suffix("/copilot")?;
+    if segment.contains(['/', '?', '#', ' ']) {
+        return None;
+    }
+    let decoded = percent_encoding::percent_decode_str(segment).decode_utf8();
+    Some(decoded.ok()?.into_owned())
+}
+
+#[test]
+fn every_file_name_survives_the_trip_or_is_refused_before_it() {
+    let server = Faulty::start([Reply::json(OK)]);
+    let client = client(&server);
+    let name = prop_oneof![any::<String>(), "[ -~]{1,40}", r"[./\\%?#&+ ]{1,6}", "\\PC{1,40}"];
+    check(300, name, |name| {
+        let before = server.requests();
+        let result = client.project("p").image(&name).copilot("x");
+        if is_name(&name) {
+            prop_assert!(result.is_ok(), "{result:?}");
+            let request = server.received().pop().unwrap();
+            prop_assert_eq!(file_name_in(request.path()), Some(name));
+        } else {
+            prop_assert_eq!(refused_field(&result), Some("file_name"));
+            prop_assert_eq!(server.requests(), before);
+        }
+        Ok(())
+    });
+}
+
+/// An instruction arrives as it was given, and so does a version that the service named.
+#[test]
+fn instructions_and_versions_survive_the_trip() {
+    let text = prop_oneof![any::<String>(), "\\PC{1,80}"];
+    check(100, (text, any::<u128>()), |(text, version)| {
+        let answer = format!(r#"{{"status":"SUCCESS","version_id":{version},"enhanced_image_url":"https://s3/a"}}"#);
+        let server = Faulty::start([Reply::json(answer)]);
+        let photo = client(&server).project("p").image("a.jpg");
+        let parent = photo.copilot("x").unwrap().version().unwrap().clone();
+        let length = text.chars().count();
+        let result = photo.copilot(CopilotRequest::new(text.as_str()).parent(parent));
+        if length > 255 || text.trim().is_empty() {
+            prop_assert_eq!(refused_field(&result), Some("instruction"));
+            return Ok(());
+        }
+        result.unwrap();
+        let body = String::from_utf8(server.received().pop().unwrap().body).unwrap();
+        let json: Value = serde_json::from_str(&body).unwrap();
+        prop_assert_eq!(json["instruction"].as_str(), Some(text.as_str()));
+        prop_assert!(body.contains(&format!(r#""parent_version_id":{version},"#)), "{}", body);
+        Ok(())
+    });
+}

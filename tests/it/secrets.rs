@@ -1,0 +1,251 @@
+//! What must not be told is not told: the key to nobody but the API, and neither it nor a request's body nor the query of
+//! a presigned URL in a log record or an error. (What `ureq` logs at `trace` of what it sends is apart.)
+
+use std::error::Error as _;
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use imagen_ai::ureq::http::{Request, Response};
+use imagen_ai::ureq::middleware::MiddlewareNext;
+use imagen_ai::ureq::{self, Body, SendBody};
+use imagen_ai::{CauseKind, Client, ClientBuilder, DownloadLink, Error, Finalized, ProjectInfo, Result, RetryPolicy};
+use log::Level;
+use serde_json::{Value, json};
+
+use crate::faults::{self, Call, INSTRUCTION, REQUEST_ID};
+use crate::support::faulty::{Faulty, Reply};
+use crate::support::logs::{DUMP, Line, logged, logged_but};
+use crate::support::{agent_config, side_by_side};
+
+/// As a real one looks. No part of it is found in anything by chance.
+const KEY: &str = "sk-Zq8vN3xR7tLm2WcYb5Kd9Hf4Pg6Js";
+/// So much of the key is a leak.
+const PART: usize = 6;
+
+/// Fails if any part of the key is there.
+#[track_caller]
+fn assert_keyless(what: &str, bytes: impl AsRef<[u8]>) {
+    let text = String::from_utf8_lossy(bytes.as_ref());
+    for part in KEY.as_bytes().windows(PART) {
+        let part = std::str::from_utf8(part).unwrap();
+        assert!(!text.contains(part), "{what} holds {part}, which is of the key: {text}");
+    }
+}
+
+/// Every way to look at an error.
+fn texts(error: &Error) -> String {
+    assert!(error.source().is_none());
+    format!("{error}\n{error:?}\n{error:#?}\n{}", error.summary())
+}
+
+fn ours(lines: &[Line], level: Level) -> Vec<&str> {
+    let ours = lines
+        .iter()
+        .filter(|line| line.target == "imagen_ai" && line.level == level);
+    ours.map(|line| line.text.as_str()).collect()
+}
+
+/// What is the same for every call, whatever became of it: one record, no more of `warn` than there was to warn of, and
+/// nobody's words in them.
+fn check_records(what: &str, call: Call, result: &Result<()>, lines: &[Line], calls: usize) {
+    let records = ours(lines, Level::Debug);
+    assert_eq!(records.len(), calls, "{what}: {records:#?}");
+    let record = records.last().unwrap();
+    let (method, path) = match call {
+        Call::Copilot => ("POST ", "/images/DSC_0001.JPEG/copilot"),
+        Call::Enhance => ("POST ", "/images/DSC_0001.JPEG/enhance"),
+        Call::Create => ("POST ", "/projects/"),
+        Call::Info => ("GET ", "/projects/65f3a1c2d4e5f6a7b8c9d0e1"),
+        Call::Tools => ("GET ", "/ai-tools"),
+        Call::Reset => ("DELETE ", "/images/DSC_0001.JPEG/copilot"),
+        Call::Finalize => ("POST ", "/finalize"),
+    };
+    let error = result.as_ref().err();
+    let status = error.map_or(Some(20), Error::status).map(|status| status.to_string());
+    let status = format!("status {}", status.as_deref().unwrap_or("none"));
+    let id = error.map_or(Some(REQUEST_ID), Error::request_id);
+    let id = format!(" s, request {}", id.unwrap_or("none"));
+    for part in [method, path, &status, "attempt ", &id] {
+        assert!(record.contains(part), "{what}: {record} does not tell {part}");
+    }
+    let warnings = ours(lines, Level::Warn);
+    let unknown = usize::from(matches!(result, Err(Error::OutcomeUnknown(_))));
+    let told = warnings.iter().filter(|text| text.contains("outcome unknown")).count();
+    assert_eq!(told, unknown, "{what}: {warnings:#?}");
+    let retries = record
+        .split_once("attempt ")
+        .and_then(|(_, rest)| rest.split(',').next()?.parse::<usize>().ok());
+    assert_eq!(Some(warnings.len() - told + 1), retries, "{what}: {warnings:#?}");
+    let texts = [warnings, records].concat().concat();
+    for secret in [INSTRUCTION, "virtual_staging", "Smith", "presigned", "gateway's page"] {
+        assert!(!texts.contains(secret), "{what}: {texts}");
+    }
+}
+
+#[test]
+fn no_fault_tells_the_key() {
+    let faults = faults::faults();
+    // Those that are idle say nothing new, and those that are slow not of every call.
+    let faults = faults.iter().filter(|fault| fault.pause.is_zero());
+    let few = [Call::Copilot, Call::Info];
+    let plays = faults.flat_map(|fault| fault.calls().map(move |call| (fault, call)));
+    let plays: Vec<_> = plays
+        .filter(|(fault, call)| !fault.is_slow() || few.contains(call))
+        .collect();
+    let sent = AtomicUsize::new(0);
+    side_by_side(&plays, |(fault, call)| {
+        let what = format!("{call:?}, {}", fault.name);
+        let (played, lines) = logged_but(DUMP, || fault.play(*call, KEY, None));
+        for line in &lines {
+            assert_keyless(&what, &line.text);
+        }
+        assert_keyless(&what, format!("{:?} {:#?}", played.client, played.client));
+        assert_keyless(&what, played.elsewhere.bytes_received());
+        if let Err(error) = &played.result {
+            assert_keyless(&what, texts(error));
+            assert!(!texts(error).contains(INSTRUCTION), "{what}: {error}");
+        }
+        check_records(&what, *call, &played.result, &lines, 1 + usize::from(fault.call_before));
+        // It is there to be found: the API got it.
+        let heard = played.server.map(|server| server.bytes_received()).unwrap_or_default();
+        let keyed = String::from_utf8_lossy(&heard).contains(&format!("x-api-key: {KEY}\r\n"));
+        sent.fetch_add(usize::from(keyed), Ordering::Relaxed);
+    });
+    assert!(sent.into_inner() > plays.len() * 3 / 4);
+}
+
+fn none() -> ClientBuilder {
+    let client = Client::builder(KEY).timeout(Duration::from_secs(5));
+    client.retry(RetryPolicy::none()).base_url("http://localhost:1")
+}
+
+/// Calls an edit and a reading call, and checks everything that they tell, but for `ureq`'s records of what is received.
+fn check_calls(what: &str, client: &Client) -> [Result<()>; 2] {
+    [Call::Copilot, Call::Info].map(|call| {
+        let (result, lines) = logged_but(DUMP, || call.make(client));
+        for line in lines.iter().filter(|line| line.target != "ureq::run") {
+            assert_keyless(what, &line.text);
+        }
+        if let Err(error) = &result {
+            assert_keyless(what, texts(error));
+        }
+        result
+    })
+}
+
+/// A server that was given the key can say it, and some do, in the hope of helping.
+#[test]
+fn a_server_that_repeats_the_key_is_not_repeated() {
+    let json = |key: &str| format!(r#"{{"message":"no such key: {key}"}}"#);
+    let mut replies = vec![
+        Reply::status(429).body(json(KEY)).header("Retry-After", KEY),
+        Reply::status(422).body(format!(
+            r#"{{"detail":[{{"loc":["header","{KEY}"],"msg":"bad {KEY}"}}]}}"#
+        )),
+        Reply::html(502, format!("<html>{KEY}{KEY}</html>")),
+        Reply::json(format!("\"{KEY}\"")),
+        Reply::json(format!(r#"{{"error":"{KEY}","status":"{KEY}"}}"#)),
+        Reply::json(format!(r#"{{"{KEY}":"{KEY}","number_of_images":"{KEY}""#)),
+        Reply::status(404).header("cf-ray", format!("{}{KEY}", "r".repeat(110))),
+        Reply::json("{}").header("x-amzn-requestid", format!("id-{KEY}-id")),
+        Reply::redirect(302, format!("https://{KEY}.example/{KEY}?key={KEY}")),
+        Reply::redirect(301, format!("https://{KEY}@example/")).body(KEY),
+        Reply::status(KEY),
+        Reply::ok().version(KEY),
+        Reply::raw(KEY),
+        Reply::raw(format!("HTTP/1.1 200 OK\r\n{KEY}\0: x\r\n\r\n")),
+        Reply::raw(format!("HTTP/1.1 200 OK\r\nContent-Length: {KEY}\r\n\r\n")),
+        Reply::ok().raw_chunks(format!("{KEY}\r\n")),
+        Reply::status(101).header("Upgrade", KEY).unframed(),
+    ];
+    // Wherever a text is cut, and white space is folded: in a message, in what is read of a body.
+    for fill in (290 - KEY.len()..=302).step_by(3) {
+        replies.push(Reply::html(502, format!("{}{KEY}", "x".repeat(fill))));
+        replies.push(Reply::status(400).body(json(&format!("{}{KEY}", "x".repeat(fill)))));
+        replies.push(Reply::json(format!("{}{KEY}", "x".repeat(fill))));
+    }
+    for before in (0..KEY.len() + 6).step_by(4) {
+        for limit in [300, 64 << 10] {
+            replies.push(Reply::html(500, format!("a{}{KEY}", " ".repeat(limit - before))));
+        }
+    }
+    side_by_side(&replies, |reply| {
+        let server = Faulty::start([reply.clone()]);
+        for limit in [50, 1 << 20] {
+            let client = none().base_url(server.url()).max_answer_size(limit).build().unwrap();
+            let _ = check_calls("an answer", &client);
+        }
+    });
+}
+
+#[test]
+fn a_client_warns_once_of_a_logger_that_is_told_the_key() {
+    let server = Faulty::start([Reply::status(404)]);
+    for agent in [None, Some(agent_config().build().into())] {
+        let make = || {
+            let mut builder = none().base_url(server.url());
+            if let Some(agent) = &agent {
+                builder = builder.agent(Clone::clone(agent));
+            }
+            let client = builder.build().unwrap();
+            let _ = (client.project("p").info(), client.clone().project("p").info());
+        };
+        let ((), lines) = logged(make);
+        let ours = ours(&lines, Level::Warn);
+        assert!(ours.len() == 1 && ours[0].contains("ureq_proto"), "{ours:?}");
+        // It is true: rows of 16 bytes, in digits and then as text.
+        let dump = lines.iter().filter(|line| line.target == DUMP);
+        let dump: String = dump.filter_map(|line| line.text.get(41..57)).collect();
+        assert!(dump.contains(KEY), "{dump}");
+        let ((), lines) = logged_but(DUMP, make);
+        assert!(!lines.iter().any(|line| line.text.contains("ureq_proto")));
+    }
+}
+
+/// Fails with an error that quotes what it was given.
+fn quoting(request: Request<SendBody<'_>>, _: MiddlewareNext<'_>) -> Result<Response<Body>, ureq::Error> {
+    let key = request.headers()["x-api-key"].to_str().unwrap();
+    let quote = format!("{}{key} in {:?}", "x".repeat(280), request.headers());
+    Err(match request.method().as_str() {
+        "GET" => std::io::Error::other(quote).into(),
+        _ => ureq::Error::Other(quote.into()),
+    })
+}
+
+#[test]
+fn an_agent_that_quotes_the_request_is_not_quoted() {
+    let client = none().agent(agent_config().middleware(quoting).build().into());
+    for result in check_calls("a middleware", &client.build().unwrap()) {
+        match result.unwrap_err() {
+            Error::Network(e) => assert_eq!(e.cause.kind, CauseKind::Other),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+/// Whoever holds the query of a presigned URL can read the picture, and `Debug` is what ends up in logs.
+#[test]
+fn debug_tells_no_query_wherever_the_url_stands() {
+    fn read<T: serde::de::DeserializeOwned + Debug + 'static>(json: Value) -> Box<dyn Debug> {
+        Box::new(serde_json::from_value::<T>(json).unwrap())
+    }
+    let url = "https://s3.example/a.jpg?X-Amz-Signature=SECRET";
+    let link = json!({"file_name": "a.jpg", "download_link": url});
+    let edit = json!({"status": "SUCCESS", "version_id": 1, "enhanced_image_url": url});
+    let failed = Reply::status(400).body(format!(r#"{{"message":"see {url}"}}"#));
+    let server = Faulty::start([failed]);
+    let client = none().base_url(server.url()).build().unwrap();
+    for value in [
+        read::<DownloadLink>(link.clone()),
+        read::<Finalized>(json!({"files_list": [link]})),
+        read::<ProjectInfo>(json!({"status": "Completed", "thumbnail_src": url})),
+        read::<imagen_ai::Enhancement>(edit),
+        Box::new(client.project("p").info().unwrap_err()),
+    ] {
+        for text in [format!("{value:?}"), format!("{value:#?}")] {
+            let hidden = text.contains("s3.example/a.jpg?[redacted]");
+            assert!(hidden && !text.contains("SECRET"), "{text}");
+        }
+    }
+}
