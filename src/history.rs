@@ -73,8 +73,8 @@ impl Image {
 /// - An object with a `version_id` is a version.
 /// - Its photo is named by the nearest `file_name`, `filename`, `image_name` or `image`, of its own or around it; else by
 ///   the nearest key around it that ends like a photo's file: `.jpg`, `.jpeg` or a RAW file's extension, in any case.
-/// - Its parent is its `parent_version_id` or `parent_id`; `null` is the unedited photo. Without such a field it is the
-///   version of the same photo around it; else the parent is unknown.
+/// - Its parent is its `parent_version_id` or `parent_id`; `null` is the unedited photo. Without such a field the parent is
+///   the version around it; else it is unknown.
 /// - `instruction` or `prompt`, `tool_id` or `enhancement_type`, `status`, `enhanced_image_url` or `url`, and `created_at`
 ///   are what they say. One that is empty or no text is left out.
 /// - A version without a photo, or whose id is neither a string that is not empty nor an integer of 64 bits, is not guessed
@@ -130,7 +130,8 @@ impl History {
         self.unread
     }
 
-    /// Returns the JSON as it came, without its `data` envelope. It holds the signed links of all pictures.
+    /// Returns the JSON as it came; that of the service is without its `data` envelope. It holds the signed links of all
+    /// pictures.
     pub fn raw(&self) -> &str {
         &self.raw
     }

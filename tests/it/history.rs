@@ -43,8 +43,6 @@ fn version(id: u64, parent: Value) -> Value {
     json!({"version_id": id, "parent_version_id": parent, "instruction": "x"})
 }
 
-// ---- what is read ----
-
 #[test]
 fn the_same_tree_is_read_from_every_shape() {
     let parents = [json!(null), json!(1), json!(2), json!(1)];
@@ -106,6 +104,7 @@ fn every_field_that_the_docs_name_is_understood() {
         assert_eq!(version.instruction.as_deref(), Some("x"));
     }
     for field in ["tool_id", "enhancement_type"] {
+        photo(json!({"version_id": 1, field: "x", "file_name": "a.jpg"}));
         assert_eq!(one(json!({"version_id": 1, field: "x"})).preset.as_deref(), Some("x"));
     }
     for field in ["enhanced_image_url", "url"] {
@@ -165,7 +164,6 @@ fn a_photo_is_listed_with_versions_or_an_empty_list() {
     assert_eq!(listed, ["a.jpg", "b.NEF", "c.jpg", "d.jpeg", "d.jpg", "e.jpg"]);
     assert!(history.images().iter().all(ImageHistory::is_listed));
     assert!(history.find("A.jpg").is_none() && history.unread() == 0);
-    assert!(history.find("a.jpg").unwrap().latest().is_none());
 }
 
 #[test]
@@ -199,8 +197,6 @@ fn the_newest_is_told_by_numbers_or_by_the_tree() {
         assert_eq!(ids(image.latest()).join(""), newest, "{versions}");
     }
 }
-
-// ---- what is wrong ----
 
 #[test]
 fn what_cannot_be_placed_is_counted() {
@@ -250,17 +246,16 @@ fn hostile_and_truncated_answers_end_in_typed_errors() {
     assert_eq!(deepest.unread(), 127);
 
     // A tall tree, a broad one and a comb: no recursion, and a drawing that does not grow with the square.
-    const LAST: u64 = 20_000;
-    for parent in [|id| id - 1, |_| 1, |id| id - 1 - id % 2] {
+    const LAST: u64 = 10_000;
+    for parent in [|id| id - 1, |_| 1, |id| 1.max(id - 2 - id % 2)] {
         let versions = (2..=LAST).map(|id| version(id, json!(parent(id))));
         let all: Vec<_> = [version(1, json!(null))].into_iter().chain(versions).collect();
         let image = photo(json!({ "a.jpg": all }));
-        assert!(image.to_string().len() < LAST as usize * 100);
+        let drawn = image.draw(Some(&1.into()));
+        assert!(drawn.len() < LAST as usize * 100 && drawn.contains(&LAST.to_string()));
         assert_eq!(image.path_to(LAST)[0].id, 1.into());
     }
 }
-
-// ---- the call ----
 
 #[test]
 fn the_service_is_asked_and_its_answer_is_kept_untouched() {
@@ -314,8 +309,6 @@ fn what_the_call_answers_is_read_or_a_typed_error() {
     }
 }
 
-// ---- what a person sees ----
-
 #[test]
 fn the_tree_is_drawn_for_a_terminal() {
     let v = |id: u64, parent: Value, edit: Value| {
@@ -331,11 +324,11 @@ fn the_tree_is_drawn_for_a_terminal() {
         v(125, json!(124), json!({"tool_id": "virtual_staging", "status": "FAILED"})),
         v(126, json!(123), json!({"instruction": "warm evening light over the roofs, long shadows, lit windows"})),
         v(127, json!(126), json!({})),
-        {"version_id": 3, "prompt": "parent unknown"}, v(4, json!(2), json!({})),
+        {"version_id": 3, "prompt": "parent unknown"}, v(4, json!(2), json!({})), v(5, json!(4), json!({})),
     ]}, {"file_name": "b\r.jpg", "versions": []}], "x": {"version_id": 1}}));
     let image = history.find("DSC_0001.JPEG").unwrap();
     let tree = "\
-DSC_0001.JPEG: 8 version(s)
+DSC_0001.JPEG: 9 version(s)
 ● unedited
 ├─○ 99  2026-01-31T12:09  old
 ● 123  make the sky more blue
@@ -344,7 +337,8 @@ DSC_0001.JPEG: 8 version(s)
 ● 126  warm evening light over the roofs, long shadows, lit windows
 ● 127 ← newest
 ? ○ 3  parent unknown
-? ○ 4";
+? ○ 4
+○ 5";
     assert_eq!(image.to_string(), tree, "\n{image}");
     let narrow = format!("{image:20}");
     assert!(narrow.contains("\n● 126  warm evening…\n"), "{narrow}");
@@ -357,12 +351,11 @@ DSC_0001.JPEG: 8 version(s)
         assert!(standing.contains(lines), "{standing}");
     }
     assert!(image.draw(None).contains("\n● unedited ← here\n"));
-    let list = "DSC_0001.JPEG: 8 version(s)\nb .jpg: 0 version(s)\n1 version(s) could not be placed";
+    assert_eq!(ids(image.children(None)), ["99", "123"]);
+    let list = "DSC_0001.JPEG: 9 version(s)\nb .jpg: 0 version(s)\n1 version(s) could not be placed";
     assert_eq!(history.to_string(), list);
     assert_eq!(format!("{history:?}"), "History(2 photos, 1 unread)");
 }
-
-// ---- any JSON ----
 
 /// Any JSON in which versions, names and lists are frequent.
 fn wild() -> impl Strategy<Value = Value> {
