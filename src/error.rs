@@ -383,7 +383,7 @@ pub enum CauseKind {
 pub struct WaitFailed {
     /// The project's id.
     pub project_uuid: String,
-    /// What was waited for: `completion`, `edit` or `export`.
+    /// What was waited for: `project`, `edit` or `export`.
     pub waited_for: &'static str,
     /// What to do about it.
     pub reason: WaitReason,
@@ -402,7 +402,12 @@ impl WaitFailed {
             WaitReason::Stopped => "the wait was ended by the caller",
         };
         let status = self.status.as_ref().map(|status| format!(" (status {status})"));
-        let text = format!("{} of project {:?}: {why}", self.waited_for, self.project_uuid);
+        let what = if self.waited_for == "project" {
+            ""
+        } else {
+            " of project"
+        };
+        let text = format!("{}{what} {:?}: {why}", self.waited_for, self.project_uuid);
         let text = text + &status.unwrap_or_default() + ": " + &self.message;
         text.trim_end_matches(": ").to_owned()
     }

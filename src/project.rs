@@ -274,7 +274,7 @@ impl Project {
         let failed = |reason, info: Option<ProjectInfo>| {
             let export = info.as_ref().and_then(|info| info.export_status.as_ref());
             let message = export.map(|export| format!("export {export}")).unwrap_or_default();
-            self.wait_failed("completion", reason, info.map(|info| info.status), &message)
+            self.wait_failed("project", reason, info.map(|info| info.status), &message)
         };
         poll(wait, || self.info(), |info| self.judge(info), seen, failed)
     }

@@ -37,8 +37,15 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// Whether this build can speak TLS.
 pub(crate) const HAS_TLS: bool = cfg!(any(feature = "rustls", feature = "native-tls"));
 
-/// The environment variables that `ureq` takes a proxy from, in capitals and in small letters.
-const PROXY_VARIABLES: [&str; 3] = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"];
+/// The environment variables that `ureq` takes a proxy from.
+const PROXY_VARIABLES: [&str; 6] = [
+    "ALL_PROXY",
+    "all_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+];
 
 pub(crate) fn is_https(uri: &Uri) -> bool {
     uri.scheme() == Some(&Scheme::HTTPS)
@@ -116,7 +123,11 @@ impl Shared {
     /// hold; the client's own has the limits of the client, which a clone may exceed.
     pub(super) fn for_api<'b>(&self, timeout: Duration, request: Request<SendBody<'b>>) -> Request<SendBody<'b>> {
         let settings = &self.settings;
-        let theirs = if self.foreign { self.agent.config().timeouts() } else { Timeouts::default() };
+        let theirs = if self.foreign {
+            self.agent.config().timeouts()
+        } else {
+            Timeouts::default()
+        };
         let proxy = proxy_for(&self.agent, &settings.base_url);
         let config = self.agent.configure_request(request);
         for_api!(config, settings, timeout, theirs, proxy).build()
@@ -178,20 +189,18 @@ fn tls_config() -> ureq::tls::TlsConfig {
 /// Refuses variables of the environment that `ureq` would pass over, since a proxy must never be left out silently. Which of
 /// the variables wins is `ureq`'s decision.
 pub(crate) fn check_environment() -> Result<()> {
-    for name in PROXY_VARIABLES {
-        for variable in [name.to_owned(), name.to_ascii_lowercase()] {
-            let value = std::env::var_os(&variable).filter(|value| !value.is_empty());
-            let missing = match value.as_ref().map(|value| Proxy::new(value.to_str()?).ok()) {
+    for variable in PROXY_VARIABLES {
+        let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
+            continue;
+        };
+        let why = match value.to_str().and_then(|value| Proxy::new(value).ok()) {
+            Some(proxy) => match missing_feature(proxy.protocol()) {
+                Some(feature) => format!("this proxy needs the feature {feature} of imagen-ai"),
                 None => continue,
-                Some(proxy) => proxy.map(|proxy| missing_feature(proxy.protocol())),
-            };
-            let why = match missing {
-                Some(None) => continue,
-                Some(Some(feature)) => format!("{variable} needs the feature {feature} of imagen-ai"),
-                None => format!("{variable} is no URL of an http, https or socks proxy"),
-            };
-            return Err(Error::invalid(name, why));
-        }
+            },
+            None => "it is no URL of an http, https or socks proxy".to_owned(),
+        };
+        return Err(Error::invalid(variable, why));
     }
     Ok(())
 }

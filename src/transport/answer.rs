@@ -124,7 +124,7 @@ impl<'c> Answer<'c> {
     /// Refuses an answer that says that the call failed.
     fn check(&self, payload: &str) -> Result<()> {
         // What is no object says nothing.
-        let Ok(Verdict { error, status }) = serde_json::from_str(payload) else {
+        let Some(Verdict { error, status }) = payload.strip_prefix('{').and(serde_json::from_str(payload).ok()) else {
             return Ok(());
         };
         let status = status.and_then(|status| from_json(status.get()).ok());

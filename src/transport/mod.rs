@@ -173,14 +173,16 @@ impl Transport {
             warn!(target: LOG, "{error}; trying again in {:.1} s", again.as_secs_f64());
             wait = again;
         };
-        debug!(
-            target: LOG,
-            "{} {}: status {:?}, attempt {attempts}, {:.3} s",
-            call.method,
-            call.path,
-            result.as_ref().map_or_else(Error::status, |answer| Some(answer.status)),
-            began.elapsed().as_secs_f64()
-        );
+        if log_enabled!(target: LOG, Level::Debug) {
+            let context = result
+                .as_ref()
+                .map_or_else(|e| e.context().cloned(), |answer| Some(answer.context()));
+            let context = context.unwrap_or_default();
+            let status = context.status.map_or("none".to_owned(), |status| status.to_string());
+            let (method, path, seconds) = (call.method, &call.path, began.elapsed().as_secs_f64());
+            let id = context.request_id.as_deref().unwrap_or("none");
+            debug!(target: LOG, "{method} {path}: status {status}, attempt {attempts}, {seconds:.3} s, request {id}");
+        }
         result
     }
 
