@@ -17,7 +17,7 @@ pub mod child;
 pub mod faulty;
 pub mod logs;
 pub mod proxy;
-pub mod simulator;
+pub use imagen_ai_simulator as simulator;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 pub mod tls;
 
