@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::error::{ApiErrorKind, Error, Result, WaitFailed, WaitReason};
 use crate::image::Image;
 use crate::transport::{Answer, Call, check_segment};
-use crate::types::{AiTools, DownloadLink, Files, Finalized, ProjectInfo, ProjectSource, ProjectStatus};
+use crate::types::{AiTools, DownloadLink, Files, Finalized, ProjectInfo, ProjectSource, ProjectStatus, readable};
 use crate::wait::{Verdict, Wait, poll};
 
 /// How many projects are asked for at a time: the most that the service gives.
@@ -102,7 +102,7 @@ impl Client {
     }
 
     /// Lists the projects of one kind, a page at a time: `GET /projects` or `GET /i2i/projects`. A page is asked for when the
-    /// one before is used up. The iterator ends after an error.
+    /// one before is used up. The iterator ends after an error. Projects that cannot be read are left out.
     ///
     /// ```no_run
     /// # let client = imagen_ai::Client::from_env()?;
@@ -164,6 +164,7 @@ impl Projects {
     fn fetch(&mut self, page: u64) -> Result<()> {
         #[derive(Deserialize)]
         struct Page {
+            #[serde(deserialize_with = "readable")]
             projects: Vec<ProjectInfo>,
             pagination: Pagination,
         }

@@ -31,6 +31,9 @@ const OUTPUT_BUFFER: usize = 8 * 1024;
 /// How many redirects of a download are followed.
 const REDIRECTS: u32 = 5;
 
+/// How long a storage may take to say whether it wants a file, before the file is sent without that.
+const AWAIT_100: Duration = Duration::from_secs(1);
+
 /// The longest limit. `ureq` adds limits to the clock, which a longer one would overflow.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
@@ -94,6 +97,8 @@ macro_rules! for_storage {
             .timeout_per_call(None)
             .timeout_connect(shorter(settings.connect_timeout, $theirs))
             .timeout_send_request(Some(stall))
+            // A storage that does not answer `Expect` gets the file all the same.
+            .timeout_await_100(Some(stall.min(AWAIT_100)))
             .timeout_send_body(None)
             .timeout_recv_response(Some(stall))
             .timeout_recv_body(None)
