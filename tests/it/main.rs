@@ -2,4 +2,7 @@
 
 #![allow(unreachable_pub)]
 
+mod edit;
+mod projects;
 mod support;
+mod upload;
