@@ -32,7 +32,7 @@ fn parts(request: &Request) -> (&str, Option<&str>, &str) {
     (
         line,
         request.header("content-type"),
-        str::from_utf8(&request.body).unwrap(),
+        std::str::from_utf8(&request.body).unwrap(),
     )
 }
 

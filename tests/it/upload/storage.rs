@@ -74,10 +74,12 @@ impl Shared {
     /// One request a connection.
     fn serve(&self, mut stream: TcpStream, addr: SocketAddr) {
         let mut head = Vec::new();
-        let mut bytes = (&stream).bytes();
+        let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") {
-            let Some(Ok(byte)) = bytes.next() else { return };
-            head.push(byte);
+            if stream.read_exact(&mut byte).is_err() {
+                return;
+            }
+            head.extend(byte);
         }
         let head = String::from_utf8(head).unwrap();
         let header = |name| head.lines().find_map(|line| line.strip_prefix(name));
