@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::error::{ApiErrorKind, Error, Result, WaitFailed, WaitReason};
 use crate::image::Image;
 use crate::transport::{Answer, Call, check_segment};
-use crate::types::{AiTools, DownloadLink, Files, Finalized, ProjectInfo, ProjectSource, ProjectStatus};
+use crate::types::{AiTools, DownloadLink, Files, Finalized, ProjectInfo, ProjectSource, ProjectStatus, readable};
 use crate::wait::{Verdict, Wait, poll};
 
 /// How many projects are asked for at a time: the most that the service gives.
@@ -103,7 +103,7 @@ impl Client {
     }
 
     /// Lists the projects of one kind, a page at a time: `GET /projects` or `GET /i2i/projects`. A page is asked for when the
-    /// one before is used up. The iterator ends after an error.
+    /// one before is used up. The iterator ends after an error. Projects that cannot be read are left out.
     ///
     /// ```no_run
     /// # let client = imagen_ai::Client::from_env()?;
@@ -137,6 +137,7 @@ impl Client {
     fn projects_page(&self, filter: &ProjectFilter, page: u64) -> Result<(Option<u64>, Vec<ProjectInfo>)> {
         #[derive(Deserialize)]
         struct Page {
+            #[serde(deserialize_with = "readable")]
             projects: Vec<ProjectInfo>,
             pagination: Pagination,
         }

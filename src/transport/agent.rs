@@ -31,6 +31,9 @@ const OUTPUT_BUFFER: usize = 8 * 1024;
 /// How many redirects of a download are followed.
 const REDIRECTS: u32 = 5;
 
+/// How long a storage may take to say whether it wants a file, before the file is sent without that.
+const AWAIT_100: Duration = Duration::from_secs(1);
+
 /// The longest limit. `ureq` adds limits to the clock, which a longer one would overflow.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
@@ -88,6 +91,8 @@ macro_rules! for_storage {
             .timeout_global(None)
             .timeout_per_call(None)
             .timeout_connect($connect)
+            // A storage that does not answer `Expect` gets the file all the same.
+            .timeout_await_100($stall.min(Some(AWAIT_100)))
             .timeout_send_request($stall)
             .timeout_send_body(None)
             .timeout_recv_response($stall)

@@ -12,6 +12,12 @@ mod client;
 // Until a project is ready.
 mod wait;
 
+// Making, finding and listing projects.
+mod projects;
+// From files to an edited and exported project.
+mod edit;
+mod upload;
+
 // From an answer to a tree of versions.
 mod history;
 // Edits that build on each other.

@@ -56,13 +56,18 @@ pub fn contrary_agent() -> Agent {
 
 /// A client of the simulator's that tries three times, with no wait to speak of.
 pub fn client_of(simulator: &Simulator) -> Client {
+    client_at(&simulator.base_url(), simulator.key())
+}
+
+/// The same for any server.
+pub fn client_at(base_url: &str, key: &str) -> Client {
     let retry = RetryPolicy {
         max_attempts: 3,
         base_delay: ms(1),
         ..RetryPolicy::default()
     };
-    let client = Client::builder(simulator.key()).base_url(simulator.base_url());
-    client.retry(retry).build().unwrap()
+    let client = Client::builder(key).base_url(base_url).retry(retry);
+    client.build().unwrap()
 }
 
 /// Where it listens.

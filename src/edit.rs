@@ -1,0 +1,367 @@
+//! The edit and the export of a whole project.
+
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Error, Result, WaitReason};
+use crate::project::Project;
+use crate::transport::Call;
+use crate::types::{ProjectSource, ProjectStatus, lenient, words};
+use crate::wait::{Verdict, Wait, poll};
+
+/// Where to look when it is not known whether a call was carried out.
+const EDIT_ADVICE: &str = "the edit may have begun: look at Project::edit_status() before calling again";
+const I2I_EDIT_ADVICE: &str = "the edit may have begun: look at Project::edit_status() before calling again; a Smart \
+                               Editing project needs its images first, five at least";
+const EXPORT_ADVICE: &str = "the export may have begun: look at Project::export_status() before calling again";
+
+/// The options of a Smart Editing project.
+const SMART: &str = "hdr_merge perspective_correction sky_replacement sky_replacement_template_id callback_url";
+
+/// Which options go together.
+const RULES: [(&str, &str, &str); 6] = [
+    ("portrait_crop", "excludes", "crop"),
+    ("headshot_crop", "excludes", "crop"),
+    ("headshot_crop", "excludes", "portrait_crop"),
+    ("perspective_correction", "excludes", "straighten"),
+    ("sky_replacement_template_id", "needs", "sky_replacement"),
+    ("hdr_output_compression", "needs", "hdr_merge"),
+];
+
+words! {
+    /// What sort of photos a project has.
+    PhotographyType {
+        /// No sort in particular.
+        NoType = "NO_TYPE",
+        /// None of the others. (The word is `OTHER`.)
+        AnyOther = "OTHER",
+        /// Portraits.
+        Portraits = "PORTRAITS",
+        /// Weddings.
+        Wedding = "WEDDING",
+        /// Houses.
+        RealEstate = "REAL_ESTATE",
+        /// Landscapes.
+        LandscapeNature = "LANDSCAPE_NATURE",
+        /// Events.
+        Events = "EVENTS",
+        /// Families and newborns.
+        FamilyNewborn = "FAMILY_NEWBORN",
+        /// Boudoir.
+        Boudoir = "BOUDOIR",
+        /// Sports.
+        Sports = "SPORTS",
+        /// Schools.
+        School = "SCHOOL",
+    }
+}
+
+words! {
+    /// The shape that photos are cropped to.
+    CropAspectRatio {
+        /// 2 to 3.
+        TwoByThree = "2X3",
+        /// 4 to 5.
+        FourByFive = "4X5",
+        /// 5 to 7.
+        FiveBySeven = "5X7",
+    }
+}
+
+words! {
+    /// How merged HDR photos are compressed.
+    HdrOutputCompression {
+        /// Smaller files.
+        Lossy = "LOSSY",
+        /// Larger files, with nothing lost.
+        Lossless = "LOSSLESS",
+    }
+}
+
+/// Defines the options, a method for each that sets it, and a list of those that are set.
+macro_rules! options {
+    ($($(#[$doc:meta])* $name:ident($from:ty): $type:ty,)+) => {
+        /// How [`Project::edit`] edits. What is not set is left out of the request.
+        ///
+        /// ```
+        /// use imagen_ai::{EditOptions, PhotographyType};
+        ///
+        /// let wedding = EditOptions::profile(5700).photography_type(PhotographyType::Wedding).crop(true);
+        /// assert_eq!(
+        ///     serde_json::to_string(&wedding)?,
+        ///     r#"{"profile_key":5700,"photography_type":"WEDDING","crop":true}"#,
+        /// );
+        /// let house = EditOptions::smart().hdr_merge(true).perspective_correction(true);
+        /// # Ok::<(), serde_json::Error>(())
+        /// ```
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default)]
+        #[non_exhaustive]
+        pub struct EditOptions {
+            $($(#[$doc])* #[serde(skip_serializing_if = "is_unset")] pub $name: $type,)+
+        }
+
+        impl EditOptions {
+            $($(#[$doc])* #[must_use] pub fn $name(mut self, value: $from) -> Self {
+                self.$name = value.into();
+                self
+            })+
+
+            fn set(&self) -> Vec<&'static str> {
+                let all = [$((stringify!($name), is_unset(&self.$name)),)+];
+                all.iter().filter(|(_, unset)| !unset).map(|(name, _)| *name).collect()
+            }
+        }
+    };
+}
+
+options! {
+    /// The profile to edit with, by its [`profile_key`](crate::Profile::profile_key). Profile-based projects need one.
+    profile_key(u64): Option<u64>,
+    /// What sort of photos they are. Profile-based projects only.
+    photography_type(PhotographyType): Option<PhotographyType>,
+    /// Crops. Profile-based projects only; not with another kind of crop.
+    crop(bool): bool,
+    /// Crops portraits. Profile-based projects only; not with another kind of crop.
+    portrait_crop(bool): bool,
+    /// Crops headshots. Profile-based projects only; not with another kind of crop.
+    headshot_crop(bool): bool,
+    /// The shape to crop to. Profile-based projects only.
+    crop_aspect_ratio(CropAspectRatio): Option<CropAspectRatio>,
+    /// Straightens. Profile-based projects only; not with `perspective_correction`.
+    straighten(bool): bool,
+    /// Corrects the perspective. Not with `straighten`.
+    perspective_correction(bool): bool,
+    /// Merges bracketed photos to HDR.
+    hdr_merge(bool): bool,
+    /// How merged photos are compressed: of RAW files, with `hdr_merge`. Profile-based projects only.
+    hdr_output_compression(HdrOutputCompression): Option<HdrOutputCompression>,
+    /// Smooths skin. Profile-based projects only.
+    smooth_skin(bool): bool,
+    /// Masks the subject. Profile-based projects only.
+    subject_mask(bool): bool,
+    /// Shows what is behind the windows of a room. Profile-based projects only.
+    window_pull(bool): bool,
+    /// Replaces the sky.
+    sky_replacement(bool): bool,
+    /// The sky to put in, by the [`id`](crate::SkyTemplate::id) of a template; with `sky_replacement`.
+    sky_replacement_template_id(u64): Option<u64>,
+    /// Where the service posts an [`EditCallback`] when the edit is done: an https URL. The post is not signed; the vendor
+    /// advises a token in the path.
+    callback_url(String): Option<String>,
+}
+
+/// Whether an option has the value that it has before it is set.
+fn is_unset<T: Default + PartialEq>(option: &T) -> bool {
+    *option == T::default()
+}
+
+impl EditOptions {
+    /// Makes options for a profile-based project, by the [`profile_key`](crate::Profile::profile_key) of a profile.
+    pub fn profile(profile_key: u64) -> Self {
+        Self::default().profile_key(profile_key)
+    }
+
+    /// Makes options for a Smart Editing project.
+    pub fn smart() -> Self {
+        Self::default()
+    }
+
+    fn check(&self, source: ProjectSource) -> Result<()> {
+        let set = self.set();
+        let smart_only = source == ProjectSource::I2i;
+        let refuse = |option, why: String| Err(Error::invalid(option, why));
+        if !smart_only && self.profile_key.is_none() {
+            return refuse("profile_key", "a profile-based project needs one".to_owned());
+        }
+        let alien = set
+            .iter()
+            .find(|option| !SMART.split(' ').any(|smart| smart == **option));
+        if let Some(alien) = alien.filter(|_| smart_only) {
+            return refuse(alien, format!("a Smart Editing project takes only {SMART}"));
+        }
+        for (option, verb, other) in RULES {
+            if set.contains(&option) && set.contains(&other) == (verb == "excludes") {
+                return refuse(option, format!("it {verb} {other}"));
+            }
+        }
+        match &self.callback_url {
+            Some(url) if !url.starts_with("https://") => refuse("callback_url", "it is no https URL".to_owned()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How far an edit or an export is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JobStatus {
+    /// How far it is.
+    pub status: ProjectStatus,
+    /// The same as a number from 0 to 100, if the service gives one.
+    #[serde(default, deserialize_with = "lenient")]
+    pub progress: Option<f64>,
+    /// What else the service says. Its shape is not published.
+    #[serde(default)]
+    pub details: Option<Value>,
+}
+
+/// What the service posts to [`EditOptions::callback_url`] when an edit is done. The post is not signed: ask
+/// [`Project::edit_status`] before relying on it.
+///
+/// ```
+/// use imagen_ai::{EditCallback, ProjectStatus};
+///
+/// let body = r#"{"project_uuid":"65f3a1c2d4e5f6a7b8c9d0e1","status":"Completed","action":"edit"}"#;
+/// let callback: EditCallback = serde_json::from_str(body)?;
+/// assert_eq!(callback.status, ProjectStatus::Completed);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EditCallback {
+    /// The project's id.
+    pub project_uuid: String,
+    /// `Completed` or `Failed`.
+    pub status: ProjectStatus,
+    /// What is done: `edit`.
+    #[serde(default, deserialize_with = "lenient")]
+    pub action: Option<String>,
+}
+
+impl Project {
+    /// Starts the edit of all photos: `POST /projects/{uuid}/edit` or `POST /i2i/projects/{uuid}/edit`. It returns at once;
+    /// [`Project::wait_until_edited`] waits for the end. It costs credits, so it is sent a second time only when the first
+    /// surely had no effect.
+    ///
+    /// A Smart Editing project needs its images first, five at least. Without them the service answers 500.
+    ///
+    /// The vendor's clients send the edit of a profile-based project with an empty `Content-Type`, and so does this one. If
+    /// the service refuses that with 415, it is sent once more as `application/json`.
+    ///
+    /// # Errors
+    /// - [`Error::InvalidInput`], naming the option: options that exclude each other, that need another one, or that do not go
+    ///   with the project's kind; no profile for a profile-based project; a `callback_url` that is not https. Nothing was sent.
+    /// - [`Error::Api`]: the service said no.
+    /// - [`Error::OutcomeUnknown`]: the edit may have begun; look at [`Project::edit_status`].
+    /// - [`Error::Network`]: nothing reached the service.
+    pub fn edit(&self, options: &EditOptions) -> Result<()> {
+        options.check(self.source())?;
+        let call = Call::post(self.path(&["edit"])?).json(options)?;
+        if self.source() == ProjectSource::I2i {
+            return self.send(&call.once(I2I_EDIT_ADVICE))?.empty();
+        }
+        let call = call.once(EDIT_ADVICE).content_type("");
+        match self.send(&call).and_then(|answer| answer.empty()) {
+            Err(Error::Api(e)) if e.status == 415 => self.send(&call.content_type("application/json"))?.empty(),
+            result => result,
+        }
+    }
+
+    /// Asks how far the edit is: `GET /projects/{uuid}/edit/status`. A Smart Editing project has no such call, so this is the
+    /// status of the project, without progress and details.
+    ///
+    /// # Errors
+    /// As [`Project::info`].
+    pub fn edit_status(&self) -> Result<JobStatus> {
+        let (rest, thumbnail): (&[&str], _) = match self.source() {
+            ProjectSource::Regular => (&["edit", "status"], None),
+            ProjectSource::I2i => (&[], Some(false)),
+        };
+        let call = Call::get(self.path(rest)?).query("get_thumbnail", thumbnail);
+        self.send(&call)?.json_status()
+    }
+
+    /// Starts the export of the finished photos of a profile-based project, after its edit: `POST /projects/{uuid}/export`. It
+    /// returns at once; [`Project::wait_until_exported`] waits for the end.
+    ///
+    /// # Errors
+    /// Those of [`Project::edit`], with [`Project::export_status`] to look at; [`Error::InvalidInput`] for a Smart Editing
+    /// project, which has no export.
+    pub fn export(&self) -> Result<()> {
+        let call = Call::post(self.export_path(&["export"])?).once(EXPORT_ADVICE);
+        self.send(&call)?.empty()
+    }
+
+    /// Asks how far the export is: `GET /projects/{uuid}/export/status`.
+    ///
+    /// # Errors
+    /// As [`Project::info`]; [`Error::InvalidInput`] for a Smart Editing project, which has no export.
+    pub fn export_status(&self) -> Result<JobStatus> {
+        let call = Call::get(self.export_path(&["export", "status"])?);
+        self.send(&call)?.json_status()
+    }
+
+    /// Waits until the edit is done: asks [`Project::edit_status`] now and then until it is `Completed`, and returns its last
+    /// answer. It starts nothing itself.
+    ///
+    /// # Errors
+    /// - [`Error::WaitFailed`]: the edit failed, with the service's details, or the time is over.
+    /// - Those of [`Project::edit_status`] that do not pass, and the last one that does, if the time is over.
+    pub fn wait_until_edited(&self, wait: &Wait) -> Result<JobStatus> {
+        self.wait_until_edited_with(wait, |_| ControlFlow::Continue(()))
+    }
+
+    /// Like [`Project::wait_until_edited`], and calls `seen` with the answer to every question, or with the failure to get
+    /// one. [`Break`](ControlFlow::Break) ends the wait with [`WaitReason::Stopped`], unless the answer ends it anyway.
+    ///
+    /// # Errors
+    /// As [`Project::wait_until_edited`].
+    pub fn wait_until_edited_with(
+        &self,
+        wait: &Wait,
+        seen: impl FnMut(&Result<JobStatus>) -> ControlFlow<()>,
+    ) -> Result<JobStatus> {
+        self.wait_for("edit", wait, Self::edit_status, seen)
+    }
+
+    /// Waits until the export is done. Like [`Project::wait_until_edited`], with [`Project::export_status`].
+    ///
+    /// # Errors
+    /// As [`Project::wait_until_edited`]; [`Error::InvalidInput`] for a Smart Editing project, which has no export.
+    pub fn wait_until_exported(&self, wait: &Wait) -> Result<JobStatus> {
+        self.wait_until_exported_with(wait, |_| ControlFlow::Continue(()))
+    }
+
+    /// Like [`Project::wait_until_exported`], with a callback as [`Project::wait_until_edited_with`] has it.
+    ///
+    /// # Errors
+    /// As [`Project::wait_until_exported`].
+    pub fn wait_until_exported_with(
+        &self,
+        wait: &Wait,
+        seen: impl FnMut(&Result<JobStatus>) -> ControlFlow<()>,
+    ) -> Result<JobStatus> {
+        self.wait_for("export", wait, Self::export_status, seen)
+    }
+
+    fn wait_for(
+        &self,
+        what: &'static str,
+        wait: &Wait,
+        ask: impl Fn(&Self) -> Result<JobStatus>,
+        seen: impl FnMut(&Result<JobStatus>) -> ControlFlow<()>,
+    ) -> Result<JobStatus> {
+        let judge = |job: &JobStatus| match job.status {
+            ProjectStatus::Completed => Verdict::Ready,
+            ProjectStatus::Failed => Verdict::Never(WaitReason::Failed),
+            _ => Verdict::NotYet,
+        };
+        let failed = |reason, last: Option<JobStatus>| {
+            let (status, details) = last.map(|job| (job.status, job.details)).unzip();
+            let details = details.flatten();
+            let words = details.map(|details| details.as_str().map_or_else(|| details.to_string(), str::to_owned));
+            self.wait_failed(what, reason, status, &words.unwrap_or_default())
+        };
+        poll(wait, || ask(self), judge, seen, failed)
+    }
+
+    fn export_path<'a>(&'a self, rest: &[&'a str]) -> Result<Vec<&'a str>> {
+        match self.source() {
+            ProjectSource::Regular => self.path(rest),
+            ProjectSource::I2i => Err(Error::invalid("project_source", "Smart Editing has no export")),
+        }
+    }
+}
