@@ -181,8 +181,8 @@ impl ClientBuilder {
     }
 
     /// Sets the largest answer that is read, in bytes after decompression. Default: 64 MiB, since the history of a large
-    /// project is large. It bounds the memory of a call: a history takes about three times its text. Downloads are not
-    /// limited by it.
+    /// project is large. It bounds the memory of a call: a history takes about five times its text while it is read.
+    /// Downloads are not limited by it.
     pub fn max_answer_size(mut self, bytes: u64) -> Self {
         self.max_answer_size = bytes;
         self

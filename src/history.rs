@@ -10,7 +10,6 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::project::Project;
-use crate::transport::check_segment;
 use crate::types::{DownloadLink, EnhancementStatus, SignedUrl, VersionId, from_json, link_from};
 
 /// How the names of photos end.
@@ -59,7 +58,7 @@ impl Image {
     /// # Errors
     /// As [`Project::history`]; [`Error::InvalidInput`] for a file name that is not usable.
     pub fn history(&self) -> Result<ImageHistory> {
-        check_segment("file_name", "file name", self.file_name())?;
+        crate::transport::check_segment("file_name", "file name", self.file_name())?;
         let mut history = self.project().history()?;
         let is_unlisted = history.find(self.file_name()).is_none();
         let image = history.photo(self.file_name()).map(mem::take).unwrap_or_default();
@@ -74,8 +73,8 @@ impl Image {
 /// - An object with a `version_id` is a version.
 /// - Its photo is named by the nearest `file_name`, `filename`, `image_name` or `image`, of its own or around it; else by
 ///   the nearest key around it that ends like a photo's file: `.jpg`, `.jpeg` or a RAW file's extension, in any case.
-/// - Its parent is its `parent_version_id` or `parent_id`; `null` is the unedited photo. Without such a field it is the
-///   version of the same photo around it; else the parent is unknown.
+/// - Its parent is its `parent_version_id` or `parent_id`; `null` is the unedited photo. Without such a field the parent is
+///   the version around it; else it is unknown.
 /// - `instruction` or `prompt`, `tool_id` or `enhancement_type`, `status`, `enhanced_image_url` or `url`, and `created_at`
 ///   are what they say. One that is empty or no text is left out.
 /// - A version without a photo, or whose id is neither a string that is not empty nor an integer of 64 bits, is not guessed
@@ -131,40 +130,34 @@ impl History {
         self.unread
     }
 
-    /// Returns the JSON as it came, without its `data` envelope. It holds the signed links of all pictures.
+    /// Returns the JSON as it came; that of the service is without its `data` envelope. It holds the signed links of all
+    /// pictures.
     pub fn raw(&self) -> &str {
         &self.raw
     }
 
-    fn walk<'a>(&mut self, key: &'a str, mut value: Value, around: Around<'a>) {
+    /// Reads what is under a key, or with an empty key in a list.
+    fn walk<'a>(&mut self, key: &'a str, mut value: Value, Around(field, above, outer): Around<'a>) {
         if !value.is_array() && !value.is_object() {
             return;
         }
-        let key = Some(key).filter(|key| is_photo_file(key));
+        let end = key.rsplit_once('.').map(|(_, end)| end);
+        let is_photo = end.is_some_and(|end| EXTENSIONS.split(' ').any(|known| known.eq_ignore_ascii_case(end)));
+        let key = is_photo.then_some(key);
         let id = value.get_mut("version_id").map(Value::take);
         let is_preset = id.is_none() && value.get("enhancement_type").is_some();
         let name = text(&mut value, &["file_name", "filename", "image_name", "image"]);
         let name = name.as_deref().filter(|_| !is_preset);
-        let mut around = around;
-        if let Some(json) = &id {
-            let (id, photo) = (id_of(json), name.or(around.field).or(key).or(around.key));
-            let photo = photo.filter(|_| id.is_some()).and_then(|name| self.photo(name));
-            match (id, photo) {
-                (Some(id), Some(image)) => image.add(id, &mut value, around.version),
-                _ => self.unread += 1,
-            }
-            around.version = Some(json);
-        } else if lists_nothing(&value) {
-            let photo = name.or(key.filter(|_| around.field.is_none()));
-            photo.map(|name| self.photo(name));
+        match (id.as_ref().map(id_of), name.or(field).or(key).or(above)) {
+            (Some(Some(id)), Some(photo)) => self.add(photo, id, &mut value, outer),
+            (Some(_), _) => self.unread += 1,
+            (None, Some(photo)) if name.or(key) == Some(photo) && lists_nothing(&value) => _ = self.photo(photo),
+            (None, _) => {}
         }
-        around.field = name.or(around.field);
-        around.key = key.or(around.key);
+        let around = Around(name.or(field), key.or(above), id.as_ref().or(outer));
         match value {
             Value::Array(items) => items.into_iter().for_each(|item| self.walk("", item, around)),
-            Value::Object(fields) => fields
-                .into_iter()
-                .for_each(|(key, value)| self.walk(&key, value, around)),
+            Value::Object(fields) => fields.into_iter().for_each(|(key, it)| self.walk(&key, it, around)),
             _ => {}
         }
     }
@@ -179,6 +172,27 @@ impl History {
         }
         self.images.get_mut(*self.by_name.get(name)?)
     }
+
+    /// Adds a version to a photo, unless it has one with this id.
+    fn add(&mut self, name: &str, id: VersionId, object: &mut Value, outer: Option<&Value>) {
+        let Some(photo) = self.photo(name) else { return };
+        let place = photo.versions.len();
+        if *photo.by_id.entry(id.clone()).or_insert(place) != place {
+            return;
+        }
+        let field = object.get("parent_version_id").or(object.get("parent_id"));
+        let parent = field.or(outer).and_then(id_of);
+        photo.versions.push(Version {
+            id,
+            parent_told: parent.is_some() || field.is_some_and(Value::is_null),
+            parent,
+            instruction: text(object, &["instruction", "prompt"]),
+            preset: text(object, &["tool_id", "enhancement_type"]),
+            status: text(object, &["status"]).map(EnhancementStatus::from),
+            url: text(object, &["enhanced_image_url", "url"]).and_then(|url| url.try_into().ok()),
+            created_at: text(object, &["created_at"]),
+        });
+    }
 }
 
 /// Shows how many photos and versions were read, without the answer.
@@ -188,16 +202,10 @@ impl fmt::Debug for History {
     }
 }
 
-/// What is known at a place of the answer from what is around it.
+/// What is around a place of the answer: the nearest name of a photo in a field, the nearest key that ends like a photo's
+/// file, and the id of the nearest version.
 #[derive(Clone, Copy, Default)]
-struct Around<'a> {
-    /// The nearest name of a photo in a field.
-    field: Option<&'a str>,
-    /// The nearest key that ends like a photo's file.
-    key: Option<&'a str>,
-    /// The id of the nearest version.
-    version: Option<&'a Value>,
-}
+struct Around<'a>(Option<&'a str>, Option<&'a str>, Option<&'a Value>);
 
 /// Takes the first of these fields that holds a text.
 fn text(object: &mut Value, names: &[&str]) -> Option<String> {
@@ -215,17 +223,11 @@ fn id_of(id: &Value) -> Option<VersionId> {
     }
 }
 
-fn is_photo_file(key: &str) -> bool {
-    let end = key.rsplit_once('.').map(|(_, end)| end);
-    end.is_some_and(|end| EXTENSIONS.split(' ').any(|known| known.eq_ignore_ascii_case(end)))
-}
-
 /// Whether it is an empty list or object, or an object with an empty list and none that holds something.
 fn lists_nothing(value: &Value) -> bool {
     let fields = value.as_object().into_iter().flat_map(Map::values);
     let mut lists = iter::once(value).chain(fields).filter_map(Value::as_array).peekable();
-    let is_empty = value.as_object().is_some_and(Map::is_empty);
-    is_empty || (lists.peek().is_some() && lists.all(Vec::is_empty))
+    value.as_object().is_some_and(Map::is_empty) || (lists.peek().is_some() && lists.all(Vec::is_empty))
 }
 
 /// The versions of one photo. `Display` draws them as a tree: `{}` for 80 columns, `{:100}` for 100.
@@ -238,26 +240,6 @@ pub struct ImageHistory {
 }
 
 impl ImageHistory {
-    /// Adds a version, unless there is one with this id.
-    fn add(&mut self, id: VersionId, object: &mut Value, around: Option<&Value>) {
-        let next = self.versions.len();
-        if *self.by_id.entry(id.clone()).or_insert(next) != next {
-            return;
-        }
-        let field = object.get("parent_version_id").or(object.get("parent_id"));
-        let parent = field.or(around).and_then(id_of);
-        self.versions.push(Version {
-            id,
-            parent_told: parent.is_some() || field.is_some_and(Value::is_null),
-            parent,
-            instruction: text(object, &["instruction", "prompt"]),
-            preset: text(object, &["tool_id", "enhancement_type"]),
-            status: text(object, &["status"]).map(EnhancementStatus::from),
-            url: text(object, &["enhanced_image_url", "url"]).and_then(|url| url.try_into().ok()),
-            created_at: text(object, &["created_at"]),
-        });
-    }
-
     /// Returns the photo's name.
     pub fn file_name(&self) -> &str {
         &self.file_name
@@ -293,8 +275,7 @@ impl ImageHistory {
     }
 
     /// Returns what was built on this version, or with `None` on the unedited photo.
-    pub fn children<'h>(&'h self, parent: impl Into<Option<&'h VersionId>>) -> impl Iterator<Item = &'h Version> {
-        let parent = parent.into();
+    pub fn children<'h>(&'h self, parent: Option<&'h VersionId>) -> impl Iterator<Item = &'h Version> {
         let children = self.versions.iter();
         children.filter(move |version| version.parent_told && version.parent.as_ref() == parent)
     }

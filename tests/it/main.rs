@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub)]
 
+mod history;
 mod support;
 
 mod chain;
