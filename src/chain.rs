@@ -102,8 +102,8 @@ impl Image {
     ///
     /// # The file
     /// It holds the project's id and kind, the photo's name, ids of versions, and the edit that is out with its time; no key
-    /// and no URL. It is replaced as a whole, by way of a file of the same name with `.tmp` added. Only one chain at a time
-    /// may use it.
+    /// and no URL. It is replaced as a whole, by way of a file of the same name with `.tmp` added. A power cut in the seconds
+    /// after that may bring the file before back. Only one chain at a time may use it.
     ///
     /// # Errors
     /// - [`Error::InvalidInput`]: the file is that of another photo, project or kind of project, has a form that this version

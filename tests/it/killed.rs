@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use imagen_ai::{Image, Recovery, Wait};
+use imagen_ai::{Client, Image, Recovery, RetryPolicy, Wait};
 use tempfile::TempDir;
 
-use crate::chain::{PHOTO, photo_at};
 use crate::support::faulty::{Faulty, Reply};
 use crate::support::simulator::{Edit, READY, Simulator};
 use crate::support::{address_of, child, ms};
 
+pub(crate) const PHOTO: &str = "DSC_0001.JPEG";
 const EDITS: usize = 10;
 const KILLS: u64 = 50;
 
@@ -33,6 +33,15 @@ const WAIT: Wait = Wait {
     longest: Duration::from_millis(200),
     total: Duration::from_secs(3),
 };
+
+pub(crate) fn photo_at(base_url: &str) -> Image {
+    let retry = RetryPolicy {
+        base_delay: ms(1),
+        ..RetryPolicy::default()
+    };
+    let client = Client::builder("sim-key-0123456789").base_url(base_url).retry(retry);
+    client.build().unwrap().project(READY).image(PHOTO)
+}
 
 /// The program that is killed: it goes on from the file until all edits are made.
 fn edit_all(photo: &Image, file: &Path) {
