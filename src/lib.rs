@@ -6,6 +6,7 @@
 )]
 
 mod client;
+mod download;
 mod error;
 mod image;
 mod parallel;
@@ -15,6 +16,7 @@ mod types;
 mod wait;
 
 pub use crate::client::{Client, ClientBuilder};
+pub use crate::download::{Download, DownloadOptions, Downloaded, Overwrite, Progress, ProgressCallback};
 pub use crate::error::{
     ApiError, ApiErrorKind, CallError, Cause, CauseKind, Context, EnhancementFailed, Error, Result, TransferError,
     TransferReason, WaitFailed, WaitReason,

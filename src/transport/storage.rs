@@ -13,7 +13,7 @@ use ureq::{Body, SendBody};
 
 use super::agent::{configured_for_storage, storage_agent};
 use super::{ERROR_BODY, HAS_TLS, LOG, Shared, Transport, cause, is_https, is_loopback, may_pass, method_name};
-use super::{peer, request_id, retry_after};
+use super::{peer, redact, request_id, retry_after};
 use crate::error::{CauseKind, Context, Error, Result, TransferError, TransferReason};
 use crate::types::SignedUrl;
 
@@ -102,11 +102,12 @@ impl Transport {
                 "nothing moved for as long as the stall limit".to_owned(),
             ),
             ureq::Error::TooManyRedirects => (TransferReason::Refused, "the storage redirects too often".to_owned()),
-            ureq::Error::RequireHttpsOnly(_) => (
+            ureq::Error::RequireHttpsOnly(_) | ureq::Error::BadUri(_) => (
                 TransferReason::Refused,
                 "the storage redirects away from https".to_owned(),
             ),
-            ureq::Error::Protocol(e) if e.to_string().contains("ocation") => (
+            // S3 does so for a wrong region. `ureq` has no public type for it, and no answer to read.
+            ureq::Error::Protocol(e) if e.to_string().contains("location header") => (
                 TransferReason::Refused,
                 "the storage redirects without saying where".to_owned(),
             ),
@@ -141,6 +142,7 @@ impl Transport {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.clone(),
             (None, _) if parts.status.is_redirection() => "a redirect, which is not followed".to_owned(),
+            (None, _) if parts.status.is_success() => format!("something else came in place of the file: {text}"),
             (None, _) => text.into_owned(),
         };
         let reason = match (status, code.as_deref()) {
@@ -192,16 +194,18 @@ pub(crate) fn parse(url: &SignedUrl) -> Result<Uri> {
         .add(b'\\')
         .add(b'^')
         .add(b'`');
-    let refuse = |why: &str| Err(Error::invalid("url", format!("{}: {why}", url.without_query())));
+    // What comes before an `@` may be a password.
+    let shown = Some(url.without_query()).filter(|url| !url.contains('@'));
+    let shown = redact(&shown.unwrap_or_default(), &[]);
+    let refuse = |why: &str| Err(Error::invalid("url", format!("{shown:?}: {why}")));
     let Ok(uri) = utf8_percent_encode(url.as_str().trim(), RAW).to_string().parse::<Uri>() else {
         return refuse("it is no URL");
     };
     match uri.authority() {
         None => refuse("a presigned URL has a scheme and a host"),
-        Some(authority) if authority.as_str().contains('@') => Err(Error::invalid(
-            "url",
-            "a presigned URL holds no user name and no password",
-        )),
+        Some(authority) if authority.as_str().contains('@') => {
+            refuse("a presigned URL holds no user name and no password")
+        }
         Some(_) if is_https(&uri) || (uri.scheme_str() == Some("http") && is_loopback(&uri)) => Ok(uri),
         Some(_) => refuse("the scheme of a presigned URL is https"),
     }

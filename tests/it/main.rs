@@ -3,3 +3,5 @@
 #![allow(unreachable_pub)]
 
 mod support;
+
+mod download;
