@@ -1,12 +1,13 @@
 //! Many files into one folder.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use std::{fmt, fs, mem};
+use std::{fmt, fs};
 
 use ureq::http::{Method, Uri};
 
@@ -217,44 +218,44 @@ fn download_lots(
     let given: Vec<String> = links.iter().map(given_name).collect();
     let names: Vec<(String, String)> = given.iter().cloned().zip(names_on_disk(&given)).collect();
     let (all_bytes, files_done, stopped) = <(AtomicU64, AtomicUsize, AtomicBool)>::default();
-    let tell = |index, file_name: &str, before: u64, (bytes, total): (u64, Option<u64>), done: bool| {
-        all_bytes.fetch_add(bytes.wrapping_sub(before), Relaxed);
-        files_done.fetch_add(usize::from(done), Relaxed);
-        let answer = match &options.progress {
-            None => Continue(()),
-            Some(_) if stopped.load(Relaxed) && !done => Break(()),
-            Some(callback) => callback(&Progress {
-                index,
-                file_name,
-                bytes,
-                total,
-                done,
-                all_bytes: all_bytes.load(Relaxed),
-                files_done: files_done.load(Relaxed),
-                files: names.len(),
-            }),
-        };
-        stopped.fetch_or(answer.is_break(), Relaxed);
-        answer
-    };
     let one = |(index, link): &(usize, DownloadLink)| {
         let (given, name) = names.get(*index).cloned().unwrap_or_default();
-        let mut last = (0, None);
+        let last = Cell::new((0, None));
+        let tell = |bytes: u64, total, done: bool| {
+            all_bytes.fetch_add(bytes.wrapping_sub(last.replace((bytes, total)).0), Relaxed);
+            files_done.fetch_add(usize::from(done), Relaxed);
+            let answer = match &options.progress {
+                None => Continue(()),
+                Some(_) if stopped.load(Relaxed) && !done => Break(()),
+                Some(callback) => callback(&Progress {
+                    index: *index,
+                    file_name: &name,
+                    bytes,
+                    total,
+                    done,
+                    all_bytes: all_bytes.load(Relaxed),
+                    files_done: files_done.load(Relaxed),
+                    files: names.len(),
+                }),
+            };
+            stopped.fetch_or(answer.is_break(), Relaxed);
+            answer
+        };
         let download = client.download(link).overwrite(options.overwrite);
-        let download = download.stall_timeout(options.stall_timeout).progress(|bytes, total| {
-            let (before, _) = mem::replace(&mut last, (bytes, total));
-            tell(*index, &name, before, (bytes, total), false)
-        });
+        let download = download.stall_timeout(options.stall_timeout);
+        let download = download.progress(|bytes, total| tell(bytes, total, false));
         let result = download.to_file(dir.join(&name)).map_err(|e| match link.download_link {
             Some(_) => e,
             None => no_link(client, &given),
         });
         // What came of a file that failed is gone.
-        let kept = if result.is_ok() { last.0 } else { 0 };
-        let _ = tell(*index, &name, last.0, (kept, last.1), true);
+        let (bytes, total) = last.get();
+        let _ = tell(if result.is_ok() { bytes } else { 0 }, total, true);
+        let renamed = name != given;
+        let file_name = given;
         result.map(|file| Downloaded {
-            renamed: name != given,
-            file_name: given,
+            renamed,
+            file_name,
             ..file
         })
     };

@@ -1,6 +1,6 @@
 //! A file that appears under its name when it is whole, and not before.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,6 @@ use crate::error::{Error, Result};
 
 /// The end of the name of a file that is still being written.
 pub(super) const PART: &str = ".imagen-part";
-
-const REPLACED: &str = "another download of the same file has taken its place";
 
 /// A file on its way: `NAME.imagen-part` in the folder of `NAME`. Dropping it removes it.
 ///
@@ -31,7 +29,6 @@ impl PartFile {
         let _ = fs::remove_file(&part);
         let file = File::create_new(&part).map_err(|e| match (e.kind(), target.parent()) {
             (ErrorKind::NotFound, Some(folder)) => Error::io(folder, e),
-            (ErrorKind::AlreadyExists, _) => Error::io(&target, io::Error::other(REPLACED)),
             _ => Error::io(&target, e),
         })?;
         Ok(Self { part, target, file })
@@ -50,7 +47,7 @@ impl PartFile {
     fn sync(&self) -> io::Result<()> {
         match self.file.sync_all() {
             Err(e) if !is_unsupported(&e) => Err(e),
-            _ if !self.is_there() => Err(io::Error::other(REPLACED)),
+            _ if !self.is_there() => Err(io::Error::other("another download of the same file replaced it")),
             _ => Ok(()),
         }
     }
@@ -67,16 +64,9 @@ impl PartFile {
 
     /// Whether the part file is still the one that this download writes.
     fn is_there(&self) -> bool {
-        match (self.file.metadata(), self.part.symlink_metadata()) {
-            #[cfg(unix)]
-            (Ok(ours), Ok(there)) => {
-                use std::os::unix::fs::MetadataExt;
-                (ours.dev(), ours.ino()) == (there.dev(), there.ino())
-            }
-            #[cfg(not(unix))]
-            (Ok(ours), Ok(there)) => ours.len() == there.len(),
-            _ => false,
-        }
+        let both = (self.file.metadata(), self.part.symlink_metadata());
+        let same = |a: &Metadata, b: &Metadata| a.len() == b.len() && a.created().ok() == b.created().ok();
+        matches!(both, (Ok(ours), Ok(there)) if same(&ours, &there))
     }
 }
 

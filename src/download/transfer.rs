@@ -108,7 +108,7 @@ impl Download<'_> {
                 return Err(error);
             };
             // Without the message, which may be the storage's.
-            let path = error.context().map_or("", |context| &context.path);
+            let path = self.state.uri.path();
             warn!(target: LOG, "GET {path}: failed; trying again in {:.1} s", wait.as_secs_f64());
             let failed = Instant::now();
             while failed.elapsed() < wait {
@@ -119,17 +119,16 @@ impl Download<'_> {
     }
 
     fn attempt(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        let rest = self.state.etag.clone().map(|etag| (self.state.received, etag));
-        let rest = rest.filter(|(from, _)| *from > 0);
+        let (received, etag) = (self.state.received, self.state.etag.clone());
+        let rest = etag.as_ref().filter(|_| received > 0).map(|etag| (received, etag));
         if rest.is_none() {
             self.start_over(sink)?;
         }
         let (transport, uri, stall) = (&self.client.transport, &self.state.uri, self.stall_timeout);
-        let response = transport.get(uri, rest.as_ref().map(|(from, etag)| (*from, etag)), stall);
-        let response = response.map_err(|e| self.broken(&e))?;
+        let response = transport.get(uri, rest, stall).map_err(|e| self.broken(&e))?;
         let value = |name| response.headers().get(name);
         let text = |name| value(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let goes_on = rest.as_ref().is_some_and(|(from, etag)| {
+        let goes_on = rest.is_some_and(|(from, etag)| {
             text(CONTENT_RANGE).starts_with(&format!("bytes {from}-")) && value(ETAG) == Some(etag)
         });
         match response.status().as_u16() {

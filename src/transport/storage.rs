@@ -142,7 +142,6 @@ impl Transport {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.clone(),
             (None, _) if parts.status.is_redirection() => "a redirect, which is not followed".to_owned(),
-            (None, _) if parts.status.is_success() => format!("something else came in place of the file: {text}"),
             (None, _) => text.into_owned(),
         };
         let reason = match (status, code.as_deref()) {

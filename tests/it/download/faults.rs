@@ -622,8 +622,8 @@ fn a_log_tells_of_each_request_and_of_each_that_is_made_again() {
     let ours: Vec<_> = lines.iter().filter(|line| line.target == "imagen_ai").collect();
     let told = |level| ours.iter().filter(|line| line.level == level).count();
     assert_eq!((told(Level::Debug), told(Level::Warn)), (3, 2), "{ours:#?}");
-    let place = format!("GET {}/photos/DSC_0001.JPEG", server.url());
-    assert!(ours.iter().all(|line| line.text.starts_with(&place)), "{ours:#?}");
+    let place = "/photos/DSC_0001.JPEG: ";
+    assert!(ours.iter().all(|line| line.text.contains(place)), "{ours:#?}");
     assert!(!ours.iter().any(|line| line.text.contains("SECRET")), "{ours:#?}");
 }
 
