@@ -3,19 +3,18 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use imagen_ai::ureq::http::{Request as HttpRequest, Response};
-use imagen_ai::ureq::middleware::MiddlewareNext;
-use imagen_ai::ureq::{Body, Proxy, SendBody};
-use imagen_ai::{Client, DownloadLink, Error, RetryPolicy, TransferReason};
+use imagen_ai::ureq::Proxy;
+use imagen_ai::{Client, DownloadLink, RetryPolicy, TransferReason};
 use log::Level;
 
-use super::{KEY, MIB, broken, builder, client, failed, names, reason, url};
+use super::{KEY, MIB, broken, builder, client, failed, names, reason, refused, url};
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{Faulty, File, Refused, Reply, Request};
 use crate::support::logs::logged;
 use crate::support::{agent_config, contrary_config, eventually, ms, side_by_side};
 
 #[test]
+#[rustfmt::skip]
 fn the_storage_gets_a_plain_request_and_never_the_key() {
     let file = File::new("a picture");
     let target = Faulty::start([Reply::file(&file)]);
@@ -29,10 +28,7 @@ fn the_storage_gets_a_plain_request_and_never_the_key() {
     assert_eq!(request.path(), "/photos/DSC_0001.JPEG?X-Amz-Signature=SECRET-SIGNATURE");
     assert_eq!(request.header("accept-encoding"), Some("identity"));
     let user_agent = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
-    assert_eq!(
-        (request.header("user-agent"), request.header("range")),
-        (Some(user_agent), None)
-    );
+    assert_eq!((request.header("user-agent"), request.header("range")), (Some(user_agent), None));
     assert_eq!((server.requests(), target.requests()), (2, 1));
     for server in [&server, &target] {
         let sent = String::from_utf8(server.bytes_received()).unwrap().to_ascii_lowercase();
@@ -41,63 +37,28 @@ fn the_storage_gets_a_plain_request_and_never_the_key() {
 }
 
 #[test]
-fn an_agent_may_answer_by_itself() {
-    let agent = agent_config().middleware(|_: HttpRequest<SendBody<'_>>, _: MiddlewareNext<'_>| {
-        let body = Body::builder().mime_type("text/plain").data("a picture");
-        Ok(Response::builder().header("content-length", "9").body(body)?)
-    });
-    let client = builder().agent(agent.build().into()).build().unwrap();
-    let bytes = client.download("https://storage.example/a.jpg").to_vec(100).unwrap();
-    assert_eq!(bytes, b"a picture");
-}
-
-#[test]
+#[rustfmt::skip]
 fn only_https_and_this_machine_are_asked_and_what_is_refused_is_shown() {
     for (bad, shown) in [
         ("picture.jpg", "picture.jpg"),
         ("/picture.jpg?sig=SECRET", "/picture.jpg?[redacted]"),
-        (
-            "http://storage.example/a.jpg?sig=SECRET",
-            "http://storage.example/a.jpg?[redacted]",
-        ),
-        (
-            "http://127.0.0.1.example/a.jpg?sig=SECRET",
-            "the scheme of a presigned URL is https",
-        ),
+        ("http://storage.example/a.jpg?sig=SECRET", "http://storage.example/a.jpg?[redacted]"),
+        ("http://127.0.0.1.example/a.jpg?sig=SECRET", "the scheme of a presigned URL is https"),
         ("ftp://127.0.0.1/a.jpg#SECRET", "ftp://127.0.0.1/a.jpg?[redacted]"),
         ("file:///etc/passwd", "file:///etc/passwd"),
-        (
-            "https://user:SECRET@storage.example/a.jpg",
-            "no user name and no password",
-        ),
+        ("https://user:SECRET@storage.example/a.jpg", "no user name and no password"),
         ("https://user:SECRET@/\\", "url:"),
         ("https:///a.jpg?sig=SECRET", "https:///a.jpg?[redacted]"),
     ] {
-        let error = client().download(bad).to_vec(1).unwrap_err();
-        assert!(
-            matches!(error, Error::InvalidInput { field: "url", .. }),
-            "{bad}: {error:?}"
-        );
-        let text = format!("{error} {error:#?}");
-        assert!(text.contains(shown) && !text.contains("SECRET"), "{error:?}");
+        let text = refused(client().download(bad).to_vec(1), "url");
+        assert!(text.contains(shown) && !text.contains("SECRET"), "{text}");
     }
-    let none = client().download(DownloadLink::default()).to_vec(1).unwrap_err();
-    assert!(none.to_string().contains("gave no URL"), "{none}");
     let client = client();
-    let download = client.download("https://storage.example/a.jpg?sig=SECRET");
+    let none = refused(client.download(DownloadLink::default()).to_vec(1), "url");
+    assert!(none.contains("gave no URL"), "{none}");
+    let download = client.download("https://storage.example/a.jpg?sig=SECRET").stall_timeout(Duration::ZERO);
     assert!(!format!("{download:?}").contains("SECRET"));
-    let error = client
-        .download("https://s3/a")
-        .stall_timeout(Duration::ZERO)
-        .to_vec(1)
-        .unwrap_err();
-    assert!(matches!(
-        error,
-        Error::InvalidInput {
-            field: "stall_timeout",
-            ..
-        }
-    ));
+    refused(download.to_vec(1), "stall_timeout");
 }
 
 #[test]
@@ -109,6 +70,7 @@ fn what_should_have_been_percent_encoded_is() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn five_redirects_are_followed_and_one_that_leads_nowhere_is_final() {
     let hops = |count: usize| {
         Faulty::each(move |request| match request.path()[1..].parse::<usize>() {
@@ -129,10 +91,7 @@ fn five_redirects_are_followed_and_one_that_leads_nowhere_is_final() {
         (wrong_region(), "redirects without saying where"),
         (wrong_region().chunked([10]), "redirects without saying where"),
         (Reply::status(307), "redirects without saying where"),
-        (
-            Reply::redirect(302, "ftp://127.0.0.1/a?sig=SECRET"),
-            "redirects away from https",
-        ),
+        (Reply::redirect(302, "ftp://127.0.0.1/a?sig=SECRET"), "redirects away from https"),
     ] {
         let server = Faulty::start([reply]);
         let (why, message) = reason(get(&server));
@@ -142,6 +101,7 @@ fn five_redirects_are_followed_and_one_that_leads_nowhere_is_final() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn a_broken_transfer_goes_on_where_it_stopped() {
     let file = File::made(1, 300_000);
     for end in [Close, HangUp, Reset, Stall] {
@@ -167,10 +127,7 @@ fn a_broken_transfer_goes_on_where_it_stopped() {
                 .trim_end_matches('-');
             let start: u64 = start.parse().unwrap();
             // A reset may lose what was on its way.
-            assert!(
-                start > 0 && start <= 200_000 && (end == Reset || start % 100_000 == 0),
-                "{end:?} {start}"
-            );
+            assert!(start > 0 && start <= 200_000 && (end == Reset || start % 100_000 == 0), "{end:?} {start}");
             assert!(condition.as_ref().unwrap().starts_with('"'));
         }
     }
@@ -201,6 +158,7 @@ fn only_a_strong_tag_of_a_file_of_known_length_lets_a_transfer_go_on() {
 
 /// What the storage answers to the request for the rest, and what comes after that if there is more.
 #[test]
+#[rustfmt::skip]
 fn a_transfer_starts_over_when_it_cannot_go_on() {
     let (old, new, other) = (File::made(3, 50_000), File::made(4, 60_000), File::made(5, 50_000));
     let rest = |range: &str, file: &File, from: usize| {
@@ -212,10 +170,7 @@ fn a_transfer_starts_over_when_it_cannot_go_on() {
         ("file changed", vec![Reply::file(&new)], &new),
         (
             "file changed and ignores If-Range",
-            vec![
-                rest("20000-49999/50000", &other, 20_000).header("ETag", "\"other\""),
-                Reply::file(&other),
-            ],
+            vec![rest("20000-49999/50000", &other, 20_000).header("ETag", "\"other\""), Reply::file(&other)],
             &other,
         ),
         (
@@ -223,32 +178,14 @@ fn a_transfer_starts_over_when_it_cannot_go_on() {
             vec![rest("20000-59999/60000", &new, 20_000), Reply::file(&new)],
             &new,
         ),
-        (
-            "another range",
-            vec![rest("30000-49999/50000", &old, 30_000), Reply::file(&old)],
-            &old,
-        ),
-        (
-            "no Content-Range",
-            vec![Reply::status(206).body(&old.bytes()[20_000..]), Reply::file(&old)],
-            &old,
-        ),
+        ("another range", vec![rest("30000-49999/50000", &old, 30_000), Reply::file(&old)], &old),
+        ("no Content-Range", vec![Reply::status(206).body(&old.bytes()[20_000..]), Reply::file(&old)], &old),
         (
             "nonsense for a Content-Range",
-            vec![
-                Reply::file(&old.clone().with_content_range("bytes x-y/z")),
-                Reply::file(&old),
-            ],
+            vec![Reply::file(&old.clone().with_content_range("bytes x-y/z")), Reply::file(&old)],
             &old,
         ),
-        (
-            "416",
-            vec![
-                Reply::status(416).header("Content-Range", "bytes */10"),
-                Reply::file(&old),
-            ],
-            &old,
-        ),
+        ("416", vec![Reply::status(416).header("Content-Range", "bytes */10"), Reply::file(&old)], &old),
     ] {
         let mut replies = vec![Reply::file(&old).cut_body(20_000, Close)];
         replies.extend(script);
@@ -280,6 +217,7 @@ fn a_part_of_the_rest_is_taken_and_the_rest_of_it_asked_for() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn what_a_writer_has_is_never_written_twice() {
     let (old, new) = (File::made(7, 50_000), File::made(8, 50_000));
     let cut = Reply::file(&old).cut_body(20_000, Close);
@@ -291,14 +229,7 @@ fn what_a_writer_has_is_never_written_twice() {
         (vec![cut.clone(), Reply::status(416), Reply::file(&old)], false),
         (vec![no_tag], false),
         // Nothing was written yet.
-        (
-            vec![
-                Reset.after_request(),
-                Reply::file(&new).cut_body(0, Close),
-                Reply::file(&old),
-            ],
-            true,
-        ),
+        (vec![Reset.after_request(), Reply::file(&new).cut_body(0, Close), Reply::file(&old)], true),
     ] {
         let server = Faulty::start(script);
         let mut written = Vec::new();
@@ -309,16 +240,14 @@ fn what_a_writer_has_is_never_written_twice() {
         } else {
             let error = failed(result);
             assert_eq!((error.reason, error.bytes), (TransferReason::Changed, 20_000));
-            assert!(
-                error.to_string().contains("cannot be taken back after 20000 bytes"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("cannot be taken back after 20000 bytes"), "{error}");
             assert!(written == old.read(0, 20_000));
         }
     }
 }
 
 #[test]
+#[rustfmt::skip]
 fn a_file_that_is_not_whole_or_no_file_is_an_error() {
     let file = File::made(9, 50_000);
     let encoded = |encoding: &str| Reply::file(&file).header("Content-Encoding", encoding);
@@ -329,12 +258,7 @@ fn a_file_that_is_not_whole_or_no_file_is_an_error() {
             TransferReason::Broken,
             3,
         ),
-        (
-            "Peer disconnected",
-            Reply::ok().raw_chunks("5\r\nhello\r\n").then(Close),
-            TransferReason::Broken,
-            3,
-        ),
+        ("Peer disconnected", Reply::ok().raw_chunks("5\r\nhello\r\n").then(Close), TransferReason::Broken, 3),
         (
             "Peer disconnected",
             Reply::file(&file.clone().etag(None)).cut_body(49_999, HangUp),
@@ -342,24 +266,9 @@ fn a_file_that_is_not_whole_or_no_file_is_an_error() {
             3,
         ),
         // Where the end of the connection is the end of the file, a broken connection looks the same.
-        (
-            "where the file ends",
-            Reply::ok().body(file.bytes()).until_close(),
-            TransferReason::Refused,
-            1,
-        ),
-        (
-            "where the file ends",
-            Reply::ok().body(file.bytes()).until_close().http10(),
-            TransferReason::Refused,
-            1,
-        ),
-        (
-            "a web page came",
-            Reply::html(200, "<html>Blocked by policy"),
-            TransferReason::Refused,
-            1,
-        ),
+        ("where the file ends", Reply::ok().body(file.bytes()).until_close(), TransferReason::Refused, 1),
+        ("where the file ends", Reply::ok().body(file.bytes()).until_close().http10(), TransferReason::Refused, 1),
+        ("a web page came", Reply::html(200, "<html>Blocked by policy"), TransferReason::Refused, 1),
         ("Content-Encoding br", encoded("br"), TransferReason::Refused, 1),
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -371,31 +280,21 @@ fn a_file_that_is_not_whole_or_no_file_is_an_error() {
     }
     // `ureq` undoes the compression with the feature, and hides the length with it.
     let server = Faulty::start([encoded("gzip")]);
-    assert_eq!(
-        reason(client().download(url(&server)).to_vec(50_000)).0,
-        TransferReason::Refused
-    );
+    assert_eq!(reason(client().download(url(&server)).to_vec(50_000)).0, TransferReason::Refused);
     // Chunks have an end, though no length.
     let chunked = Reply::ok().body(file.bytes()).chunked([700, 1]);
-    for (reply, bytes) in [
-        (chunked, file.bytes()),
-        (encoded("aws-chunked"), file.bytes()),
-        (Reply::ok(), vec![]),
-    ] {
+    for (reply, bytes) in [(chunked, file.bytes()), (encoded("aws-chunked"), file.bytes()), (Reply::ok(), vec![])] {
         let server = Faulty::start([reply]);
         assert!(client().download(url(&server)).to_vec(bytes.len()).unwrap() == bytes);
     }
 }
 
 #[test]
+#[rustfmt::skip]
 fn a_vector_grows_to_its_limit_and_no_further() {
     let file = File::made(10, 50_000);
     let chunked = Reply::ok().endless_body("x").chunked([1000]);
-    for reply in [
-        Reply::file(&file),
-        Reply::ok().body(file.bytes()).chunked([1000]),
-        chunked,
-    ] {
+    for reply in [Reply::file(&file), Reply::ok().body(file.bytes()).chunked([1000]), chunked] {
         let server = Faulty::start([reply]);
         let (why, _) = reason(client().download(url(&server)).to_vec(49_999));
         assert_eq!((why, server.requests()), (TransferReason::TooLarge, 1));
@@ -404,42 +303,18 @@ fn a_vector_grows_to_its_limit_and_no_further() {
 
 /// An answer that is no file; the reason, words of the message, and how many requests.
 #[test]
+#[rustfmt::skip]
 fn an_expired_link_is_told_from_a_bad_network() {
     let expired = || Reply::s3_error(403, "AccessDenied", "Request has expired");
     let unavailable = || Reply::s3_error(503, "SlowDown", "Please reduce your request rate.");
     let signature = "a https://s3/?sig=1 X-Amz-Signature=SECRET-SIGNATURE SECRET-SIGNATURE";
     let redacted = "403 SignatureDoesNotMatch: a https://s3/?[redacted] [redacted] [redacted]";
     for (reply, why, words, requests) in [
-        (
-            expired(),
-            TransferReason::LinkExpired,
-            "403 AccessDenied: Request has expired (request 4f1c)",
-            1,
-        ),
-        (
-            Reply::s3_error(403, "SignatureDoesNotMatch", signature),
-            TransferReason::LinkExpired,
-            redacted,
-            1,
-        ),
-        (
-            Reply::s3_error(400, "ExpiredToken", "Gone"),
-            TransferReason::LinkExpired,
-            "ExpiredToken",
-            1,
-        ),
-        (
-            Reply::html(403, "<html>Blocked"),
-            TransferReason::Refused,
-            "403 <html>Blocked",
-            1,
-        ),
-        (
-            Reply::s3_error(404, "NoSuchKey", "Gone"),
-            TransferReason::Refused,
-            "404 NoSuchKey: Gone",
-            1,
-        ),
+        (expired(), TransferReason::LinkExpired, "403 AccessDenied: Request has expired (request 4f1c)", 1),
+        (Reply::s3_error(403, "SignatureDoesNotMatch", signature), TransferReason::LinkExpired, redacted, 1),
+        (Reply::s3_error(400, "ExpiredToken", "Gone"), TransferReason::LinkExpired, "ExpiredToken", 1),
+        (Reply::html(403, "<html>Blocked"), TransferReason::Refused, "403 <html>Blocked", 1),
+        (Reply::s3_error(404, "NoSuchKey", "Gone"), TransferReason::Refused, "404 NoSuchKey: Gone", 1),
         (Reply::status(204), TransferReason::Refused, "204", 1),
         (Reply::status(206).body("x"), TransferReason::Refused, "206", 1),
         (Reply::status(304), TransferReason::Refused, "304", 1),
@@ -449,12 +324,7 @@ fn an_expired_link_is_told_from_a_bad_network() {
         (Reply::status(429), TransferReason::Broken, "429", 3),
         (Reply::status(500), TransferReason::Broken, "500", 3),
         (Reply::status(522), TransferReason::Broken, "522", 3),
-        (
-            unavailable().header("Retry-After", "6"),
-            TransferReason::Broken,
-            "503",
-            1,
-        ),
+        (unavailable().header("Retry-After", "6"), TransferReason::Broken, "503", 1),
     ] {
         let server = Faulty::start([reply.header("x-amz-request-id", "4f1c")]);
         let error = client().download(url(&server)).to_vec(1).unwrap_err();
@@ -463,21 +333,14 @@ fn an_expired_link_is_told_from_a_bad_network() {
         assert!(error.to_string().contains(words), "{error}");
         let error = failed::<()>(Err(error));
         assert_eq!((error.reason, error.name.as_str()), (why, "DSC_0001.JPEG"), "{error}");
-        assert_eq!(
-            (server.requests(), error.context.attempts as usize),
-            (requests, requests),
-            "{error}"
-        );
+        assert_eq!((server.requests(), error.context.attempts as usize), (requests, requests), "{error}");
     }
     let server = Faulty::start([Reply::status(522), Reply::ok().body("x")]);
     assert_eq!(client().download(url(&server)).to_vec(1).unwrap(), b"x");
     let nobody = Refused::new();
     let (why, message) = reason(client().download(nobody.url()).to_vec(1));
     let address = nobody.url().trim_start_matches("http://").to_owned();
-    assert!(
-        why == TransferReason::Broken && message.contains(&format!("{address}: ")),
-        "{message}"
-    );
+    assert!(why == TransferReason::Broken && message.contains(&format!("{address}: ")), "{message}");
 }
 
 #[test]
@@ -522,6 +385,7 @@ fn failures_are_counted_anew_after_an_attempt_that_brought_much() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn a_stalled_transfer_is_noticed() {
     let file = File::made(12, 40_000);
     let stalled = [
@@ -539,10 +403,7 @@ fn a_stalled_transfer_is_noticed() {
         let error = failed(download.to_file(folder.path().join("a.jpg")));
         let took = began.elapsed();
         assert_eq!(error.reason, TransferReason::Stalled, "{error}");
-        assert!(
-            error.message.contains("stall limit") && error.context.elapsed >= ms(360),
-            "{error}"
-        );
+        assert!(error.message.contains("stall limit") && error.context.elapsed >= ms(360), "{error}");
         eventually(|| server.requests() == 3);
         assert!((ms(360)..ms(10_000)).contains(&took), "{took:?}");
         assert_eq!(names(folder.path()), [""; 0]);
@@ -578,6 +439,7 @@ fn a_slow_transfer_goes_on() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn a_callback_ends_a_transfer_that_moves_one_that_stalls_and_one_that_waits() {
     let file = File::made(13, 10 * MIB);
     for reply in [
@@ -606,10 +468,7 @@ fn a_callback_ends_a_transfer_that_moves_one_that_stalls_and_one_that_waits() {
     let server = Faulty::start([Reply::file(&file)]);
     let client = client();
     let download = client.download(url(&server)).progress(|_, _| ControlFlow::Break(()));
-    assert_eq!(
-        (reason(download.to_vec(1)).0, server.connections()),
-        (TransferReason::Cancelled, 0)
-    );
+    assert_eq!((reason(download.to_vec(1)).0, server.connections()), (TransferReason::Cancelled, 0));
 }
 
 #[test]
@@ -646,6 +505,7 @@ mod tls {
     use crate::support::tls::{Authority, TlsServer, agent, trusting};
 
     #[test]
+    #[rustfmt::skip]
     fn a_certificate_that_is_not_trusted_is_final() {
         let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
         let server = TlsServer::start(&theirs.issue(&["localhost"]));
@@ -654,11 +514,7 @@ mod tls {
         for client in [client(), own_agent.build().unwrap()] {
             let before = server.connections();
             let (why, message) = reason(client.download(&link).to_vec(1));
-            assert_eq!(
-                (why, server.connections() - before),
-                (TransferReason::Refused, 1),
-                "{message}"
-            );
+            assert_eq!((why, server.connections() - before), (TransferReason::Refused, 1), "{message}");
             assert!(message.contains(&format!("localhost:{}: ", server.port())), "{message}");
         }
     }
