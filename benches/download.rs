@@ -1,8 +1,8 @@
 //! Downloads beside a bare `ureq` loop: `cargo bench --bench download [-- FOLDER]`, in about a minute.
 //!
-//! A server on this machine, in a process of its own, sends 1 GiB. Each download is a process of its own too, so that its
-//! peak memory can be told, and they take turns, so that a busy moment of the machine meets all of them. The files are
-//! written to FOLDER (default: the system's for temporary files), whose disk is part of the time.
+//! A server on this machine, in a process of its own, sends 1 GiB. Each download is a process of its own too, so that
+//! its peak memory can be told, and they take turns, so that a busy moment of the machine meets all of them. The files
+//! are written to FOLDER (default: the system's for temporary files), whose disk is part of the time.
 
 use std::env;
 use std::error::Error;

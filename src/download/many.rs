@@ -25,12 +25,13 @@ impl Client {
     /// Downloads many files into a folder, which is made if it is not there, on a few threads that have ended when this
     /// returns. The results are in the order of the links. A file that fails stops no other: look at each.
     ///
-    /// A file is named by its link's `file_name`, else by the last segment of its URL, percent-decoded. A name that could
-    /// leave the folder, hide in it, or that a common file system does not allow, is made safe: separators, characters that
-    /// cannot be seen, those that Windows refuses and a leading dot become `_`, dots and spaces at the end are dropped,
-    /// device names of Windows get a `_` in front, and long names are cut. Names that differ at most in case get a number:
-    /// `a.jpg`, `A (2).JPG`. [`Downloaded::renamed`] says so. (Names that differ only in how an accent is composed are not
-    /// recognized. On a file system that takes them for one, the second is an error unless [`Overwrite::Always`] is set.)
+    /// A file is named by its link's `file_name`, else by the last segment of its URL, percent-decoded. A name that
+    /// could leave the folder, hide in it, or that a common file system does not allow, is made safe: separators,
+    /// characters that cannot be seen, those that Windows refuses and a leading dot become `_`, dots and spaces at the
+    /// end are dropped, device names of Windows get a `_` in front, and long names are cut. Names that differ at most
+    /// in case get a number: `a.jpg`, `A (2).JPG`. [`Downloaded::renamed`] says so. (Names that differ only in how an
+    /// accent is composed are not recognized. On a file system that takes them for one, the second is an error unless
+    /// [`Overwrite::Always`] is set.)
     ///
     /// ```no_run
     /// # use imagen_ai::DownloadOptions;
@@ -48,8 +49,9 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] for a stall limit of zero, and [`Error::Io`] for a folder that cannot be made or written to;
-    /// nothing was sent. For each file, those of [`Download`], and [`TransferReason::NoLink`] for a link without a URL.
+    /// [`Error::InvalidInput`] for a stall limit of zero, and [`Error::Io`] for a folder that cannot be made or written
+    /// to; nothing was sent. For each file, those of [`Download`](crate::Download), and [`TransferReason::NoLink`] for
+    /// a link without a URL.
     pub fn download_all(
         &self,
         links: impl IntoIterator<Item: Into<DownloadLink>>,
@@ -63,10 +65,11 @@ impl Client {
 }
 
 impl Project {
-    /// Finalizes the project and downloads its finished files into a folder, as [`Client::download_all`] does. Links that
-    /// expire on the way are asked for again, as long as each new lot brings at least one file.
+    /// Finalizes the project and downloads its finished files into a folder, as [`Client::download_all`] does. Links
+    /// that expire on the way are asked for again, as long as each new lot brings at least one file.
     ///
-    /// The folder is made and tried, and the options are checked, before the edits are locked in, which cannot be undone.
+    /// The folder is made and tried, and the options are checked, before the edits are locked in, which cannot be
+    /// undone.
     ///
     /// ```no_run
     /// # use imagen_ai::DownloadOptions;
@@ -107,7 +110,8 @@ pub struct DownloadOptions {
     pub threads: usize,
     /// What to do about files that are already there. Default: [`Overwrite::Never`].
     pub overwrite: Overwrite,
-    /// How long no byte of a file may come before an attempt is given up. Default: 60 s. Zero is [`Error::InvalidInput`].
+    /// How long no byte of a file may come before an attempt is given up. Default: 60 s. Zero is
+    /// [`Error::InvalidInput`].
     pub stall_timeout: Duration,
     /// Told of the progress; set by [`DownloadOptions::on_progress`]. Default: none.
     pub progress: Option<Arc<ProgressCallback>>,
@@ -128,9 +132,9 @@ impl Default for DownloadOptions {
 }
 
 impl DownloadOptions {
-    /// Calls this for every file, on the thread that downloads it: as [`Download::progress`] says, and when the file is done
-    /// with, however that came. [`Break`](ControlFlow::Break) ends the whole: files that are whole stay, all others are
-    /// [`TransferReason::Cancelled`].
+    /// Calls this for every file, on the thread that downloads it: as [`Download::progress`](crate::Download::progress)
+    /// says, and when the file is done with, however that came. [`Break`](ControlFlow::Break) ends the whole: files
+    /// that are whole stay, all others are [`TransferReason::Cancelled`].
     #[must_use]
     pub fn on_progress(mut self, callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
         self.progress = Some(Arc::new(callback));
@@ -207,7 +211,8 @@ fn make_ready(dir: &Path, options: &DownloadOptions) -> Result<()> {
     made.map_err(|e| Error::io(dir, e))
 }
 
-/// Downloads files, and those whose links have expired by fresh links, as long as each new lot brings at least one file.
+/// Downloads files, and those whose links have expired by fresh links, as long as each new lot brings at least one
+/// file.
 fn download_lots(
     client: &Client,
     links: Vec<DownloadLink>,
@@ -251,12 +256,9 @@ fn download_lots(
         // What came of a file that failed is gone.
         let (bytes, total) = last.get();
         let _ = tell(if result.is_ok() { bytes } else { 0 }, total, true);
-        let renamed = name != given;
-        let file_name = given;
-        result.map(|file| Downloaded {
-            renamed,
-            file_name,
-            ..file
+        result.map(|mut file| {
+            (file.renamed, file.file_name) = (name != given, given);
+            file
         })
     };
     let mut lot: Vec<(usize, DownloadLink)> = links.into_iter().enumerate().collect();

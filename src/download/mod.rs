@@ -46,22 +46,23 @@ impl Client {
 
 /// A download of one file, made by [`Client::download`].
 ///
-/// - The API key is never sent. The URL must be `https`, or on this machine's loopback. Redirects are followed from https
-///   only to https, five at most.
+/// - The API key is never sent. The URL must be `https`, or on this machine's loopback. Redirects are followed from
+///   https only to https, five at most.
 /// - A file of any size takes the same memory: well under a megabyte.
 /// - It arrives whole or is an error. A transfer that breaks goes on where it stopped, if the storage named the file's
-///   state by a strong `ETag` and says that it is still the same (`Range`, `If-Range`), and else starts over. An answer that
-///   says neither its length nor its end is refused, and so is a web page (`text/html`).
-/// - The file is asked for as it is (`Accept-Encoding: identity`). An object that is stored compressed is refused: without
-///   the feature `gzip` the compression is not undone, and with it `ureq` hides the length, so that the whole cannot be told
-///   from a part. (One that comes in chunks is taken then.) A chunk extension of more than 20 bytes is more than `ureq`
-///   reads.
-/// - Failures that may pass are tried again as the client's [`RetryPolicy`](crate::RetryPolicy) says: those of the network,
-///   408, 425, 429 and every 5xx. They are counted anew after an attempt that brought a megabyte. So a network that cuts
-///   connections delays a file of *n* MB by at most *n* × `max_attempts` attempts, and one that brings nothing ends it after
-///   `max_attempts`.
-/// - The [`timeout`](crate::ClientBuilder::timeout) of calls does not bound a file: a slow transfer goes on as long as it
-///   moves. One from which no byte comes for [`stall_timeout`](Self::stall_timeout) is a failure that is tried again.
+///   state by a strong `ETag` and says that it is still the same (`Range`, `If-Range`), and else starts over. An answer
+///   that says neither its length nor its end is refused, and so is a web page (`text/html`).
+/// - The file is asked for as it is (`Accept-Encoding: identity`). An object that is stored compressed is refused:
+///   without the feature `gzip` the compression is not undone, and with it `ureq` hides the length, so that the whole
+///   cannot be told from a part. (One that comes in chunks is taken then.) A chunk extension of more than 20 bytes is
+///   more than `ureq` reads.
+/// - Failures that may pass are tried again as the client's [`RetryPolicy`](crate::RetryPolicy) says: those of the
+///   network, 408, 425, 429 and every 5xx. They are counted anew after an attempt that brought a megabyte. So a network
+///   that cuts connections delays a file of *n* MB by at most *n* × `max_attempts` attempts, and one that brings
+///   nothing ends it after `max_attempts`.
+/// - The [`timeout`](crate::ClientBuilder::timeout) of calls does not bound a file: a slow transfer goes on as long as
+///   it moves. One from which no byte comes for [`stall_timeout`](Self::stall_timeout) is a failure that is tried
+///   again.
 ///
 /// ```no_run
 /// # let client = imagen_ai::Client::from_env()?;
@@ -85,9 +86,9 @@ impl Client {
 ///
 /// # Errors
 /// Of `to_file`, `to_vec` and `to_writer`:
-/// - [`Error::InvalidInput`]: no URL, or one that is neither https nor on this machine; a stall limit of zero. Nothing was
-///   sent.
-/// - [`Error::Transfer`]: [`reason`](TransferError::reason) tells an expired link from a broken network.
+/// - [`Error::InvalidInput`]: no URL, or one that is neither https nor on this machine; a stall limit of zero. Nothing
+///   was sent.
+/// - [`Error::Transfer`]: [`reason`](crate::TransferError::reason) tells an expired link from a broken network.
 /// - [`Error::Io`]: the local disk, or the writer that was given.
 #[must_use = "nothing is sent until to_file, to_vec or to_writer"]
 pub struct Download<'a> {
@@ -118,10 +119,11 @@ impl<'a> Download<'a> {
         self
     }
 
-    /// Calls this with the bytes so far and of the whole file, if that is known, on the thread that downloads: before each
-    /// attempt, at the end, and about ten times a second while data flows and between attempts. While nothing comes it is
-    /// called only when the stall limit ends the attempt. [`Break`](ControlFlow::Break) ends the download with
-    /// [`TransferReason::Cancelled`]. The bytes fall when a transfer starts over.
+    /// Calls this with the bytes so far and of the whole file, if that is known, on the thread that downloads: before
+    /// each attempt, at the end, and about ten times a second while data flows and between attempts. While nothing
+    /// comes it is called only when the stall limit ends the attempt. [`Break`](ControlFlow::Break) ends the download
+    /// with [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). The bytes fall when a transfer starts
+    /// over.
     pub fn progress(mut self, callback: impl FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a) -> Self {
         self.progress = Box::new(callback);
         self
@@ -129,18 +131,18 @@ impl<'a> Download<'a> {
 
     /// Writes the file to `path`, whose folder must be there.
     ///
-    /// It appears under its name when it is whole and on the disk. Until then it is `NAME.imagen-part` in the same folder,
-    /// so that a name may have 242 bytes. The part is removed when the download fails or is cancelled, and the next download
-    /// of `NAME` replaces what a killed process left. Of two downloads of one name at the same time the one that began first
-    /// fails, and neither puts the other's bytes under the name.
+    /// It appears under its name when it is whole and on the disk. Until then it is `NAME.imagen-part` in the same
+    /// folder, so a name may have 243 bytes at most. The part is removed when the download fails or is cancelled, and
+    /// the next download of `NAME` replaces what a killed process left. Of two downloads of one name at the same time
+    /// the one that began first fails, and neither puts the other's bytes under the name.
     ///
     /// What is at `path` and is no regular file is never replaced. A symbolic link to a file counts as that file;
     /// [`Overwrite::Always`] replaces the link and leaves the file that it points to.
     ///
     /// # Errors
     /// See [`Download`]. Before anything is sent: [`Error::InvalidInput`] for a path that names no file (`newdir/`),
-    /// [`Error::Io`] for a folder that is missing or cannot be written to, for what is no regular file, and for a file that
-    /// is there, unless [`overwrite`](Self::overwrite) says otherwise.
+    /// [`Error::Io`] for a folder that is missing or cannot be written to, for what is no regular file, and for a file
+    /// that is there, unless [`overwrite`](Self::overwrite) says otherwise.
     pub fn to_file(self, path: impl AsRef<Path>) -> Result<Downloaded> {
         let (path, overwrite) = (path.as_ref().to_owned(), self.overwrite);
         let file_name = given_name(&self.link);
@@ -163,7 +165,8 @@ impl<'a> Download<'a> {
         })
     }
 
-    /// Returns the bytes of the file, up to `limit` of them. A larger file is [`TransferReason::TooLarge`].
+    /// Returns the bytes of the file, up to `limit` of them. A larger file is
+    /// [`TransferReason::TooLarge`](crate::TransferReason::TooLarge).
     ///
     /// ```no_run
     /// # let client = imagen_ai::Client::from_env()?;
@@ -181,8 +184,9 @@ impl<'a> Download<'a> {
         Ok(bytes)
     }
 
-    /// Writes the bytes of the file, and returns how many. What was written before an error stays written: a transfer that
-    /// breaks goes on where it stopped, and when that cannot be it is [`TransferReason::Changed`].
+    /// Writes the bytes of the file, and returns how many. What was written before an error stays written: a transfer
+    /// that breaks goes on where it stopped, and when that cannot be it is
+    /// [`TransferReason::Changed`](crate::TransferReason::Changed).
     ///
     /// ```no_run
     /// # let client = imagen_ai::Client::from_env()?;
@@ -235,8 +239,8 @@ pub struct Downloaded {
     pub bytes: u64,
     /// Its name as it was given: by the link's `file_name`, else by the last segment of its URL, percent-decoded.
     pub file_name: String,
-    /// Whether [`Client::download_all`] gave it another name on disk, since the given one was not safe or not the only one
-    /// of its kind.
+    /// Whether [`Client::download_all`] gave it another name on disk, since the given one was not safe or not the only
+    /// one of its kind.
     pub renamed: bool,
     /// Whether it was there before and nothing was downloaded ([`Overwrite::Skip`]).
     pub skipped: bool,

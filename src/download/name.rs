@@ -26,8 +26,8 @@ pub(super) fn given_name(link: &DownloadLink) -> String {
     }
 }
 
-/// Returns the names under which files with these given names are written to one folder: each is safe, and no two are the
-/// same to a file system that ignores case.
+/// Returns the names under which files with these given names are written to one folder: each is safe, and no two are
+/// the same to a file system that ignores case.
 pub(super) fn names_on_disk(given: &[String]) -> Vec<String> {
     let mut names: Vec<String> = given.iter().map(|name| safe_name(name)).collect();
     // The first file of each name keeps it, so that no number takes a name that another link brings.
@@ -48,8 +48,8 @@ fn folded(name: &str) -> String {
     name.to_uppercase().to_lowercase()
 }
 
-/// Returns a name that stays in its folder, is visible there, and is allowed on every common file system. A name that is
-/// so already is returned as it is.
+/// Returns a name that stays in its folder, is visible there, and is allowed on every common file system. A name that
+/// is so already is returned as it is.
 fn safe_name(given: &str) -> String {
     let name: String = given.chars().map(|c| if is_harmless(c) { c } else { '_' }).collect();
     // Windows drops dots and spaces from the end of a name.
@@ -67,8 +67,8 @@ fn safe_name(given: &str) -> String {
     shortened(&safe, "")
 }
 
-/// Whether a character is neither a separator nor otherwise refused by Windows, and can be seen. All white space but the
-/// plain space counts as unseen, since names that differ in it look alike.
+/// Whether a character is neither a separator nor otherwise refused by Windows, and can be seen. All white space but
+/// the plain space counts as unseen, since names that differ in it look alike.
 fn is_harmless(c: char) -> bool {
     let refused = matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
     !refused && !is_unseen(c) && !c.is_control() && (c == ' ' || !c.is_whitespace())

@@ -12,8 +12,8 @@ pub(super) const PART: &str = ".imagen-part";
 
 /// A file on its way: `NAME.imagen-part` in the folder of `NAME`. Dropping it removes it.
 ///
-/// A part file that is there already is removed: a killed process left it, or another download of `NAME` is still running.
-/// That one then fails, since a download publishes only the very file that it wrote.
+/// A part file that is there already is removed: a killed process left it, or another download of `NAME` is still
+/// running. That one then fails, since a download publishes only the very file that it wrote.
 pub(super) struct PartFile {
     part: PathBuf,
     target: PathBuf,
@@ -78,8 +78,8 @@ impl Drop for PartFile {
     }
 }
 
-/// Whether the file system says that it cannot sync, as network drives do (`ENOSYS`, `EINVAL`, and `ENOTSUP`, for which not
-/// every version of the standard library has a kind).
+/// Whether the file system says that it cannot sync, as network drives do (`ENOSYS`, `EINVAL`, and `ENOTSUP`, for which
+/// not every version of the standard library has a kind).
 fn is_unsupported(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput)
         || matches!(error.raw_os_error(), Some(45 | 95 | 102))

@@ -21,8 +21,8 @@ use crate::transport::{LOG, check_limit, parse};
 const BUFFER: usize = 128 * 1024;
 
 /// How many new bytes make an attempt a good one, after which failures are counted anew. A network that cuts every
-/// connection after so many bytes must let a large file through, and a server that gives a byte an attempt must not be asked
-/// for ever.
+/// connection after so many bytes must let a large file through, and a server that gives a byte an attempt must not be
+/// asked for ever.
 const GOOD_ATTEMPT: u64 = 1024 * 1024;
 
 /// How often progress is told, at most.

@@ -32,8 +32,8 @@ pub(crate) struct Refusal {
 }
 
 impl Transport {
-    /// Fetches a file, or the rest of it from a byte on if it is still the one that has this `ETag`. Redirects are followed,
-    /// from https only to https.
+    /// Fetches a file, or the rest of it from a byte on if it is still the one that has this `ETag`. Redirects are
+    /// followed, from https only to https.
     pub(crate) fn get(&self, uri: &Uri, rest: Option<(u64, &HeaderValue)>, stall: Duration) -> Fetched {
         // Of a compressed file neither the length could be checked nor the rest be asked for.
         let mut headers = vec![(ACCEPT_ENCODING, HeaderValue::from_static("identity"))];
@@ -44,7 +44,8 @@ impl Transport {
         self.transfer(Method::GET, uri, headers, SendBody::none(), stall)
     }
 
-    /// Sends a file of a known length. The storage is asked first whether it takes the file, and no redirect is followed.
+    /// Sends a file of a known length. The storage is asked first whether it takes the file, and no redirect is
+    /// followed.
     pub(crate) fn put(&self, uri: &Uri, file: &mut dyn Read, length: u64, stall: Duration) -> Fetched {
         let headers = vec![
             (CONTENT_LENGTH, HeaderValue::from(length)),
@@ -202,9 +203,7 @@ pub(crate) fn parse(url: &SignedUrl) -> Result<Uri> {
     };
     match uri.authority() {
         None => refuse("a presigned URL has a scheme and a host"),
-        Some(authority) if authority.as_str().contains('@') => {
-            refuse("a presigned URL holds no user name and no password")
-        }
+        Some(authority) if authority.as_str().contains('@') => refuse("a presigned URL holds no password"),
         Some(_) if is_https(&uri) || (uri.scheme_str() == Some("http") && is_loopback(&uri)) => Ok(uri),
         Some(_) => refuse("the scheme of a presigned URL is https"),
     }
@@ -238,4 +237,22 @@ fn xml_element(xml: &str, name: &str) -> Option<String> {
     let (text, _) = after.split_once(&format!("</{name}>"))?;
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_away_from_https_is_final_and_its_url_not_shown() {
+        let client = crate::Client::builder("a-key").base_url("http://127.0.0.1:1").build();
+        let uri = Uri::from_static("https://s3.example/a.jpg?sig=SECRET");
+        let error = ureq::Error::RequireHttpsOnly("http://s3.example/a.jpg?sig=SECRET".to_owned());
+        let refusal = client.unwrap().transport.broken(&Method::GET, &uri, &error);
+        let text = refusal.error.to_string();
+        assert!(
+            !refusal.may_pass && text.contains("away from https") && !text.contains("SECRET"),
+            "{text}"
+        );
+    }
 }
