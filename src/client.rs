@@ -9,7 +9,7 @@ use ureq::http::header::HeaderValue;
 
 use crate::error::{Error, Result};
 use crate::transport::{
-    HAS_TLS, RetryPolicy, Settings, Transport, check_agent, check_environment, check_limit, is_https, is_loopback,
+    HAS_TLS, RetryPolicy, Settings, Transport, check_agent, check_environment, check_limit, is_loopback,
 };
 
 const BASE_URL: &str = "https://api.imagen-ai.com/v1";
@@ -354,6 +354,5 @@ mod tests {
         }
         assert!(parse_base_url("http://192.168.1.2/v1", true, "base_url").is_ok());
         assert_eq!(parse_base_url(BASE_URL, false, "base_url").is_ok(), HAS_TLS);
-        assert_eq!(is_https(&BASE_URL.parse().unwrap()), true);
     }
 }

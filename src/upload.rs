@@ -1,13 +1,10 @@
 //! Photos into a project.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,6 +14,7 @@ use ureq::http::Uri;
 use crate::error::{Error, Result, TransferReason};
 use crate::parallel::parallel;
 use crate::profile::{ImageType, Profile};
+use crate::progress::{Batch, Progress, ProgressCallback};
 use crate::project::Project;
 use crate::transport::{Call, Refusal, STALL, check_limit, parse};
 use crate::types::{Files, ProjectSource, SignedUrl};
@@ -27,7 +25,7 @@ const RAW: &str = "dng nef cr2 arw nrw crw srf sr2 orf raw rw2 raf ptx pef rwl s
 const CANCELLED: &str = "the callback ended the upload";
 
 /// How [`Project::upload`] sends files.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct UploadOptions {
     /// How many files are sent at a time. Default: 4.
     pub threads: usize,
@@ -36,11 +34,8 @@ pub struct UploadOptions {
     /// The profile that the photos are going to be edited with. Files that it is not made for are refused. Default: none.
     pub profile: Option<Profile>,
     /// Told how far it is; set by [`UploadOptions::on_progress`]. Default: none.
-    pub progress: Option<Arc<ProgressCallback>>,
+    pub progress: Option<ProgressCallback>,
 }
-
-/// The type of [`UploadOptions::progress`].
-pub type ProgressCallback = dyn Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync;
 
 impl Default for UploadOptions {
     fn default() -> Self {
@@ -59,38 +54,9 @@ impl UploadOptions {
     /// [`TransferReason::Cancelled`]. A file that waits before it is sent again waits to the end.
     #[must_use]
     pub fn on_progress(mut self, callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
-        self.progress = Some(Arc::new(callback));
+        self.progress = Some(ProgressCallback::new(callback));
         self
     }
-}
-
-impl fmt::Debug for UploadOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut options = f.debug_struct("UploadOptions");
-        options.field("threads", &self.threads).finish_non_exhaustive()
-    }
-}
-
-/// How far one file is, and all of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress<'a> {
-    /// Which file, counted from 0 in the order that they were given in.
-    pub index: usize,
-    /// Its name.
-    pub file_name: &'a str,
-    /// How many bytes of it have been transferred. It falls when a transfer starts over.
-    pub bytes: u64,
-    /// How many bytes it has, when that is known.
-    pub total: Option<u64>,
-    /// Whether this file is done with: transferred, or given up.
-    pub done: bool,
-    /// How many bytes of all files have been transferred.
-    pub all_bytes: u64,
-    /// How many files are done with.
-    pub files_done: usize,
-    /// How many files there are.
-    pub files: usize,
 }
 
 /// A file that has arrived in a project.
@@ -107,19 +73,11 @@ pub struct Uploaded {
     modified: Option<SystemTime>,
 }
 
-/// What the transfers of an upload share.
-#[derive(Default)]
-struct Shared {
-    all_bytes: AtomicU64,
-    files_done: AtomicUsize,
-    stopped: AtomicBool,
-}
-
 /// The transfer of one file. It is read as the body of the request.
 struct Sending<'a> {
     project: &'a Project,
     options: &'a UploadOptions,
-    shared: &'a Shared,
+    batch: &'a Batch<'a>,
     photo: &'a Uploaded,
     file: Option<File>,
     progress: Progress<'a>,
@@ -176,23 +134,11 @@ impl Project {
             return Ok(Vec::new());
         }
         let links = self.upload_links(&photos)?;
-        let shared = Shared::default();
+        let batch = Batch::new(options.progress.as_ref(), photos.len());
         let send = |(index, photo): (usize, &Uploaded)| {
-            let progress = Progress {
-                index,
-                file_name: &photo.file_name,
-                total: Some(photo.bytes),
-                files: photos.len(),
-                ..Progress::default()
-            };
-            let mut sending = Sending {
-                project: self,
-                options,
-                shared: &shared,
-                photo,
-                file: None,
-                progress,
-            };
+            let (file_name, total) = (photo.file_name.as_str(), Some(photo.bytes));
+            let progress = Progress { index, file_name, total, ..Progress::default() };
+            let mut sending = Sending { project: self, options, batch: &batch, photo, file: None, progress };
             sending.run(links.get(&photo.file_name))
         };
         Ok(parallel(photos.iter().enumerate(), options.threads, send))
@@ -258,14 +204,10 @@ fn check(paths: impl IntoIterator<Item = impl AsRef<Path>>, profile: Option<&Pro
 
 impl Sending<'_> {
     fn run(&mut self, link: Option<&SignedUrl>) -> Result<Uploaded> {
-        self.tell();
+        let _ = self.tell(0, false);
         let result = self.transfer(link.cloned());
-        if result.is_err() {
-            self.start_over();
-        }
-        self.shared.files_done.fetch_add(1, Relaxed);
-        self.progress.done = true;
-        self.tell();
+        let bytes = if result.is_ok() { self.progress.bytes } else { 0 };
+        let _ = self.tell(bytes, true);
         result.map(|()| self.photo.clone())
     }
 
@@ -303,11 +245,11 @@ impl Sending<'_> {
         let uri = &link.map_or(Ok(Uri::default()), parse)?;
         let refusal = |reason, why| Ok(Some(transport.refusal("PUT", uri, reason, why)));
         let io = |e| Error::io(&photo.path, e);
-        self.start_over();
+        let _ = self.tell(0, false);
         if link.is_none() {
             return refusal(NoLink, "the service gave no link for the file");
         }
-        if self.shared.stopped.load(Relaxed) {
+        if self.batch.is_stopped() {
             return refusal(Cancelled, CANCELLED);
         }
         self.file = Some(File::open(&photo.path).map_err(io)?);
@@ -321,23 +263,13 @@ impl Sending<'_> {
             }
             Ok(_) if self.progress.bytes == now.len() => Ok(None),
             Ok(_) => refusal(Broken, "the storage answered before it had the file"),
-            Err(_) if self.shared.stopped.load(Relaxed) => refusal(Cancelled, CANCELLED),
+            Err(_) if self.batch.is_stopped() => refusal(Cancelled, CANCELLED),
             Err(e) => Ok(Some(transport.broken("PUT", uri, &e))),
         }
     }
 
-    fn start_over(&mut self) {
-        self.shared.all_bytes.fetch_sub(self.progress.bytes, Relaxed);
-        self.progress.bytes = 0;
-    }
-
-    fn tell(&mut self) {
-        self.progress.all_bytes = self.shared.all_bytes.load(Relaxed);
-        self.progress.files_done = self.shared.files_done.load(Relaxed);
-        let callback = self.options.progress.as_ref();
-        if callback.is_some_and(|callback| callback(&self.progress).is_break()) {
-            self.shared.stopped.store(true, Relaxed);
-        }
+    fn tell(&mut self, bytes: u64, done: bool) -> ControlFlow<()> {
+        self.batch.tell(&mut self.progress, bytes, done)
     }
 }
 
@@ -346,11 +278,9 @@ impl Read for Sending<'_> {
         let left = self.photo.bytes - self.progress.bytes;
         let Some(file) = &self.file else { return Ok(0) };
         let read = file.take(left).read(buffer)?;
-        self.progress.bytes += read as u64;
-        self.shared.all_bytes.fetch_add(read as u64, Relaxed);
-        self.tell();
+        let told = self.tell(self.progress.bytes + read as u64, false);
         // `ureq` would ask again and again for the rest of a file that has become shorter.
-        if read == 0 || self.shared.stopped.load(Relaxed) {
+        if read == 0 || told.is_break() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(read)

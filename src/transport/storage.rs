@@ -10,8 +10,8 @@ use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, Uri};
 use ureq::{Agent, Body, SendBody};
 
-use super::retry_after;
-use super::{ERROR_BODY, HAS_TLS, LOG, Shared, Transport, agent, cause, is_https, is_loopback, may_pass, request_id};
+use super::{ERROR_BODY, HAS_TLS, LOG, Shared, Transport, agent, cause, is_https, is_loopback};
+use super::{may_pass, redact, request_id, retry_after};
 use crate::error::{CauseKind, Context, Error, Result, TransferError, TransferReason};
 use crate::types::SignedUrl;
 
@@ -30,8 +30,8 @@ pub(crate) struct Refusal {
 }
 
 impl Transport {
-    /// Fetches a file, or the rest of it from a byte on if it is still the one that has this `ETag`. Redirects are followed,
-    /// from https only to https.
+    /// Fetches a file, or the rest of it from a byte on if it is still the one that has this `ETag`. Redirects are
+    /// followed, from https only to https.
     pub(crate) fn get(&self, uri: &Uri, rest: Option<(u64, &HeaderValue)>, stall: Duration) -> Fetched {
         // Of a compressed file neither the length could be checked nor the rest be asked for.
         let mut request = Request::get(uri).header(ACCEPT_ENCODING, "identity");
@@ -41,7 +41,8 @@ impl Transport {
         self.transfer(request, SendBody::none(), stall)
     }
 
-    /// Sends a file of a known length. The storage is asked first whether it takes the file, and no redirect is followed.
+    /// Sends a file of a known length. The storage is asked first whether it takes the file, and no redirect is
+    /// followed.
     pub(crate) fn put(&self, uri: &Uri, file: &mut dyn Read, length: u64, stall: Duration) -> Fetched {
         let request = Request::put(uri)
             .header(CONTENT_LENGTH, length)
@@ -92,8 +93,11 @@ impl Transport {
                 "nothing moved for as long as the stall limit".to_owned(),
             ),
             ureq::Error::TooManyRedirects => (TransferReason::Refused, "the storage redirects too often".to_owned()),
-            ureq::Error::RequireHttpsOnly(_) => (TransferReason::Refused, "a redirect away from https".to_owned()),
-            ureq::Error::Protocol(e) if e.to_string().contains("ocation") => (
+            ureq::Error::RequireHttpsOnly(_) | ureq::Error::BadUri(_) => {
+                (TransferReason::Refused, "the storage redirects away from https".to_owned())
+            }
+            // S3 does so for a wrong region. `ureq` has no public type for it, and no answer to read.
+            ureq::Error::Protocol(e) if e.to_string().contains("location header") => (
                 TransferReason::Refused,
                 "the storage redirects without saying where".to_owned(),
             ),
@@ -174,16 +178,16 @@ pub(crate) fn parse(url: &SignedUrl) -> Result<Uri> {
         .add(b'\\')
         .add(b'^')
         .add(b'`');
-    let refuse = |why: &str| Err(Error::invalid("url", format!("{}: {why}", url.without_query())));
+    // What comes before an `@` may be a password.
+    let shown = Some(url.without_query()).filter(|url| !url.contains('@'));
+    let shown = redact(&shown.unwrap_or_default(), &[]);
+    let refuse = |why: &str| Err(Error::invalid("url", format!("{shown:?}: {why}")));
     let Ok(uri) = utf8_percent_encode(url.as_str().trim(), RAW).to_string().parse::<Uri>() else {
         return refuse("it is no URL");
     };
     match uri.authority() {
         None => refuse("a presigned URL has a scheme and a host"),
-        Some(authority) if authority.as_str().contains('@') => Err(Error::invalid(
-            "url",
-            "a presigned URL holds no user name and no password",
-        )),
+        Some(authority) if authority.as_str().contains('@') => refuse("a presigned URL holds no password"),
         Some(_) if is_https(&uri) || (uri.scheme_str() == Some("http") && is_loopback(&uri)) => Ok(uri),
         Some(_) => refuse("the scheme of a presigned URL is https"),
     }
@@ -217,4 +221,22 @@ fn xml_element(xml: &str, name: &str) -> Option<String> {
     let (text, _) = after.split_once(&format!("</{name}>"))?;
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_away_from_https_is_final_and_its_url_not_shown() {
+        let client = crate::Client::builder("a-key").base_url("http://127.0.0.1:1").build();
+        let uri = Uri::from_static("https://s3.example/a.jpg?sig=SECRET");
+        let error = ureq::Error::RequireHttpsOnly("http://s3.example/a.jpg?sig=SECRET".to_owned());
+        let refusal = client.unwrap().transport.broken("GET", &uri, &error);
+        let text = refusal.error.to_string();
+        assert!(
+            !refusal.may_pass && text.contains("away from https") && !text.contains("SECRET"),
+            "{text}"
+        );
+    }
 }

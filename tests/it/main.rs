@@ -18,6 +18,9 @@ mod projects;
 mod edit;
 mod upload;
 
+// From presigned URLs to files.
+mod download;
+
 // From an answer to a tree of versions.
 mod history;
 // Edits that build on each other.

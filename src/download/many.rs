@@ -1,0 +1,216 @@
+//! Many files into one folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use ureq::http::Uri;
+
+use super::name::{given_name, names_on_disk};
+use super::part::PART;
+use super::{Downloaded, Overwrite};
+use crate::client::Client;
+use crate::error::{Error, Result, TransferReason};
+use crate::parallel::parallel;
+use crate::progress::{Batch, Progress, ProgressCallback};
+use crate::project::{Output, Project};
+use crate::transport::{STALL, check_limit};
+use crate::types::DownloadLink;
+
+impl Client {
+    /// Downloads many files into a folder, which is made if it is not there, on a few threads that have ended when this
+    /// returns. The results are in the order of the links. A file that fails stops no other: look at each.
+    ///
+    /// A file is named by its link's `file_name`, else by the last segment of its URL, percent-decoded. A name that
+    /// could leave the folder, hide in it, or that a common file system does not allow, is made safe: separators,
+    /// characters that cannot be seen, those that Windows refuses and a leading dot become `_`, dots and spaces at the
+    /// end are dropped, device names of Windows get a `_` in front, and long names are cut. Names that differ at most
+    /// in case get a number: `a.jpg`, `A (2).JPG`. [`Downloaded::renamed`] says so. (Names that differ only in how an
+    /// accent is composed are not recognized. On a file system that takes them for one, the second is an error unless
+    /// [`Overwrite::Always`] is set.)
+    ///
+    /// ```no_run
+    /// # use imagen_ai::DownloadOptions;
+    /// # let client = imagen_ai::Client::from_env()?;
+    /// let finished = client.project("65f3a1c2").finalize()?;
+    /// for file in client.download_all(&finished.files, "out/", &DownloadOptions::default())? {
+    ///     match file {
+    ///         Ok(file) if file.skipped => println!("{} was there", file.path.display()),
+    ///         Ok(file) if file.renamed => println!("{} is now {}", file.file_name, file.path.display()),
+    ///         Ok(file) => println!("{}: {} bytes", file.path.display(), file.bytes),
+    ///         Err(e) => eprintln!("{e}"),
+    ///     }
+    /// }
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a stall limit of zero, and [`Error::Io`] for a folder that cannot be made or written
+    /// to; nothing was sent. For each file, those of [`Download`](crate::Download), and [`TransferReason::NoLink`] for
+    /// a link without a URL.
+    pub fn download_all(
+        &self,
+        links: impl IntoIterator<Item: Into<DownloadLink>>,
+        dir: impl AsRef<Path>,
+        options: &DownloadOptions,
+    ) -> Result<Vec<Result<Downloaded>>> {
+        make_ready(dir.as_ref(), options)?;
+        let links = links.into_iter().map(Into::into).collect();
+        Ok(download_lots(self, links, dir.as_ref(), options, || None))
+    }
+}
+
+impl Project {
+    /// Finalizes the project and downloads its finished files into a folder, as [`Client::download_all`] does. Links
+    /// that expire on the way are asked for again, as long as each new lot brings at least one file.
+    ///
+    /// The folder is made and tried, and the options are checked, before the edits are locked in, which cannot be
+    /// undone.
+    ///
+    /// ```no_run
+    /// # use imagen_ai::DownloadOptions;
+    /// # let client = imagen_ai::Client::from_env()?;
+    /// let files = client.project("65f3a1c2").finalize_to("out/", &DownloadOptions::default())?;
+    /// let failed = files.iter().filter(|file| file.is_err()).count();
+    /// println!("{} files in out/, {failed} failed", files.len() - failed);
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Client::download_all`] and of [`Project::finalize`].
+    pub fn finalize_to(&self, dir: impl AsRef<Path>, options: &DownloadOptions) -> Result<Vec<Result<Downloaded>>> {
+        self.path(&[])?;
+        make_ready(dir.as_ref(), options)?;
+        let links = self.finalize()?.files;
+        let fresh = || self.download_links(Output::Jpeg).ok();
+        Ok(download_lots(self.client(), links, dir.as_ref(), options, fresh))
+    }
+}
+
+/// How [`Client::download_all`] and [`Project::finalize_to`] go about it.
+///
+/// ```
+/// use std::time::Duration;
+/// use imagen_ai::{DownloadOptions, Overwrite};
+///
+/// let options = DownloadOptions {
+///     threads: 8,
+///     overwrite: Overwrite::Skip, // what an earlier run brought
+///     stall_timeout: Duration::from_secs(20),
+///     ..DownloadOptions::default()
+/// };
+/// ```
+#[derive(Clone, Debug)]
+pub struct DownloadOptions {
+    /// How many files are on their way at the same time; 0 counts as 1. Default: 4, which keeps a home connection busy.
+    pub threads: usize,
+    /// What to do about files that are already there. Default: [`Overwrite::Never`].
+    pub overwrite: Overwrite,
+    /// How long no byte of a file may come before an attempt is given up. Default: 60 s. Zero is
+    /// [`Error::InvalidInput`].
+    pub stall_timeout: Duration,
+    /// Told of the progress; set by [`DownloadOptions::on_progress`]. Default: none.
+    pub progress: Option<ProgressCallback>,
+}
+
+impl Default for DownloadOptions {
+    fn default() -> Self {
+        Self {
+            threads: 4,
+            overwrite: Overwrite::Never,
+            stall_timeout: STALL,
+            progress: None,
+        }
+    }
+}
+
+impl DownloadOptions {
+    /// Calls this for every file, on the thread that downloads it: as [`Download::progress`](crate::Download::progress)
+    /// says, and when the file is done with, however that came. [`Break`](ControlFlow::Break) ends the whole: files
+    /// that are whole stay, all others are [`TransferReason::Cancelled`].
+    #[must_use]
+    pub fn on_progress(mut self, callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
+        self.progress = Some(ProgressCallback::new(callback));
+        self
+    }
+}
+
+fn no_link(client: &Client, name: &str) -> Error {
+    let why = "the service gave no link for the file";
+    let refusal = client
+        .transport
+        .refusal("GET", &Uri::default(), TransferReason::NoLink, why);
+    let mut error = refusal.error;
+    (error.name, error.context.path) = (name.to_owned(), name.to_owned());
+    Error::Transfer(error)
+}
+
+fn has_expired(result: &Result<Downloaded>) -> bool {
+    matches!(result, Err(Error::Transfer(e)) if e.reason == TransferReason::LinkExpired)
+}
+
+/// Makes the folder and tries whether it can be written to, and refuses options that let no file arrive.
+fn make_ready(dir: &Path, options: &DownloadOptions) -> Result<()> {
+    check_limit("stall_timeout", options.stall_timeout)?;
+    let probe = dir.join(format!("probe{PART}"));
+    let made = fs::create_dir_all(dir).and_then(|()| fs::write(&probe, ""));
+    let _ = fs::remove_file(probe);
+    made.map_err(|e| Error::io(dir, e))
+}
+
+/// Downloads files, and those whose links have expired by fresh links, as long as each new lot brings at least one
+/// file.
+fn download_lots(
+    client: &Client,
+    links: Vec<DownloadLink>,
+    dir: &Path,
+    options: &DownloadOptions,
+    fresh_links: impl Fn() -> Option<Vec<DownloadLink>>,
+) -> Vec<Result<Downloaded>> {
+    let given: Vec<String> = links.iter().map(given_name).collect();
+    let names: Vec<(String, String)> = given.iter().cloned().zip(names_on_disk(&given)).collect();
+    let batch = Batch::new(options.progress.as_ref(), names.len());
+    let one = |(index, link): &(usize, DownloadLink)| {
+        let (given, name) = names.get(*index).cloned().unwrap_or_default();
+        let mut progress = Progress { index: *index, file_name: &name, ..Progress::default() };
+        let download = client.download(link).overwrite(options.overwrite);
+        let download = download.stall_timeout(options.stall_timeout).progress(|bytes, total| {
+            progress.total = total;
+            batch.tell(&mut progress, bytes, false)
+        });
+        let result = download.to_file(dir.join(&name)).map_err(|e| match link.download_link {
+            Some(_) => e,
+            None => no_link(client, &given),
+        });
+        // What came of a file that failed is gone.
+        let bytes = if result.is_ok() { progress.bytes } else { 0 };
+        let _ = batch.tell(&mut progress, bytes, true);
+        result.map(|mut file| {
+            (file.renamed, file.file_name) = (name != given, given);
+            file
+        })
+    };
+    let mut lot: Vec<(usize, DownloadLink)> = links.into_iter().enumerate().collect();
+    let mut results = BTreeMap::new();
+    loop {
+        let first = results.is_empty();
+        let brought = parallel(&lot, options.threads, one);
+        let go_on = (first || brought.iter().any(Result::is_ok)) && !batch.is_stopped();
+        results.extend(lot.iter().map(|(index, _)| *index).zip(brought));
+        let again = go_on && results.values().any(has_expired);
+        let Some(mut fresh) = again.then(&fresh_links).flatten() else {
+            return results.into_values().collect();
+        };
+        // By name, and of several files with one name by their order.
+        lot.clear();
+        for (index, name) in given.iter().enumerate() {
+            let place = fresh.iter().position(|link| given_name(link) == *name);
+            let link = place.map(|place| (index, fresh.remove(place)));
+            lot.extend(link.filter(|_| results.get(&index).is_some_and(has_expired)));
+        }
+        batch.files_done.fetch_sub(lot.len(), Relaxed);
+    }
+}

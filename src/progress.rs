@@ -1,0 +1,97 @@
+//! Telling a program how far the transfers of its files are.
+
+use std::fmt;
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// How far one file is, and all of them.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use imagen_ai::DownloadOptions;
+///
+/// let options = DownloadOptions::default().on_progress(|p| {
+///     println!("file {}, {}: {} of {:?} bytes", p.index, p.file_name, p.bytes, p.total);
+///     if p.done {
+///         println!("{} of {} files, {} bytes", p.files_done, p.files, p.all_bytes);
+///     }
+///     ControlFlow::Continue(())
+/// });
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress<'a> {
+    /// Which file, counted from 0 in the order that they were given in.
+    pub index: usize,
+    /// Its name: on disk for a download, in the project for an upload.
+    pub file_name: &'a str,
+    /// How many bytes of it have been transferred. It falls when a transfer starts over.
+    pub bytes: u64,
+    /// How many bytes it has, when that is known.
+    pub total: Option<u64>,
+    /// Whether this file is done with: transferred, or given up. One whose link expired begins again in
+    /// [`Project::finalize_to`](crate::Project::finalize_to), and `files_done` falls then.
+    pub done: bool,
+    /// How many bytes of all files have been transferred.
+    pub all_bytes: u64,
+    /// How many files are done with.
+    pub files_done: usize,
+    /// How many files there are.
+    pub files: usize,
+}
+
+/// A function that is told of the progress of transfers and can end them. It is set by
+/// [`DownloadOptions::on_progress`](crate::DownloadOptions::on_progress) and
+/// [`UploadOptions::on_progress`](crate::UploadOptions::on_progress).
+#[derive(Clone)]
+pub struct ProgressCallback(Arc<dyn Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync>);
+
+impl ProgressCallback {
+    pub(crate) fn new(callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(callback))
+    }
+}
+
+impl fmt::Debug for ProgressCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProgressCallback")
+    }
+}
+
+/// What the transfers of many files share.
+#[derive(Default)]
+pub(crate) struct Batch<'a> {
+    callback: Option<&'a ProgressCallback>,
+    files: usize,
+    pub(crate) files_done: AtomicUsize,
+    all_bytes: AtomicU64,
+    stopped: AtomicBool,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(callback: Option<&'a ProgressCallback>, files: usize) -> Self {
+        Self { callback, files, ..Self::default() }
+    }
+
+    /// Whether the callback has ended the whole.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Relaxed)
+    }
+
+    /// Tells that so many bytes of a file have been transferred, or that it is done with.
+    pub(crate) fn tell(&self, file: &mut Progress<'_>, bytes: u64, done: bool) -> ControlFlow<()> {
+        self.all_bytes.fetch_add(bytes.wrapping_sub(file.bytes), Relaxed);
+        self.files_done.fetch_add(usize::from(done), Relaxed);
+        (file.bytes, file.done, file.files) = (bytes, done, self.files);
+        (file.all_bytes, file.files_done) = (self.all_bytes.load(Relaxed), self.files_done.load(Relaxed));
+        match self.callback {
+            Some(callback) if (done || !self.is_stopped()) && (callback.0)(file).is_break() => {
+                self.stopped.store(true, Relaxed);
+                Break(())
+            }
+            _ if self.is_stopped() => Break(()),
+            _ => Continue(()),
+        }
+    }
+}

@@ -1,0 +1,521 @@
+//! What a network and a storage can do to one transfer.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use imagen_ai::ureq::Proxy;
+use imagen_ai::{Client, DownloadLink, RetryPolicy, TransferReason};
+use log::Level;
+
+use super::{KEY, MIB, broken, builder, client, failed, names, reason, refused, url};
+use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
+use crate::support::faulty::{Faulty, File, Refused, Reply, Request};
+use crate::support::logs::logged;
+use crate::support::{agent_config, contrary_config, eventually, ms, side_by_side};
+
+#[test]
+#[rustfmt::skip]
+fn the_storage_gets_a_plain_request_and_never_the_key() {
+    let file = File::new("a picture");
+    let target = Faulty::start([Reply::file(&file)]);
+    let server = Faulty::start([Reply::redirect(302, url(&target)), Reply::file(&file)]);
+    let own_agent = builder().agent(agent_config().build().into()).build().unwrap();
+    for client in [client(), own_agent] {
+        assert_eq!(client.download(url(&server)).to_vec(100).unwrap(), b"a picture");
+    }
+    let request = &server.received()[0];
+    assert_eq!(request.method(), "GET");
+    assert_eq!(request.path(), "/photos/DSC_0001.JPEG?X-Amz-Signature=SECRET-SIGNATURE");
+    assert_eq!(request.header("accept-encoding"), Some("identity"));
+    let user_agent = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
+    assert_eq!((request.header("user-agent"), request.header("range")), (Some(user_agent), None));
+    assert_eq!((server.requests(), target.requests()), (2, 1));
+    for server in [&server, &target] {
+        let sent = String::from_utf8(server.bytes_received()).unwrap().to_ascii_lowercase();
+        assert!(!sent.contains(KEY) && !sent.contains("x-api-key") && !sent.contains("authorization"));
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn only_https_and_this_machine_are_asked_and_what_is_refused_is_shown() {
+    for (bad, shown) in [
+        ("picture.jpg", "picture.jpg"),
+        ("/picture.jpg?sig=SECRET", "/picture.jpg?[redacted]"),
+        ("http://storage.example/a.jpg?sig=SECRET", "http://storage.example/a.jpg?[redacted]"),
+        ("http://127.0.0.1.example/a.jpg?sig=SECRET", "the scheme of a presigned URL is https"),
+        ("ftp://127.0.0.1/a.jpg#SECRET", "ftp://127.0.0.1/a.jpg?[redacted]"),
+        ("file:///etc/passwd", "file:///etc/passwd"),
+        ("https://user:SECRET@storage.example/a.jpg", "holds no password"),
+        ("https://user:SECRET@/\\", "url:"),
+        ("https:///a.jpg?sig=SECRET", "https:///a.jpg?[redacted]"),
+    ] {
+        let text = refused(client().download(bad).to_vec(1), "url");
+        assert!(text.contains(shown) && !text.contains("SECRET"), "{text}");
+    }
+    let client = client();
+    let none = refused(client.download(DownloadLink::default()).to_vec(1), "url");
+    assert!(none.contains("gave no URL"), "{none}");
+    let download = client.download("https://storage.example/a.jpg?sig=SECRET").stall_timeout(Duration::ZERO);
+    assert!(!format!("{download:?}").contains("SECRET"));
+    refused(download.to_vec(1), "stall_timeout");
+}
+
+#[test]
+fn what_should_have_been_percent_encoded_is() {
+    let server = Faulty::start([Reply::ok().body("x")]);
+    let link = format!("{}/my photo é%20.jpg?sig=\"1\"", server.url());
+    client().download(link).to_vec(1).unwrap();
+    assert_eq!(server.received()[0].path(), "/my%20photo%20%C3%A9%20.jpg?sig=%221%22");
+}
+
+#[test]
+#[rustfmt::skip]
+fn five_redirects_are_followed_and_one_that_leads_nowhere_is_final() {
+    let hops = |count: usize| {
+        Faulty::each(move |request| match request.path()[1..].parse::<usize>() {
+            Ok(hop) if hop < count => Reply::redirect(307, format!("/{}", hop + 1)),
+            _ => Reply::ok().body("there"),
+        })
+    };
+    let get = |server: &Faulty| client().download(format!("{}/0", server.url())).to_vec(9);
+    assert_eq!(get(&hops(5)).unwrap(), b"there");
+    let six = hops(6);
+    let (why, message) = reason(get(&six));
+    assert_eq!((why, six.requests()), (TransferReason::Refused, 6));
+    assert!(message.contains("redirects too often"), "{message}");
+
+    // S3 names the right region in a body, and no `Location`.
+    let wrong_region = || Reply::s3_error(301, "PermanentRedirect", "Use this endpoint.");
+    for (reply, words) in [
+        (wrong_region(), "redirects without saying where"),
+        (wrong_region().chunked([10]), "redirects without saying where"),
+        (Reply::status(307), "redirects without saying where"),
+        (Reply::redirect(302, "ftp://127.0.0.1/a?sig=SECRET"), "redirects away from https"),
+    ] {
+        let server = Faulty::start([reply]);
+        let (why, message) = reason(get(&server));
+        assert_eq!((why, server.requests()), (TransferReason::Refused, 1), "{message}");
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_broken_transfer_goes_on_where_it_stopped() {
+    let file = File::made(1, 300_000);
+    for end in [Close, HangUp, Reset, Stall] {
+        let server = Faulty::start(broken(&file, 2, 100_000, end));
+        let mut most = 0;
+        let bytes = client()
+            .download(url(&server))
+            .stall_timeout(ms(if end == Stall { 400 } else { 20_000 }))
+            .progress(|bytes, total| {
+                assert!(bytes >= most && total.is_none_or(|total| total == 300_000));
+                most = bytes;
+                ControlFlow::Continue(())
+            })
+            .to_vec(300_000);
+        assert!(bytes.unwrap() == file.bytes(), "{end:?}");
+        let ranges: Vec<_> = server.received().iter().map(range).collect();
+        assert_eq!((ranges.len(), &ranges[0]), (3, &(None, None)), "{end:?}");
+        for (range, condition) in &ranges[1..] {
+            let start = range
+                .as_ref()
+                .unwrap()
+                .trim_start_matches("bytes=")
+                .trim_end_matches('-');
+            let start: u64 = start.parse().unwrap();
+            // A reset may lose what was on its way.
+            assert!(start > 0 && start <= 200_000 && (end == Reset || start % 100_000 == 0), "{end:?} {start}");
+            assert!(condition.as_ref().unwrap().starts_with('"'));
+        }
+    }
+}
+
+fn range(request: &Request) -> (Option<String>, Option<String>) {
+    let header = |name| request.header(name).map(str::to_owned);
+    (header("range"), header("if-range"))
+}
+
+#[test]
+fn only_a_strong_tag_of_a_file_of_known_length_lets_a_transfer_go_on() {
+    let file = File::made(2, 50_000);
+    let of = |etag| Reply::file(&file.clone().etag(etag));
+    for (reply, condition) in [
+        (of(Some("\"a\"")), Some("\"a\"")),
+        (of(Some("W/\"a\"")), None),
+        (of(None), None),
+        // It may be compressed on the way, and a range is one of other bytes then.
+        (of(Some("\"a\"")).chunked([1000]), None),
+    ] {
+        let server = Faulty::start([reply.clone().cut_body(20_000, Close), reply]);
+        assert!(client().download(url(&server)).to_vec(50_000).unwrap() == file.bytes());
+        let (from, by) = range(&server.received()[1]);
+        assert_eq!((from.is_some(), by.as_deref()), (condition.is_some(), condition));
+    }
+}
+
+/// What the storage answers to the request for the rest, and what comes after that if there is more.
+#[test]
+#[rustfmt::skip]
+fn a_transfer_starts_over_when_it_cannot_go_on() {
+    let (old, new, other) = (File::made(3, 50_000), File::made(4, 60_000), File::made(5, 50_000));
+    let rest = |range: &str, file: &File, from: usize| {
+        let reply = Reply::status(206).header("Content-Range", format!("bytes {range}"));
+        reply.body(&file.bytes()[from..])
+    };
+    for (why, script, whole) in [
+        ("ignores ranges", vec![Reply::file(&old.clone().without_ranges())], &old),
+        ("file changed", vec![Reply::file(&new)], &new),
+        (
+            "file changed and ignores If-Range",
+            vec![rest("20000-49999/50000", &other, 20_000).header("ETag", "\"other\""), Reply::file(&other)],
+            &other,
+        ),
+        (
+            "file grew, ignores If-Range and has no tag",
+            vec![rest("20000-59999/60000", &new, 20_000), Reply::file(&new)],
+            &new,
+        ),
+        ("another range", vec![rest("30000-49999/50000", &old, 30_000), Reply::file(&old)], &old),
+        ("no Content-Range", vec![Reply::status(206).body(&old.bytes()[20_000..]), Reply::file(&old)], &old),
+        (
+            "nonsense for a Content-Range",
+            vec![Reply::file(&old.clone().with_content_range("bytes x-y/z")), Reply::file(&old)],
+            &old,
+        ),
+        ("416", vec![Reply::status(416).header("Content-Range", "bytes */10"), Reply::file(&old)], &old),
+    ] {
+        let mut replies = vec![Reply::file(&old).cut_body(20_000, Close)];
+        replies.extend(script);
+        let count = replies.len();
+        let server = Faulty::start(replies);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        let file = client().download(url(&server)).to_file(&path);
+        let file = file.unwrap_or_else(|e| panic!("{why}: {e}"));
+        assert_eq!(file.bytes, whole.len(), "{why}");
+        assert!(std::fs::read(&path).unwrap() == whole.bytes(), "{why}");
+        let requests = server.received();
+        assert_eq!(requests.len(), count, "{why}");
+        assert_eq!(range(&requests[1]).0.as_deref(), Some("bytes=20000-"), "{why}");
+        assert_eq!(requests.get(2).and_then(|last| range(last).0), None, "{why}");
+    }
+}
+
+#[test]
+fn a_part_of_the_rest_is_taken_and_the_rest_of_it_asked_for() {
+    let file = File::made(6, 50_000).etag(Some("\"a\""));
+    let part = Reply::status(206)
+        .header("Content-Range", "bytes 20000-29999/*")
+        .header("ETag", "\"a\"");
+    let part = part.body(file.read(20_000, 10_000));
+    let server = Faulty::start([Reply::file(&file).cut_body(20_000, Close), part, Reply::file(&file)]);
+    assert!(client().download(url(&server)).to_vec(50_000).unwrap() == file.bytes());
+    assert_eq!(range(&server.received()[2]).0.as_deref(), Some("bytes=30000-"));
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_a_writer_has_is_never_written_twice() {
+    let (old, new) = (File::made(7, 50_000), File::made(8, 50_000));
+    let cut = Reply::file(&old).cut_body(20_000, Close);
+    let no_tag = Reply::file(&old.clone().etag(None)).cut_body(20_000, Close);
+    for (script, ok) in [
+        (vec![cut.clone(), Reply::file(&old)], true),
+        (vec![cut.clone(), Reply::file(&old.clone().without_ranges())], false),
+        (vec![cut.clone(), Reply::file(&new)], false),
+        (vec![cut.clone(), Reply::status(416), Reply::file(&old)], false),
+        (vec![no_tag], false),
+        // Nothing was written yet.
+        (vec![Reset.after_request(), Reply::file(&new).cut_body(0, Close), Reply::file(&old)], true),
+    ] {
+        let server = Faulty::start(script);
+        let mut written = Vec::new();
+        let result = client().download(url(&server)).to_writer(&mut written);
+        if ok {
+            assert_eq!(result.unwrap(), 50_000);
+            assert!(written == old.bytes());
+        } else {
+            let error = failed(result);
+            assert_eq!((error.reason, error.bytes), (TransferReason::Changed, 20_000));
+            assert!(error.to_string().contains("cannot be taken back after 20000 bytes"), "{error}");
+            assert!(written == old.read(0, 20_000));
+        }
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_file_that_is_not_whole_or_no_file_is_an_error() {
+    let file = File::made(9, 50_000);
+    let encoded = |encoding: &str| Reply::file(&file).header("Content-Encoding", encoding);
+    for (words, reply, why, requests) in [
+        (
+            "Peer disconnected",
+            Reply::ok().content_length(60_000).body(file.bytes()).then(Close),
+            TransferReason::Broken,
+            3,
+        ),
+        ("Peer disconnected", Reply::ok().raw_chunks("5\r\nhello\r\n").then(Close), TransferReason::Broken, 3),
+        (
+            "Peer disconnected",
+            Reply::file(&file.clone().etag(None)).cut_body(49_999, HangUp),
+            TransferReason::Broken,
+            3,
+        ),
+        // Where the end of the connection is the end of the file, a broken connection looks the same.
+        ("where the file ends", Reply::ok().body(file.bytes()).until_close(), TransferReason::Refused, 1),
+        ("where the file ends", Reply::ok().body(file.bytes()).until_close().http10(), TransferReason::Refused, 1),
+        ("a web page came", Reply::html(200, "<html>Blocked by policy"), TransferReason::Refused, 1),
+        ("Content-Encoding br", encoded("br"), TransferReason::Refused, 1),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Faulty::start([reply]);
+        let (reason, message) = reason(client().download(url(&server)).to_file(folder.path().join("a.jpg")));
+        assert_eq!((reason, server.requests()), (why, requests), "{message}");
+        assert!(message.contains(words), "{message}");
+        assert_eq!(names(folder.path()), [""; 0], "{message}");
+    }
+    // `ureq` undoes the compression with the feature, and hides the length with it.
+    let server = Faulty::start([encoded("gzip")]);
+    assert_eq!(reason(client().download(url(&server)).to_vec(50_000)).0, TransferReason::Refused);
+    // Chunks have an end, though no length.
+    let chunked = Reply::ok().body(file.bytes()).chunked([700, 1]);
+    for (reply, bytes) in [(chunked, file.bytes()), (encoded("aws-chunked"), file.bytes()), (Reply::ok(), vec![])] {
+        let server = Faulty::start([reply]);
+        assert!(client().download(url(&server)).to_vec(bytes.len()).unwrap() == bytes);
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_vector_grows_to_its_limit_and_no_further() {
+    let file = File::made(10, 50_000);
+    let chunked = Reply::ok().endless_body("x").chunked([1000]);
+    for reply in [Reply::file(&file), Reply::ok().body(file.bytes()).chunked([1000]), chunked] {
+        let server = Faulty::start([reply]);
+        let (why, _) = reason(client().download(url(&server)).to_vec(49_999));
+        assert_eq!((why, server.requests()), (TransferReason::TooLarge, 1));
+    }
+}
+
+/// An answer that is no file; the reason, words of the message, and how many requests.
+#[test]
+#[rustfmt::skip]
+fn an_expired_link_is_told_from_a_bad_network() {
+    let expired = || Reply::s3_error(403, "AccessDenied", "Request has expired");
+    let unavailable = || Reply::s3_error(503, "SlowDown", "Please reduce your request rate.");
+    let signature = "a https://s3/?sig=1 X-Amz-Signature=SECRET-SIGNATURE SECRET-SIGNATURE";
+    let redacted = "403 SignatureDoesNotMatch: a https://s3/?[redacted] [redacted] [redacted]";
+    for (reply, why, words, requests) in [
+        (expired(), TransferReason::LinkExpired, "403 AccessDenied: Request has expired (request 4f1c)", 1),
+        (Reply::s3_error(403, "SignatureDoesNotMatch", signature), TransferReason::LinkExpired, redacted, 1),
+        (Reply::s3_error(400, "ExpiredToken", "Gone"), TransferReason::LinkExpired, "ExpiredToken", 1),
+        (Reply::html(403, "<html>Blocked"), TransferReason::Refused, "403 <html>Blocked", 1),
+        (Reply::s3_error(404, "NoSuchKey", "Gone"), TransferReason::Refused, "404 NoSuchKey: Gone", 1),
+        (Reply::status(204), TransferReason::Refused, "204", 1),
+        (Reply::status(206).body("x"), TransferReason::Refused, "206", 1),
+        (Reply::status(304), TransferReason::Refused, "304", 1),
+        (unavailable(), TransferReason::Broken, "503 SlowDown: Please reduce", 3),
+        (Reply::status(408), TransferReason::Broken, "408", 3),
+        (Reply::status(425), TransferReason::Broken, "425", 3),
+        (Reply::status(429), TransferReason::Broken, "429", 3),
+        (Reply::status(500), TransferReason::Broken, "500", 3),
+        (Reply::status(522), TransferReason::Broken, "522", 3),
+        (unavailable().header("Retry-After", "6"), TransferReason::Broken, "503", 1),
+    ] {
+        let server = Faulty::start([reply.header("x-amz-request-id", "4f1c")]);
+        let error = client().download(url(&server)).to_vec(1).unwrap_err();
+        assert_eq!((error.status().is_some(), error.request_id()), (true, Some("4f1c")));
+        assert_eq!(error.is_safe_to_retry(), why == TransferReason::Broken);
+        assert!(error.to_string().contains(words), "{error}");
+        let error = failed::<()>(Err(error));
+        assert_eq!((error.reason, error.name.as_str()), (why, "DSC_0001.JPEG"), "{error}");
+        assert_eq!((server.requests(), error.context.attempts as usize), (requests, requests), "{error}");
+    }
+    let server = Faulty::start([Reply::status(522), Reply::ok().body("x")]);
+    assert_eq!(client().download(url(&server)).to_vec(1).unwrap(), b"x");
+    let nobody = Refused::new();
+    let (why, message) = reason(client().download(nobody.url()).to_vec(1));
+    let address = nobody.url().trim_start_matches("http://").to_owned();
+    assert!(why == TransferReason::Broken && message.contains(&format!("{address}: ")), "{message}");
+}
+
+#[test]
+fn retry_after_is_waited_for_or_told() {
+    let server = Faulty::start([Reply::status(503).header("Retry-After", "1"), Reply::ok().body("x")]);
+    let began = Instant::now();
+    client().download(url(&server)).to_vec(1).unwrap();
+    assert!(began.elapsed() >= ms(1000));
+    let server = Faulty::start([Reply::status(503).header("Retry-After", "3600")]);
+    let error = client().download(url(&server)).to_vec(1).unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
+}
+
+#[test]
+fn an_error_whose_body_drips_is_over_soon() {
+    let server = Faulty::start([Reply::html(404, vec![b'x'; 10_000]).drip_body(1, ms(20))]);
+    let began = Instant::now();
+    let (why, _) = reason(client().download(url(&server)).stall_timeout(ms(500)).to_vec(1));
+    assert_eq!(why, TransferReason::Refused);
+    assert!(began.elapsed() < ms(10_000), "{:?}", began.elapsed());
+}
+
+#[test]
+fn failures_are_counted_anew_after_an_attempt_that_brought_much() {
+    // Every connection ends after 1.5 MB, and there are more of them than attempts.
+    let file = File::made(11, 10 * MIB);
+    let server = Faulty::start([Reply::file(&file).cut_body(3 * MIB / 2, Close)]);
+    let bytes = client().download(url(&server)).to_vec(10 * MIB as usize).unwrap();
+    assert!(bytes == file.bytes());
+    assert_eq!(server.requests(), 7);
+
+    // Crumbs do not count, nor does the same start again and again.
+    for (file, cut, requests) in [(file.clone(), 1000, 3), (file.etag(None), 3 * MIB / 2, 3)] {
+        let server = Faulty::start([Reply::file(&file).cut_body(cut, Close)]);
+        let (why, _) = reason(client().download(url(&server)).to_vec(10 * MIB as usize));
+        assert_eq!((why, server.requests()), (TransferReason::Broken, requests));
+    }
+    let once = builder().retry(RetryPolicy::none()).build().unwrap();
+    let server = Faulty::start([Reset.after_request()]);
+    assert!(once.download(url(&server)).to_vec(1).is_err());
+    assert_eq!(server.requests(), 1);
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_stalled_transfer_is_noticed() {
+    let file = File::made(12, 40_000);
+    let stalled = [
+        Stall.after_request(),
+        Reply::file(&file).cut_head(20, Stall),
+        Reply::file(&file).cut_body(0, Stall),
+        Reply::file(&file).cut_body(10_000, Stall),
+    ];
+    side_by_side(&stalled, |reply| {
+        let server = Faulty::start([reply.clone()]);
+        let began = Instant::now();
+        let folder = tempfile::tempdir().unwrap();
+        let download = client();
+        let download = download.download(url(&server)).stall_timeout(ms(120));
+        let error = failed(download.to_file(folder.path().join("a.jpg")));
+        let took = began.elapsed();
+        assert_eq!(error.reason, TransferReason::Stalled, "{error}");
+        assert!(error.message.contains("stall limit") && error.context.elapsed >= ms(360), "{error}");
+        eventually(|| server.requests() == 3);
+        assert!((ms(360)..ms(10_000)).contains(&took), "{took:?}");
+        assert_eq!(names(folder.path()), [""; 0]);
+    });
+}
+
+/// Each is slow in its own way, and none is silent for as long as the limit. What a caller's own agent or the client
+/// says of time limits does not hold for files.
+#[test]
+fn a_slow_transfer_goes_on() {
+    let file = File::made(14, 40_000);
+    let target = Faulty::start([Reply::file(&file)]);
+    let half = Some(ms(500));
+    let agent = contrary_config().timeout_global(half).timeout_per_call(half);
+    let agent = agent.timeout_recv_response(half).timeout_recv_body(half).build();
+    let short = || builder().timeout(ms(500)).retry(RetryPolicy::none());
+    let own_agent = short().agent(agent.into()).build().unwrap();
+    let replies = [
+        (Reply::redirect(302, url(&target)), 60_000),
+        // Longer than the limit in all.
+        (Reply::file(&file).drip_body(1000, ms(30)), 1000),
+        (Reply::file(&file).drip_head(100, ms(800)), 60_000),
+        (Reply::file(&file).drip_body(20_000, ms(700)), 60_000),
+    ];
+    for client in [short().build().unwrap(), own_agent] {
+        side_by_side(&replies, |(reply, limit)| {
+            let server = Faulty::start([reply.clone()]);
+            let bytes = client.download(url(&server)).stall_timeout(ms(*limit)).to_vec(40_000);
+            assert!(bytes.unwrap_or_else(|e| panic!("{reply:?}: {e}")) == file.bytes());
+        });
+    }
+    assert_eq!(target.requests(), 2);
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_callback_ends_a_transfer_that_moves_one_that_stalls_and_one_that_waits() {
+    let file = File::made(13, 10 * MIB);
+    for reply in [
+        Reply::file(&file).drip_body(1000, ms(5)),
+        Reply::file(&file).cut_body(10_000, Stall),
+        Reply::status(503).header("Retry-After", "5"),
+    ] {
+        let server = Faulty::start([reply]);
+        let folder = tempfile::tempdir().unwrap();
+        let mut began = None;
+        let result = client()
+            .download(url(&server))
+            .stall_timeout(ms(1000))
+            .progress(
+                |_, _| match began.get_or_insert_with(Instant::now).elapsed() > ms(200) {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                },
+            )
+            .to_file(folder.path().join("a.jpg"));
+        assert_eq!(reason(result).0, TransferReason::Cancelled);
+        assert!(began.unwrap().elapsed() < ms(4500), "{:?}", began.unwrap().elapsed());
+        assert_eq!((names(folder.path()).len(), server.requests()), (0, 1));
+    }
+    // Before anything is sent, too.
+    let server = Faulty::start([Reply::file(&file)]);
+    let client = client();
+    let download = client.download(url(&server)).progress(|_, _| ControlFlow::Break(()));
+    assert_eq!((reason(download.to_vec(1)).0, server.connections()), (TransferReason::Cancelled, 0));
+}
+
+#[test]
+fn a_log_tells_of_each_request_and_of_each_that_is_made_again() {
+    let file = File::made(17, 50_000);
+    let server = Faulty::start(broken(&file, 2, 10_000, Close));
+    let client = client();
+    let (result, lines) = logged(|| client.download(url(&server)).to_vec(50_000));
+    assert!(result.unwrap() == file.bytes());
+    let ours: Vec<_> = lines.iter().filter(|line| line.target == "imagen_ai").collect();
+    let told = |level| ours.iter().filter(|line| line.level == level).count();
+    assert_eq!((told(Level::Debug), told(Level::Warn)), (3, 2), "{ours:#?}");
+    let place = "/photos/DSC_0001.JPEG: ";
+    assert!(ours.iter().all(|line| line.text.contains(place)), "{ours:#?}");
+    assert!(!ours.iter().any(|line| line.text.contains("SECRET")), "{ours:#?}");
+}
+
+/// Nothing that a repetition would mend.
+#[test]
+fn a_proxy_that_wants_a_password_is_final() {
+    let proxy = Faulty::start([Reply::status(407)]);
+    let agent = agent_config().proxy(Some(Proxy::new(&proxy.url()).unwrap()));
+    let client = Client::builder(KEY).agent(agent.build().into()).build().unwrap();
+    let (why, message) = reason(client.download("https://storage.example/a.jpg?sig=SECRET").to_vec(1));
+    assert_eq!((why, proxy.connections()), (TransferReason::Refused, 1), "{message}");
+    assert!(message.contains("the proxy 127.0.0.1:"), "{message}");
+}
+
+#[cfg(feature = "rustls")]
+mod tls {
+    use imagen_ai::ureq::tls::TlsProvider;
+
+    use super::*;
+    use crate::support::tls::{Authority, TlsServer, agent, trusting};
+
+    #[test]
+    #[rustfmt::skip]
+    fn a_certificate_that_is_not_trusted_is_final() {
+        let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+        let server = TlsServer::start(&theirs.issue(&["localhost"]));
+        let link = format!("https://localhost:{}/a.jpg?sig=SECRET", server.port());
+        let own_agent = builder().agent(agent(trusting(TlsProvider::Rustls, &ours)));
+        for client in [client(), own_agent.build().unwrap()] {
+            let before = server.connections();
+            let (why, message) = reason(client.download(&link).to_vec(1));
+            assert_eq!((why, server.connections() - before), (TransferReason::Refused, 1), "{message}");
+            assert!(message.contains(&format!("localhost:{}: ", server.port())), "{message}");
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Many files into one folder, and from a project to its files.
+
+use std::collections::HashSet;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use imagen_ai::{Client, DownloadLink, DownloadOptions, Downloaded, Error, Overwrite, RetryPolicy, TransferReason};
+
+use super::{KEY, client, names, refused};
+use crate::support::faulty::{Faulty, Reply};
+use crate::support::simulator::{I2I, NOT_EXPORTED, ProjectSpec, READY, Simulator};
+use crate::support::{client_of, ms};
+
+/// A server whose files hold their own number, `/0?sig=SECRET` and on, each sent in `pieces`.
+fn numbered(pieces: usize) -> Faulty {
+    Faulty::each(move |request| {
+        let number = request.path().trim_start_matches('/').split('?').next().unwrap();
+        match number.parse::<usize>() {
+            Ok(_) => Reply::ok().body(number.repeat(pieces)).drip_body(number.len(), ms(30)),
+            Err(_) => Reply::s3_error(404, "NoSuchKey", "The specified key does not exist."),
+        }
+    })
+}
+
+fn link(server: &Faulty, name: &str, path: impl std::fmt::Display) -> DownloadLink {
+    DownloadLink::new(name, &format!("{}/{path}?sig=SECRET", server.url()))
+}
+
+#[rustfmt::skip]
+fn one_thread() -> DownloadOptions {
+    DownloadOptions { threads: 1, ..DownloadOptions::default() }
+}
+
+/// The content of each file, or why there is none.
+fn contents(files: &[Result<Downloaded, Error>]) -> Vec<Result<String, TransferReason>> {
+    let content = |file: &Result<Downloaded, Error>| match file {
+        Ok(file) => Ok(fs::read_to_string(&file.path).unwrap()),
+        Err(Error::Transfer(e)) => Err(e.reason),
+        Err(e) => panic!("{e}"),
+    };
+    files.iter().map(content).collect()
+}
+
+#[test]
+#[rustfmt::skip]
+fn results_come_in_the_order_of_the_links_and_a_failure_stops_no_other() {
+    let server = numbered(1);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("new/folder");
+    let mut links: Vec<_> = (0..20).map(|n| link(&server, &format!("{n}.jpg"), n)).collect();
+    links[3] = link(&server, "lost", "lost");
+    links[8].download_link = None;
+    let get = || {
+        client()
+            .download_all(&links, &out, &DownloadOptions::default())
+            .unwrap()
+    };
+    let results = get();
+    let mut expected: Vec<_> = (0..20).map(|n| Ok(n.to_string())).collect();
+    expected[3] = Err(TransferReason::Refused);
+    expected[8] = Err(TransferReason::NoLink);
+    assert_eq!(contents(&results), expected);
+    let no_link = results[8].as_ref().unwrap_err();
+    assert_eq!(no_link.to_string(), "GET 8.jpg: the service gave no link for the file");
+    assert_eq!((names(&out).len(), results[19].as_ref().unwrap().path.clone()), (18, out.join("19.jpg")));
+    assert!(get().iter().all(Result::is_err), "they are there");
+    let none = client().download_all([""; 0], &out, &DownloadOptions::default());
+    assert!(none.unwrap().is_empty());
+}
+
+#[test]
+#[rustfmt::skip]
+fn two_hundred_hostile_names_stay_in_the_folder_and_apart() {
+    let forms = [
+        "../../../../tmp/evil.jpg", "..\\..\\evil.jpg", "/etc/passwd", "C:\\Windows\\evil.jpg", "C:evil.jpg", "..", " ",
+        ".hidden", "NUL", "LPT1.tar.gz", "a.jpg", "A.JPG", "a.jpg.", "a.jpg ", "a:stream.jpg", "a\0b.jpg", "a\nb.jpg",
+        "\u{202e}gpj.exe", "\u{feff}.jpg", "a/b.jpg", "a\\b.jpg", "a?b.jpg", "caf\u{e9}.jpg", "CAF\u{c9}.JPG", "-rf",
+        "stra\u{df}e.jpg", "STRASSE.JPG", "%2e%2e%2fevil.jpg", "$(touch x)", "a.jpg.imagen-part", "a (2).jpg", "\u{200b}",
+    ];
+    let server = numbered(1);
+    let links = (0..200).map(|n| match (n % 40, forms[n % forms.len()]) {
+        (39, form) => link(&server, &format!("{}{form}.jpg", "x".repeat(400)), n),
+        (_, form) => link(&server, form, n),
+    });
+    let links: Vec<_> = links.collect();
+    let parent = tempfile::tempdir().unwrap();
+    let out = parent.path().join("out");
+    let results = client()
+        .download_all(&links, &out, &DownloadOptions::default())
+        .unwrap();
+
+    let mut seen = HashSet::new();
+    for (n, (link, result)) in links.iter().zip(&results).enumerate() {
+        let file = result.as_ref().unwrap_or_else(|e| panic!("{link:?}: {e}"));
+        assert_eq!(file.path.parent(), Some(out.as_path()), "{link:?}");
+        assert_eq!(fs::read_to_string(&file.path).unwrap(), n.to_string());
+        let name = file.path.file_name().unwrap().to_str().unwrap();
+        assert!(!name.starts_with('.') && name.len() <= 255 && seen.insert(name.to_lowercase()), "{name}");
+        let given = link.file_name.as_ref().unwrap();
+        assert!(given.trim().is_empty() || *given == file.file_name);
+        assert_eq!(file.renamed, file.file_name != name);
+    }
+    assert_eq!((names(&out).len(), names(parent.path())), (200, vec!["out".to_owned()]));
+    assert_eq!(results[10].as_ref().unwrap().path, out.join("a.jpg"));
+}
+
+#[test]
+#[rustfmt::skip]
+fn progress_is_told_of_each_file_and_of_all() {
+    let server = numbered(10);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("there.jpg"), "already").unwrap();
+    let named = [("a/b.jpg", "1"), ("lost.jpg", "lost"), ("there.jpg", "2"), ("c.jpg", "333")];
+    let links = named.map(|(name, path)| link(&server, name, path));
+    let told: Arc<Mutex<Vec<_>>> = Arc::default();
+    let record = Arc::clone(&told);
+    let options = DownloadOptions { overwrite: Overwrite::Skip, ..one_thread() };
+    let options = options.on_progress(move |p| {
+        let (file, all) = ((p.bytes, p.total, p.done), (p.all_bytes, p.files_done, p.files));
+        record
+            .lock()
+            .unwrap()
+            .push((p.index, p.file_name.to_owned(), file, all));
+        ControlFlow::Continue(())
+    });
+    let results = client().download_all(&links, folder.path(), &options).unwrap();
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 3);
+
+    let told = told.lock().unwrap();
+    let of = |index: usize| told.iter().filter(move |told| told.0 == index);
+    let last = |index: usize| {
+        of(index)
+            .next_back()
+            .map(|(_, name, file, all)| (name.as_str(), *file, *all))
+            .unwrap()
+    };
+    assert_eq!(of(0).next(), Some(&(0, "a_b.jpg".to_owned(), (0, None, false), (0, 0, 4))));
+    assert!(of(0).any(|(_, _, (bytes, total, _), _)| *bytes > 0 && *bytes < 10 && *total == Some(10)));
+    assert_eq!(last(0), ("a_b.jpg", (10, Some(10), true), (10, 1, 4)));
+    assert_eq!(last(1), ("lost.jpg", (0, None, true), (10, 2, 4)));
+    assert_eq!((of(2).count(), last(2)), (1, ("there.jpg", (0, None, true), (10, 3, 4))));
+    assert_eq!(last(3), ("c.jpg", (30, Some(30), true), (40, 4, 4)));
+}
+
+#[test]
+fn a_callback_stops_everything() {
+    // The first file is whole at once; the others would take a minute.
+    let server = Faulty::each(|request| match request.path().starts_with("/0") {
+        true => Reply::ok().body("whole"),
+        false => Reply::ok().body(vec![b'x'; 3000]).drip_body(1, ms(20)),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let links: Vec<_> = (0..50).map(|n| link(&server, &n.to_string(), n)).collect();
+    let options = DownloadOptions::default().on_progress(|progress| match progress.files_done > 0 && !progress.done {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    let began = Instant::now();
+    let results = client().download_all(&links, folder.path(), &options).unwrap();
+    assert!(began.elapsed() < ms(20_000), "{:?}", began.elapsed());
+    let mut expected = vec![Err(TransferReason::Cancelled); 50];
+    expected[0] = Ok("whole".to_owned());
+    assert_eq!(contents(&results), expected);
+    assert_eq!(names(folder.path()), ["0"]);
+    assert!(server.requests() <= 5, "{}", server.requests());
+}
+
+fn paths(simulator: &Simulator, part: &str) -> usize {
+    simulator
+        .requests()
+        .iter()
+        .filter(|request| request.path.contains(part))
+        .count()
+}
+
+#[track_caller]
+#[rustfmt::skip]
+fn assert_photos(simulator: &Simulator, project: &str, folder: &Path, count: usize) {
+    assert_eq!(names(folder).len(), count);
+    for name in names(folder) {
+        assert!(fs::read(folder.join(&name)).unwrap() == simulator.jpeg(project, &name, None), "{name}");
+    }
+}
+
+#[test]
+fn finalize_to_puts_the_finished_photos_on_disk() {
+    let simulator = Simulator::start();
+    simulator.configure(|settings| settings.jpeg_size = 100_000);
+    let client = client_of(&simulator);
+    for project in [client.project(READY), client.i2i_project(I2I)] {
+        let folder = tempfile::tempdir().unwrap();
+        let files = project.finalize_to(folder.path(), &DownloadOptions::default()).unwrap();
+        assert_eq!(files.iter().filter(|file| file.is_ok()).count(), 3, "{files:?}");
+        assert_photos(&simulator, project.uuid(), folder.path(), 3);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let error = client
+        .project(NOT_EXPORTED)
+        .finalize_to(folder.path(), &DownloadOptions::default());
+    assert_eq!(error.unwrap_err().status(), Some(400));
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_cannot_be_written_is_found_out_before_the_edits_are_locked_in() {
+    let simulator = Simulator::start();
+    let project = client_of(&simulator).project(READY);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a file");
+    fs::write(&file, "").unwrap();
+    // A folder that is there and cannot be written to, for every user.
+    let mut places = vec![file];
+    places.extend(cfg!(target_os = "linux").then(|| "/proc/self/fd".into()));
+    for place in &places {
+        let error = project.finalize_to(place, &DownloadOptions::default()).unwrap_err();
+        assert!(matches!(&error, Error::Io { path, .. } if path == place), "{error}");
+    }
+    let hasty = DownloadOptions { stall_timeout: Duration::ZERO, ..one_thread() };
+    refused(project.finalize_to(folder.path(), &hasty), "stall_timeout");
+    assert!(!simulator.is_finalized(READY));
+
+    let out = folder.path().join("out");
+    let nowhere = project.client().project("..");
+    nowhere.finalize_to(&out, &DownloadOptions::default()).unwrap_err();
+    assert!(!out.exists());
+}
+
+#[test]
+#[rustfmt::skip]
+fn links_that_expire_half_way_are_asked_for_again() {
+    let simulator = Arc::new(Simulator::start());
+    simulator.add_project(ProjectSpec::regular("long").photo_count(12));
+    let client = client_of(&simulator);
+    let folder = tempfile::tempdir().unwrap();
+    // After every fourth file: as if the lot took three times as long as its links live.
+    let clock = Arc::clone(&simulator);
+    let options = one_thread().on_progress(move |progress| {
+        assert!(progress.files_done <= 12);
+        if progress.done && progress.bytes > 0 && progress.index % 4 == 3 {
+            clock.expire_links();
+        }
+        ControlFlow::Continue(())
+    });
+    let files = client.project("long").finalize_to(folder.path(), &options).unwrap();
+    for (n, file) in files.iter().enumerate() {
+        let expected = folder.path().join(format!("DSC_{:04}.JPEG", n + 1));
+        assert_eq!(file.as_ref().unwrap().path, expected);
+    }
+    assert_photos(&simulator, "long", folder.path(), 12);
+    // A file that was there was not fetched again.
+    let asked = (paths(&simulator, "get_temporary_download_links"), paths(&simulator, "/storage/"));
+    assert_eq!(asked, (2, 12 + 8 + 4));
+}
+
+#[test]
+fn links_that_are_never_good_are_asked_for_once_more_and_no_further() {
+    let simulator = Simulator::start();
+    simulator.configure(|settings| settings.link_lifetime = Duration::ZERO);
+    let folder = tempfile::tempdir().unwrap();
+    let project = client_of(&simulator).project(READY);
+    let files = project.finalize_to(folder.path(), &DownloadOptions::default()).unwrap();
+    assert_eq!(contents(&files), vec![Err(TransferReason::LinkExpired); 3]);
+    assert_eq!(paths(&simulator, "get_temporary_download_links"), 1);
+    assert_eq!(names(folder.path()), [""; 0]);
+}
+
+/// Three files of one name, of which the links to the last two have expired. What the service says when it is asked for
+/// fresh ones.
+fn three_of_one_name(fresh: Option<Reply>) -> Faulty {
+    Faulty::each(move |request| {
+        let host = request.header("host").unwrap();
+        let links = |signature: &str| {
+            let url = |n| format!("http://{host}/{n}?{signature}");
+            let link = |n| serde_json::json!({"file_name": "a.jpg", "download_link": url(n)});
+            Reply::json(serde_json::json!({"files_list": [link(1), link(2), link(3)]}).to_string())
+        };
+        match request.path() {
+            path if path.ends_with("/finalize") => links("old"),
+            path if path.ends_with("/get_temporary_download_links") => fresh.clone().unwrap_or_else(|| links("new")),
+            "/2?old" | "/3?old" => Reply::s3_error(403, "AccessDenied", "Request has expired"),
+            path => Reply::ok().body(&path[1..2]),
+        }
+    })
+}
+
+fn finalized(server: &Faulty, options: &DownloadOptions) -> Vec<Result<String, TransferReason>> {
+    let client = Client::builder(KEY).base_url(server.url()).retry(RetryPolicy::none());
+    let folder = tempfile::tempdir().unwrap();
+    let project = client.build().unwrap().project("p");
+    contents(&project.finalize_to(folder.path(), options).unwrap())
+}
+
+#[test]
+fn fresh_links_of_one_name_are_taken_in_their_order() {
+    let options = DownloadOptions::default();
+    let files = finalized(&three_of_one_name(None), &options);
+    assert_eq!(files, ["1", "2", "3"].map(|content| Ok(content.to_owned())));
+    // What arrived is kept when there are none.
+    let files = finalized(&three_of_one_name(Some(Reply::status(403))), &options);
+    let expired = Err(TransferReason::LinkExpired);
+    assert_eq!(files, [Ok("1".to_owned()), expired.clone(), expired]);
+}
+
+#[test]
+fn a_run_that_was_ended_asks_for_no_fresh_links() {
+    let server = three_of_one_name(None);
+    let options = one_thread().on_progress(|progress| match progress.index == 1 && progress.done {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    let [expired, cancelled] = [TransferReason::LinkExpired, TransferReason::Cancelled].map(Err);
+    assert_eq!(finalized(&server, &options), [Ok("1".to_owned()), expired, cancelled]);
+    assert_eq!(server.requests(), 3);
+}
