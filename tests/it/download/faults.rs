@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use imagen_ai::ureq::Proxy;
-use imagen_ai::{Client, DownloadLink, RetryPolicy, TransferReason};
+use imagen_ai::{DownloadLink, RetryPolicy, TransferReason};
 use log::Level;
 
 use super::{KEY, MIB, broken, builder, client, failed, names, reason, refused, url};
@@ -486,19 +485,9 @@ fn a_log_tells_of_each_request_and_of_each_that_is_made_again() {
     assert!(!ours.iter().any(|line| line.text.contains("SECRET")), "{ours:#?}");
 }
 
-/// Nothing that a repetition would mend.
-#[test]
-fn a_proxy_that_wants_a_password_is_final() {
-    let proxy = Faulty::start([Reply::status(407)]);
-    let agent = agent_config().proxy(Some(Proxy::new(&proxy.url()).unwrap()));
-    let client = Client::builder(KEY).agent(agent.build().into()).build().unwrap();
-    let (why, message) = reason(client.download("https://storage.example/a.jpg?sig=SECRET").to_vec(1));
-    assert_eq!((why, proxy.connections()), (TransferReason::Refused, 1), "{message}");
-    assert!(message.contains("the proxy 127.0.0.1:"), "{message}");
-}
-
 #[cfg(feature = "rustls")]
 mod tls {
+    use imagen_ai::ureq::Proxy;
     use imagen_ai::ureq::tls::TlsProvider;
 
     use super::*;
@@ -517,5 +506,16 @@ mod tls {
             assert_eq!((why, server.connections() - before), (TransferReason::Refused, 1), "{message}");
             assert!(message.contains(&format!("localhost:{}: ", server.port())), "{message}");
         }
+    }
+
+    /// Nothing that a repetition would mend.
+    #[test]
+    fn a_proxy_that_wants_a_password_is_final() {
+        let proxy = Faulty::start([Reply::status(407)]);
+        let agent = agent_config().proxy(Some(Proxy::new(&proxy.url()).unwrap()));
+        let client = builder().agent(agent.build().into()).build().unwrap();
+        let (why, message) = reason(client.download("https://storage.example/a.jpg?sig=SECRET").to_vec(1));
+        assert_eq!((why, proxy.connections()), (TransferReason::Refused, 1), "{message}");
+        assert!(message.contains("the proxy 127.0.0.1:"), "{message}");
     }
 }
