@@ -476,7 +476,7 @@ pub struct AiTools {
 
 /// Reads a list without the items that cannot be read.
 pub(crate) fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(field: D) -> Result<Vec<T>, D::Error> {
-    let items = Option::<Vec<Box<RawValue>>>::deserialize(field)?.unwrap_or_default();
+    let items: Vec<Box<RawValue>> = lenient(field)?;
     Ok(items.iter().filter_map(|item| from_json(item.get()).ok()).collect())
 }
 

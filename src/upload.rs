@@ -137,8 +137,20 @@ impl Project {
         let batch = Batch::new(options.progress.as_ref(), photos.len());
         let send = |(index, photo): (usize, &Uploaded)| {
             let (file_name, total) = (photo.file_name.as_str(), Some(photo.bytes));
-            let progress = Progress { index, file_name, total, ..Progress::default() };
-            let mut sending = Sending { project: self, options, batch: &batch, photo, file: None, progress };
+            let progress = Progress {
+                index,
+                file_name,
+                total,
+                ..Progress::default()
+            };
+            let mut sending = Sending {
+                project: self,
+                options,
+                batch: &batch,
+                photo,
+                file: None,
+                progress,
+            };
             sending.run(links.get(&photo.file_name))
         };
         Ok(parallel(photos.iter().enumerate(), options.threads, send))
@@ -204,7 +216,6 @@ fn check(paths: impl IntoIterator<Item = impl AsRef<Path>>, profile: Option<&Pro
 
 impl Sending<'_> {
     fn run(&mut self, link: Option<&SignedUrl>) -> Result<Uploaded> {
-        let _ = self.tell(0, false);
         let result = self.transfer(link.cloned());
         let bytes = if result.is_ok() { self.progress.bytes } else { 0 };
         let _ = self.tell(bytes, true);
@@ -258,9 +269,7 @@ impl Sending<'_> {
         let same = (now.len(), now.modified().ok()) == (photo.bytes, photo.modified);
         match answer {
             _ if !same => refusal(Changed, "the file changed while it was sent"),
-            Ok(answer) if !answer.status().is_success() => {
-                Ok(Some(transport.refused("PUT", uri, answer, stall)))
-            }
+            Ok(answer) if !answer.status().is_success() => Ok(Some(transport.refused("PUT", uri, answer, stall))),
             Ok(_) if self.progress.bytes == now.len() => Ok(None),
             Ok(_) => refusal(Broken, "the storage answered before it had the file"),
             Err(_) if self.batch.is_stopped() => refusal(Cancelled, CANCELLED),

@@ -175,7 +175,11 @@ fn download_lots(
     let batch = Batch::new(options.progress.as_ref(), names.len());
     let one = |(index, link): &(usize, DownloadLink)| {
         let (given, name) = names.get(*index).cloned().unwrap_or_default();
-        let mut progress = Progress { index: *index, file_name: &name, ..Progress::default() };
+        let mut progress = Progress {
+            index: *index,
+            file_name: &name,
+            ..Progress::default()
+        };
         let download = client.download(link).overwrite(options.overwrite);
         let download = download.stall_timeout(options.stall_timeout).progress(|bytes, total| {
             progress.total = total;

@@ -170,7 +170,7 @@ impl Transport {
             if let Some(429 | 503) = error.status() {
                 self.slow_down(again);
             }
-            warn!(target: LOG, "{error}; trying again in {:.1} s", again.as_secs_f64());
+            warn!(target: LOG, "{}; trying again in {:.1} s", in_short(call, &error), again.as_secs_f64());
             wait = again;
         };
         if log_enabled!(target: LOG, Level::Debug) {
@@ -308,7 +308,7 @@ impl Sent<'_> {
     fn unknown(&self, cause: Cause, context: Context) -> Error {
         let advice = self.call.once.unwrap_or_default();
         let error = Error::OutcomeUnknown(Box::new(CallError { cause, advice, context }));
-        warn!(target: LOG, "{error}");
+        warn!(target: LOG, "{}; outcome unknown", in_short(self.call, &error));
         error
     }
 
@@ -317,6 +317,14 @@ impl Sent<'_> {
         let Shared { settings, agent, .. } = &*self.transport.shared;
         agent::peer(agent, &settings.base_url)
     }
+}
+
+/// Says what the log may say of an error: nothing of the body of an answer, which can repeat the request.
+fn in_short(call: &Call, error: &Error) -> String {
+    let why = error
+        .status()
+        .map_or_else(|| error.summary(), |status| format!("status {status}"));
+    format!("{} {}: {why}", call.method, call.path)
 }
 
 /// Refuses a limit of zero.

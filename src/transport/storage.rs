@@ -93,9 +93,10 @@ impl Transport {
                 "nothing moved for as long as the stall limit".to_owned(),
             ),
             ureq::Error::TooManyRedirects => (TransferReason::Refused, "the storage redirects too often".to_owned()),
-            ureq::Error::RequireHttpsOnly(_) | ureq::Error::BadUri(_) => {
-                (TransferReason::Refused, "the storage redirects away from https".to_owned())
-            }
+            ureq::Error::RequireHttpsOnly(_) | ureq::Error::BadUri(_) => (
+                TransferReason::Refused,
+                "the storage redirects away from https".to_owned(),
+            ),
             // S3 does so for a wrong region. `ureq` has no public type for it, and no answer to read.
             ureq::Error::Protocol(e) if e.to_string().contains("location header") => (
                 TransferReason::Refused,

@@ -216,6 +216,7 @@ fn progress_tells_of_each_file_and_of_all() {
     let expected = [
         (0, 0, Some(5000), false, 0, 0),
         (0, 5000, Some(5000), false, 5000, 0),
+        (0, 0, Some(5000), false, 0, 0),
         (0, 5000, Some(5000), false, 5000, 0),
         (0, 5000, Some(5000), true, 5000, 1),
         (1, 0, Some(5000), false, 5000, 1),
