@@ -70,10 +70,7 @@ fn compare(folder: &Path) -> Result<()> {
     };
     let [ours, bare, synced] = times.each_mut().map(median);
     let [[large, small], [bare_large, bare_small], [synced_large, synced_small]] = peaks;
-    println!(
-        "1 GiB from this machine to {}, the median of {ROUNDS}\n",
-        folder.display()
-    );
+    println!("1 GiB from this machine to {}, the median of {ROUNDS}\n", folder.display());
     println!("| | imagen-ai | bare `ureq` | bare `ureq`, synced |\n| --- | --- | --- | --- |");
     println!("| wall time, s | {ours:.3} | {bare:.3} | {synced:.3} |");
     println!("| imagen-ai, times | | {:.2} | {:.2} |", ours / bare, ours / synced);
@@ -102,9 +99,7 @@ fn measure(way: &str, url: &str, length: u64, path: &Path) -> Result<(f64, f64)>
 fn get(way: &str, url: &str, path: &Path) -> Result<()> {
     let began = Instant::now();
     if way == "ours" {
-        imagen_ai::Client::new("no-key-is-needed")?
-            .download(url)
-            .to_file(path)?;
+        imagen_ai::Client::new("no-key-is-needed")?.download(url).to_file(path)?;
     } else {
         let mut body = ureq::get(url).call()?.into_body();
         let mut file = File::create(path)?;
@@ -148,10 +143,7 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
     let head = String::from_utf8_lossy(&head);
     let path = head.split(' ').nth(1).unwrap_or_default();
     let mut left: u64 = path.trim_start_matches('/').parse().unwrap_or_default();
-    write!(
-        stream,
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nETag: \"x\"\r\nContent-Length: {left}\r\n\r\n"
-    )?;
+    write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nETag: \"x\"\r\nContent-Length: {left}\r\n\r\n")?;
     let piece = vec![0xa5; 256 * 1024];
     while left > 0 {
         let length = left.min(piece.len() as u64);

@@ -56,10 +56,7 @@ fn main() {
         let most = |runs: &[(f64, usize)]| runs.iter().map(|run| run.1).max().unwrap();
         let (time, bare, memory) = (best(&ours), best(&theirs), most(&ours));
         let ratio = time / bare;
-        println!(
-            "| {what} | {time:.3} | {bare:.3} | {ratio:.2} | {memory} | {} |",
-            most(&theirs)
-        );
+        println!("| {what} | {time:.3} | {bare:.3} | {ratio:.2} | {memory} | {} |", most(&theirs));
         memory
     };
     let least = row("an empty file", &empty, 4);
@@ -139,10 +136,7 @@ fn answer(stream: TcpStream, url: &str) -> io::Result<()> {
         if head.starts_with("post") {
             // Each name gets a link.
             let names = io::read_to_string(&mut body)?;
-            let names = names
-                .split("\"file_name\":\"")
-                .skip(1)
-                .filter_map(|rest| rest.split('"').next());
+            let names = names.split("\"file_name\":\"").skip(1).filter_map(|rest| rest.split('"').next());
             let link = |name| format!(r#"{{"file_name":"{name}","upload_link":"{url}/{name}"}}"#);
             answer = format!("{{\"files_list\":[{}]}}", names.map(link).collect::<Vec<_>>().join(","));
         }

@@ -39,11 +39,7 @@ fn main() -> ExitCode {
 
 fn prompt(smart: bool, project: &str, file: &str, instruction: &str, out: Option<&str>) -> Result<(), Error> {
     let client = Client::from_env()?;
-    let project = if smart {
-        client.i2i_project(project)
-    } else {
-        client.project(project)
-    };
+    let project = if smart { client.i2i_project(project) } else { client.project(project) };
     let edit = project.image(file).copilot(instruction)?;
     println!("version {}", edit.version()?);
     if let Some(out) = out {

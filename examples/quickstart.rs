@@ -73,11 +73,7 @@ fn tell(edit: &Enhancement) -> Result<(), Error> {
 }
 
 fn show_history(photo: &Image) -> Result<(), Error> {
-    photo
-        .history()?
-        .to_string()
-        .lines()
-        .for_each(|line| println!("   {line}"));
+    photo.history()?.to_string().lines().for_each(|line| println!("   {line}"));
     println!();
     Ok(())
 }

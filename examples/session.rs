@@ -47,10 +47,7 @@ fn session(edits: Chain) -> Result<(), Error> {
     println!("{}. `quit` ends, --help lists the commands.", where_it_stands(&edits));
     loop {
         print!("> ");
-        stdout().flush().map_err(|e| Error::Io {
-            path: "(terminal)".into(),
-            source: Box::new(e),
-        })?;
+        stdout().flush().map_err(|e| Error::Io { path: "(terminal)".into(), source: Box::new(e) })?;
         let mut line = String::new();
         let read = stdin().lock().read_line(&mut line);
         if line.trim() == "quit" || !matches!(read, Ok(1..)) {
@@ -71,11 +68,7 @@ fn command(edits: &mut Chain, photo: &Image, line: &str) -> Result<String, Error
         ("tree", "") => return Ok(photo.history()?.draw(edits.current())),
         ("presets", "") => {
             let tools = photo.project().ai_tools()?.prompts;
-            return Ok(tools
-                .iter()
-                .map(|tool| tool.enhancement_type.as_str())
-                .collect::<Vec<_>>()
-                .join(", "));
+            return Ok(tools.iter().map(|tool| tool.enhancement_type.as_str()).collect::<Vec<_>>().join(", "));
         }
         ("preset", name) => drop(edits.enhance(name)?),
         ("save", file) => return save(edits, photo, file.trim()),
@@ -98,8 +91,6 @@ fn save(edits: &Chain, photo: &Image, file: &str) -> Result<String, Error> {
 }
 
 fn where_it_stands(edits: &Chain) -> String {
-    let at = edits
-        .current()
-        .map_or("the unedited photo".to_owned(), |version| format!("version {version}"));
+    let at = edits.current().map_or("the unedited photo".to_owned(), |version| format!("version {version}"));
     format!("{} at {at}", edits.image().file_name())
 }

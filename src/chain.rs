@@ -28,14 +28,7 @@ impl Image {
     /// If the photo has versions already, the service drops them once the first edit has made another branch;
     /// [`Image::chain_from_latest`] builds on them.
     pub fn chain(&self) -> Chain {
-        Chain {
-            image: self.clone(),
-            state: State::new(self),
-            file: None,
-            recovering: None,
-            known: None,
-            sent: None,
-        }
+        Chain { image: self.clone(), state: State::new(self), file: None, recovering: None, known: None, sent: None }
     }
 
     /// Starts a chain at this version. Nothing is sent, so a version that does not exist is an error of the first edit.
@@ -64,10 +57,7 @@ impl Image {
         let Some(path) = path else {
             let name = self.file_name();
             let why = format!("it does not list {name:?}, or does not tell for sure which version is the newest");
-            return Err(Error::invalid(
-                "history",
-                why + "; Image::chain_from() starts where you say",
-            ));
+            return Err(Error::invalid("history", why + "; Image::chain_from() starts where you say"));
         };
         let first = path.first();
         chain.state.from_unedited = first.is_none_or(|first| first.parent_told && first.parent.is_none());
@@ -111,11 +101,7 @@ impl Image {
     /// - [`Error::Io`]: it cannot be read or made.
     pub fn chain_saved_in(&self, path: impl Into<PathBuf>) -> Result<Chain> {
         let file = path.into();
-        Ok(Chain {
-            state: State::open(self, &file)?,
-            file: Some(file),
-            ..self.chain()
-        })
+        Ok(Chain { state: State::open(self, &file)?, file: Some(file), ..self.chain() })
     }
 }
 
@@ -406,19 +392,10 @@ impl Chain {
     fn send(&self, Pending { edit, parent, .. }: &Pending) -> Result<Step> {
         let parent_version_id = parent.clone();
         let made = match edit.clone() {
-            Edit::Instruction(instruction) => self.image.copilot(CopilotRequest {
-                instruction,
-                parent_version_id,
-            }),
-            Edit::Preset(tool_id) => self.image.enhance(EnhanceRequest {
-                tool_id,
-                parent_version_id,
-            }),
+            Edit::Instruction(instruction) => self.image.copilot(CopilotRequest { instruction, parent_version_id }),
+            Edit::Preset(tool_id) => self.image.enhance(EnhanceRequest { tool_id, parent_version_id }),
         };
-        made.map(|made| Step {
-            version_id: made.version_id,
-            url: Some(made.enhanced_image_url),
-        })
+        made.map(|made| Step { version_id: made.version_id, url: Some(made.enhanced_image_url) })
     }
 
     /// Remembers which versions there are. With some that could not be read, which ones are new cannot be told.

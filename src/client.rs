@@ -93,9 +93,7 @@ impl Client {
     /// zero is [`Error::InvalidInput`] at the first call.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self {
-            transport: self.transport.with_timeout(timeout),
-        }
+        Self { transport: self.transport.with_timeout(timeout) }
     }
 }
 
@@ -112,9 +110,7 @@ fn variable(name: &'static str) -> Result<Option<String>> {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let base_url = self.transport.base_url();
-        f.debug_struct("Client")
-            .field("base_url", &base_url)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("base_url", &base_url).finish_non_exhaustive()
     }
 }
 
@@ -247,10 +243,7 @@ impl ClientBuilder {
         // `from_str` takes what `to_str` cannot give back.
         let visible = self.key.bytes().all(|byte| byte.is_ascii_graphic());
         let illegal = || Error::invalid(self.key_field, "the API key holds a character that a header cannot");
-        let mut key = HeaderValue::from_str(&self.key)
-            .ok()
-            .filter(|_| visible)
-            .ok_or_else(illegal)?;
+        let mut key = HeaderValue::from_str(&self.key).ok().filter(|_| visible).ok_or_else(illegal)?;
         key.set_sensitive(true);
         check_limit("timeout", self.timeout)?;
         check_limit("connect_timeout", self.connect_timeout)?;
@@ -276,28 +269,20 @@ impl ClientBuilder {
             retry: self.retry,
             user_agent,
         };
-        Ok(Client {
-            transport: Transport::new(settings, self.agent),
-        })
+        Ok(Client { transport: Transport::new(settings, self.agent) })
     }
 }
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the key, and without the base URL, which may hold a password until build() has refused it.
-        f.debug_struct("ClientBuilder")
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
+        f.debug_struct("ClientBuilder").field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }
 
 fn parse_base_url(text: &str, allow_http: bool, field: &'static str) -> Result<Uri> {
     // What comes before an `@` may be a password, and what comes after a `?` a signature.
-    let shown = text
-        .split(['?', '#'])
-        .next()
-        .filter(|text| !text.contains('@'))
-        .unwrap_or_default();
+    let shown = text.split(['?', '#']).next().filter(|text| !text.contains('@')).unwrap_or_default();
     let refuse = |why: &str| Err(Error::invalid(field, format!("{shown:?}: {why}")));
     let Ok(uri) = text.trim().trim_end_matches('/').parse::<Uri>() else {
         return refuse("it is no URL");
@@ -326,12 +311,7 @@ mod tests {
 
     #[test]
     fn only_a_base_url_that_keeps_the_key_secret_is_taken() {
-        for good in [
-            "http://127.0.0.1:1/v1/",
-            "http://[::1]:1",
-            "http://LOCALHOST",
-            " http://127.8.9.1/v1//",
-        ] {
+        for good in ["http://127.0.0.1:1/v1/", "http://[::1]:1", "http://LOCALHOST", " http://127.8.9.1/v1//"] {
             assert!(parse_base_url(good, false, "base_url").is_ok(), "{good}");
         }
         for bad in [

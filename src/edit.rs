@@ -176,9 +176,7 @@ impl EditOptions {
         if !smart_only && self.profile_key.is_none() {
             return refuse("profile_key", "a profile-based project needs one".to_owned());
         }
-        let alien = set
-            .iter()
-            .find(|option| !SMART.split(' ').any(|smart| smart == **option));
+        let alien = set.iter().find(|option| !SMART.split(' ').any(|smart| smart == **option));
         if let Some(alien) = alien.filter(|_| smart_only) {
             return refuse(alien, format!("a Smart Editing project takes only {SMART}"));
         }

@@ -71,17 +71,11 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn invalid(field: &'static str, message: impl Into<String>) -> Self {
-        Self::InvalidInput {
-            field,
-            message: message.into(),
-        }
+        Self::InvalidInput { field, message: message.into() }
     }
 
     pub(crate) fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        Self::Io {
-            path: path.into(),
-            source: Box::new(source),
-        }
+        Self::Io { path: path.into(), source: Box::new(source) }
     }
 
     /// Returns what happened without method and path, for a list in which the photo is named already.
@@ -159,12 +153,7 @@ impl fmt::Display for Error {
             write!(f, ": {}", context.body)?;
         }
         if context.attempts > 1 {
-            write!(
-                f,
-                " ({} attempts, {:.1} s)",
-                context.attempts,
-                context.elapsed.as_secs_f64()
-            )?;
+            write!(f, " ({} attempts, {:.1} s)", context.attempts, context.elapsed.as_secs_f64())?;
         }
         match &context.request_id {
             Some(id) => write!(f, " (request {id})"),
@@ -233,11 +222,7 @@ pub struct ApiError {
 
 impl ApiError {
     fn summary(&self) -> String {
-        let but = if self.kind == ApiErrorKind::Failed {
-            ", but the call failed:"
-        } else {
-            ""
-        };
+        let but = if self.kind == ApiErrorKind::Failed { ", but the call failed:" } else { "" };
         let text = format!("{}{but} {}", self.status, self.message);
         match self.context.retry_after {
             Some(wait) => format!("{} (retry after {} s)", text.trim_end(), wait.as_secs()),
@@ -341,10 +326,7 @@ pub struct Cause {
 
 impl Cause {
     pub(crate) fn new(kind: CauseKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-        }
+        Self { kind, message: message.into() }
     }
 }
 
@@ -402,11 +384,7 @@ impl WaitFailed {
             WaitReason::Stopped => "the wait was ended by the caller",
         };
         let status = self.status.as_ref().map(|status| format!(" (status {status})"));
-        let what = if self.waited_for == "project" {
-            ""
-        } else {
-            " of project"
-        };
+        let what = if self.waited_for == "project" { "" } else { " of project" };
         let text = format!("{}{what} {:?}: {why}", self.waited_for, self.project_uuid);
         let text = text + &status.unwrap_or_default() + ": " + &self.message;
         text.trim_end_matches(": ").to_owned()

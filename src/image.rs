@@ -23,10 +23,7 @@ impl Project {
     /// Upper and lower case differ, and so do composed and decomposed accents: give the name as the service does.
     /// [`Project::images`] lists them.
     pub fn image(&self, file_name: impl Into<String>) -> Image {
-        Image {
-            project: self.clone(),
-            file_name: file_name.into(),
-        }
+        Image { project: self.clone(), file_name: file_name.into() }
     }
 }
 
@@ -124,12 +121,7 @@ impl Image {
     fn edit(&self, call: &'static str, body: &Body<'_>) -> Result<Enhancement> {
         let call = Call::post(self.path(call)?).json(body)?.once(ADVICE);
         let answer = self.project.send(&call)?;
-        let Told {
-            status,
-            version_id,
-            enhanced_image_url,
-            error,
-        } = answer.parse()?;
+        let Told { status, version_id, enhanced_image_url, error } = answer.parse()?;
         if error.is_some() || status == EnhancementStatus::Failed {
             let failed = EnhancementFailed {
                 status: answer.sent.redact(status.as_str()).into(),
@@ -140,11 +132,7 @@ impl Image {
             return Err(Error::EnhancementFailed(Box::new(failed)));
         }
         match enhanced_image_url.map(SignedUrl::try_from) {
-            Some(Ok(enhanced_image_url)) => Ok(Enhancement {
-                status,
-                version_id,
-                enhanced_image_url,
-            }),
+            Some(Ok(enhanced_image_url)) => Ok(Enhancement { status, version_id, enhanced_image_url }),
             _ => Err(answer.unreadable("the answer brings no enhanced_image_url")),
         }
     }
@@ -191,10 +179,7 @@ pub(crate) fn check_instruction(instruction: &str) -> Result<()> {
 
 pub(crate) fn check_preset(tool_id: &str) -> Result<()> {
     if tool_id.trim().is_empty() {
-        return Err(Error::invalid(
-            "tool_id",
-            "empty; Project::ai_tools() lists the presets",
-        ));
+        return Err(Error::invalid("tool_id", "empty; Project::ai_tools() lists the presets"));
     }
     Ok(())
 }

@@ -122,10 +122,7 @@
 //! `HTTP_PROXY`, `NO_PROXY`) are used as `ureq` does, which decides which of them wins. It does not honour `NO_PROXY` entries
 //! with spaces in them, or by address range. A variable that cannot be used is an error of [`ClientBuilder::build`].
 
-#![cfg_attr(
-    not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
-)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 // In the order of explaining: rustdoc lists the methods of a handle in this order.
 mod client;

@@ -36,9 +36,7 @@ pub fn parallel<T: Send, R: Send>(
             let next = items.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((index, item)) = next else { break };
             let result = work(item);
-            done.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((index, result));
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
         }
     };
     thread::scope(|scope| {

@@ -71,11 +71,7 @@ pub(crate) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     pub(crate) fn new(callback: Option<&'a ProgressCallback>, files: usize) -> Self {
-        Self {
-            callback,
-            files,
-            ..Self::default()
-        }
+        Self { callback, files, ..Self::default() }
     }
 
     /// Whether the callback has ended the whole.

@@ -31,11 +31,7 @@ impl Client {
 
     /// Returns a handle of a project of either kind, by its id. Like [`Client::project`].
     pub fn project_of(&self, source: ProjectSource, project_uuid: impl Into<String>) -> Project {
-        Project {
-            client: self.clone(),
-            uuid: project_uuid.into(),
-            source,
-        }
+        Project { client: self.clone(), uuid: project_uuid.into(), source }
     }
 
     /// Makes a profile-based project: `POST /projects/`. Without a name the service makes one up.
@@ -332,10 +328,7 @@ impl Project {
     /// As [`Project::download_links`].
     pub fn images(&self) -> Result<Vec<Image>> {
         let links = self.download_links(Output::Jpeg)?;
-        Ok(links
-            .into_iter()
-            .filter_map(|link| Some(self.image(link.file_name?)))
-            .collect())
+        Ok(links.into_iter().filter_map(|link| Some(self.image(link.file_name?))).collect())
     }
 
     /// Asks for links to the project's files, which can be fetched for a while with [`Client::download_all`]:
@@ -366,9 +359,7 @@ impl Project {
         let call = Call::get(path);
         let answer = self.send(&call)?;
         let files: Files<DownloadLink> = answer.json()?;
-        files
-            .files_list
-            .ok_or_else(|| answer.unreadable("the answer holds no files_list"))
+        files.files_list.ok_or_else(|| answer.unreadable("the answer holds no files_list"))
     }
 
     /// Locks the edits of all photos in and has the edited ones upscaled: `POST /projects/{uuid}/finalize`. It can take as long
@@ -424,9 +415,7 @@ impl Project {
     }
 
     pub(crate) fn source_body(&self) -> SourceBody {
-        SourceBody {
-            project_source: self.source,
-        }
+        SourceBody { project_source: self.source }
     }
 }
 

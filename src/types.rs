@@ -273,10 +273,7 @@ pub struct DownloadLink {
 impl DownloadLink {
     /// Makes a link to download under a name of your choice.
     pub fn new(file_name: impl Into<String>, download_link: &str) -> Self {
-        Self {
-            file_name: Some(file_name.into()),
-            download_link: Some(download_link.into()),
-        }
+        Self { file_name: Some(file_name.into()), download_link: Some(download_link.into()) }
     }
 }
 
@@ -309,10 +306,7 @@ impl From<&DownloadLink> for DownloadLink {
 /// A presigned URL. The file is named by the last segment of its path.
 impl<T: AsRef<str>> From<T> for DownloadLink {
     fn from(url: T) -> Self {
-        Self {
-            file_name: None,
-            download_link: Some(url.as_ref().into()),
-        }
+        Self { file_name: None, download_link: Some(url.as_ref().into()) }
     }
 }
 
@@ -365,10 +359,7 @@ macro_rules! request {
         impl $request {
             #[doc = concat!("Makes ", $what, " on the unedited photo.")]
             pub fn new($field: impl Into<String>) -> Self {
-                Self {
-                    $field: $field.into(),
-                    parent_version_id: None,
-                }
+                Self { $field: $field.into(), parent_version_id: None }
             }
 
             /// Builds on this version instead. The service overwrites the branch that is not kept.
@@ -504,10 +495,7 @@ mod tests {
         let files = files.files_list.unwrap();
         assert_eq!(files[0], DownloadLink::from("https://a/"));
         assert_eq!(files[1], DownloadLink::default());
-        assert_eq!(
-            (files[2].file_name.as_deref(), &files[2].download_link),
-            (Some("b.jpg"), &None)
-        );
+        assert_eq!((files[2].file_name.as_deref(), &files[2].download_link), (Some("b.jpg"), &None));
         assert!(from_json::<Files<DownloadLink>>("{}").unwrap().files_list.is_none());
     }
 
@@ -517,9 +505,6 @@ mod tests {
             assert_eq!(ProjectStatus::from(word.to_owned()), ProjectStatus::InProgress);
         }
         let other: ProjectStatus = serde_json::from_str("\"Archived\"").unwrap();
-        assert_eq!(
-            (other.as_str(), serde_json::to_string(&other).unwrap().as_str()),
-            ("Archived", "\"Archived\"")
-        );
+        assert_eq!((other.as_str(), serde_json::to_string(&other).unwrap().as_str()), ("Archived", "\"Archived\""));
     }
 }

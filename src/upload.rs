@@ -39,12 +39,7 @@ pub struct UploadOptions {
 
 impl Default for UploadOptions {
     fn default() -> Self {
-        Self {
-            threads: 4,
-            stall_timeout: STALL,
-            profile: None,
-            progress: None,
-        }
+        Self { threads: 4, stall_timeout: STALL, profile: None, progress: None }
     }
 }
 
@@ -137,20 +132,8 @@ impl Project {
         let batch = Batch::new(options.progress.as_ref(), photos.len());
         let send = |(index, photo): (usize, &Uploaded)| {
             let (file_name, total) = (photo.file_name.as_str(), Some(photo.bytes));
-            let progress = Progress {
-                index,
-                file_name,
-                total,
-                ..Progress::default()
-            };
-            let mut sending = Sending {
-                project: self,
-                options,
-                batch: &batch,
-                photo,
-                file: None,
-                progress,
-            };
+            let progress = Progress { index, file_name, total, ..Progress::default() };
+            let mut sending = Sending { project: self, options, batch: &batch, photo, file: None, progress };
             sending.run(links.get(&photo.file_name))
         };
         Ok(parallel(photos.iter().enumerate(), options.threads, send))

@@ -149,24 +149,13 @@ mod tests {
 
     #[test]
     fn odd_settings_end_all_the_same() {
-        let second = Wait {
-            first: Duration::ZERO,
-            factor: f64::NAN,
-            longest: Duration::ZERO,
-            total: Duration::from_millis(3),
-        };
+        let second =
+            Wait { first: Duration::ZERO, factor: f64::NAN, longest: Duration::ZERO, total: Duration::from_millis(3) };
         assert_eq!(seconds(second), [0.001, 0.001, 0.001]);
-        let none = Wait {
-            total: Duration::ZERO,
-            ..Wait::default()
-        };
+        let none = Wait { total: Duration::ZERO, ..Wait::default() };
         assert!(seconds(none).is_empty());
-        let endless = Wait {
-            first: Duration::MAX,
-            factor: f64::INFINITY,
-            longest: Duration::MAX,
-            total: Duration::MAX,
-        };
+        let endless =
+            Wait { first: Duration::MAX, factor: f64::INFINITY, longest: Duration::MAX, total: Duration::MAX };
         assert_eq!(endless.delays().take(5).count(), 1);
     }
 }

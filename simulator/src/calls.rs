@@ -112,11 +112,7 @@ pub(crate) fn edit_with_profile(state: &mut State, call: &Call<'_>) -> Payload {
     let wanted = profile["image_type"].as_str().unwrap_or(images);
     let message = format!("Profile is for {wanted} images, not for {images}.");
     Answer::unless(wanted.eq_ignore_ascii_case(images), 400, &message)?;
-    Answer::unless(
-        !compressed || images == "RAW",
-        400,
-        "hdr_output_compression is for RAW images.",
-    )?;
+    Answer::unless(!compressed || images == "RAW", 400, "hdr_output_compression is for RAW images.")?;
     let name = profile["profile_name"].clone();
     start_edit(state, call, name)
 }
@@ -213,12 +209,8 @@ pub(crate) fn edit_photo(state: &mut State, call: &Call<'_>) -> Payload {
         "" => Edit::Instruction(instruction.to_owned()),
         _ => Edit::Preset(tool.to_owned()),
     };
-    let version = VersionRecord {
-        id: 0,
-        parent: call.fields["parent_version_id"].as_u64(),
-        edit,
-        created_at: state.now(),
-    };
+    let version =
+        VersionRecord { id: 0, parent: call.fields["parent_version_id"].as_u64(), edit, created_at: state.now() };
     let project = open(state, call)?;
     if let Some((status, body)) = &project.photo(call.photo)?.failure {
         return Err(Answer::json(*status, body));
@@ -314,10 +306,6 @@ fn image_type_of(project: &Project) -> Result<Option<&'static str>, Answer> {
     let mut types = project.uploads.iter().map(|upload| image_type(&upload.name));
     let first = types.next();
     let is_uniform = first != Some(None) && types.all(|other| Some(other) == first);
-    Answer::unless(
-        is_uniform,
-        400,
-        "All images of a project must be RAW, or all must be JPEG.",
-    )?;
+    Answer::unless(is_uniform, 400, "All images of a project must be RAW, or all must be JPEG.")?;
     Ok(first.flatten())
 }

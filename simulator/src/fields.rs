@@ -42,9 +42,7 @@ fn check(place: &str, given: Map<String, Value>, fields: &[&str]) -> Payload {
         }
     }
     let is_good = faults.is_empty();
-    is_good
-        .then(|| given.into())
-        .ok_or_else(|| Answer::refused(422, faults))
+    is_good.then(|| given.into()).ok_or_else(|| Answer::refused(422, faults))
 }
 
 /// Returns what a value should be, if it is not.

@@ -58,10 +58,7 @@ impl Simulator {
     pub fn start_on(port: u16) -> io::Result<Self> {
         // mockito panics if the port is taken.
         drop(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?);
-        let options = mockito::ServerOpts {
-            port,
-            ..Default::default()
-        };
+        let options = mockito::ServerOpts { port, ..Default::default() };
         let server = Box::new(mockito::Server::new_with_opts(options));
         let origin = server.url();
         Ok(Self::on(server, origin))

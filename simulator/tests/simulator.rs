@@ -67,10 +67,7 @@ fn converse(simulator: &Simulator, conversation: &str) -> BTreeMap<String, Strin
         names.insert(pair[0].to_owned(), pair[1].to_owned());
     }
     let (mut request, mut headers, mut answer) = (String::new(), String::new(), Answer(0, String::new(), Vec::new()));
-    for line in conversation
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-    {
+    for line in conversation.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let fill = |line: String, (name, value): (&String, &String)| line.replace(&format!("${name}"), value);
         let line = names.iter().fold(line.to_owned(), fill);
         let (sign, mut rest) = line.split_at(2);
@@ -85,10 +82,7 @@ fn converse(simulator: &Simulator, conversation: &str) -> BTreeMap<String, Strin
             "> " => {
                 let (name, pointer) = rest.split_once(' ').unwrap();
                 let answer: Value = serde_json::from_slice(&answer.2).unwrap();
-                names.insert(
-                    name.to_owned(),
-                    answer.pointer(pointer).unwrap().as_str().unwrap().to_owned(),
-                );
+                names.insert(name.to_owned(), answer.pointer(pointer).unwrap().as_str().unwrap().to_owned());
             }
             "~ " => {}
             _ => request = line.clone(),

@@ -73,18 +73,13 @@ pub(super) fn decide(pending: &Pending, file_name: &str, history: &History, over
     };
     let is_finished =
         |version: &Version| version.url.is_some() || matches!(version.status, None | Some(EnhancementStatus::Success));
-    let mut right = candidates
-        .iter()
-        .filter(|version| has_parent(version) && is_edit(version));
-    let found = right
-        .next()
-        .filter(|version| right.next().is_none() && is_finished(version));
+    let mut right = candidates.iter().filter(|version| has_parent(version) && is_edit(version));
+    let found = right.next().filter(|version| right.next().is_none() && is_finished(version));
     let is_parent_there = pending.parent.as_ref().is_none_or(is_listed);
     match (history.unread(), found) {
-        (0, Some(version)) if known.is_some() => Recovery::Applied(Step {
-            version_id: Some(version.id.clone()),
-            url: version.url.clone(),
-        }),
+        (0, Some(version)) if known.is_some() => {
+            Recovery::Applied(Step { version_id: Some(version.id.clone()), url: version.url.clone() })
+        }
         (0, None) if candidates.is_empty() && image.is_some() && is_parent_there && over && !pending.made => {
             Recovery::NotApplied
         }
@@ -101,12 +96,8 @@ mod tests {
     /// Returns what is decided in a word and its versions: `applied 2`, `not applied`, `cannot tell 2 3`. `before` is the
     /// history that was read before the edit, if one was.
     fn decided(before: Option<&str>, parent: Option<u64>, edit: &Edit, now: &str, over: bool, made: bool) -> String {
-        let versions = |history: &History| {
-            history
-                .find("a.jpg")
-                .map(|image| image.versions().to_vec())
-                .unwrap_or_default()
-        };
+        let versions =
+            |history: &History| history.find("a.jpg").map(|image| image.versions().to_vec()).unwrap_or_default();
         let before = before.map(|before| History::from_json(before).unwrap());
         let pending = Pending {
             edit: edit.clone(),
@@ -118,9 +109,9 @@ mod tests {
         match decide(&pending, "a.jpg", &History::from_json(now).unwrap(), over) {
             Recovery::Applied(step) => format!("applied {}", step.version_id.unwrap()),
             Recovery::NotApplied => "not applied".to_owned(),
-            Recovery::CannotTell { candidates } => candidates.iter().fold("cannot tell".to_owned(), |text, version| {
-                format!("{text} {}", version.id)
-            }),
+            Recovery::CannotTell { candidates } => {
+                candidates.iter().fold("cannot tell".to_owned(), |text, version| format!("{text} {}", version.id))
+            }
         }
     }
 
@@ -133,52 +124,16 @@ mod tests {
         // Beside version 1, which was known before.
         for (what, new, expected) in [
             ("nothing new", "", "not applied"),
-            (
-                "it is there",
-                r#""version_id":2,"parent_id":1,"prompt":"two""#,
-                "applied 2",
-            ),
-            (
-                "trimmed",
-                r#""version_id":2,"parent_id":1,"prompt":" two\n""#,
-                "applied 2",
-            ),
+            ("it is there", r#""version_id":2,"parent_id":1,"prompt":"two""#, "applied 2"),
+            ("trimmed", r#""version_id":2,"parent_id":1,"prompt":" two\n""#, "applied 2"),
             ("the edit not told", r#""version_id":2,"parent_id":1"#, "cannot tell 2"),
-            (
-                "another edit",
-                r#""version_id":2,"parent_id":1,"prompt":"x""#,
-                "cannot tell 2",
-            ),
-            (
-                "a preset of that name",
-                r#""version_id":2,"parent_id":1,"tool_id":"two""#,
-                "cannot tell 2",
-            ),
-            (
-                "the parent not told",
-                r#""version_id":2,"prompt":"two""#,
-                "cannot tell 2",
-            ),
-            (
-                "a parent that is no version",
-                r#""version_id":2,"parent_id":0,"prompt":"two""#,
-                "cannot tell 2",
-            ),
-            (
-                "told to be a root",
-                r#""version_id":2,"parent_id":null,"prompt":"two""#,
-                "cannot tell 2",
-            ),
-            (
-                "failed",
-                r#""version_id":2,"parent_id":1,"prompt":"two","status":"FAILED""#,
-                "not applied",
-            ),
-            (
-                "running",
-                r#""version_id":2,"parent_id":1,"prompt":"two","status":"RUNNING""#,
-                "cannot tell 2",
-            ),
+            ("another edit", r#""version_id":2,"parent_id":1,"prompt":"x""#, "cannot tell 2"),
+            ("a preset of that name", r#""version_id":2,"parent_id":1,"tool_id":"two""#, "cannot tell 2"),
+            ("the parent not told", r#""version_id":2,"prompt":"two""#, "cannot tell 2"),
+            ("a parent that is no version", r#""version_id":2,"parent_id":0,"prompt":"two""#, "cannot tell 2"),
+            ("told to be a root", r#""version_id":2,"parent_id":null,"prompt":"two""#, "cannot tell 2"),
+            ("failed", r#""version_id":2,"parent_id":1,"prompt":"two","status":"FAILED""#, "not applied"),
+            ("running", r#""version_id":2,"parent_id":1,"prompt":"two","status":"RUNNING""#, "cannot tell 2"),
             (
                 "under another word",
                 r#""version_id":2,"parent_id":1,"prompt":"two","status":"X","url":"https://s3/2""#,
@@ -216,24 +171,12 @@ mod tests {
                 "cannot tell 2",
             ),
         ] {
-            let new = if new.is_empty() {
-                new.to_owned()
-            } else {
-                format!(",{{{new}}}")
-            };
+            let new = if new.is_empty() { new.to_owned() } else { format!(",{{{new}}}") };
             let now = format!(r#"{{"a.jpg":[{{"version_id":1,"parent_id":null,"prompt":"one"}}{new}]}}"#);
-            assert_eq!(
-                decided(Some(ONE), Some(1), &edit, &now, true, false),
-                expected,
-                "{what}: {now}"
-            );
+            assert_eq!(decided(Some(ONE), Some(1), &edit, &now, true, false), expected, "{what}: {now}");
         }
         for (what, now, expected) in [
-            (
-                "nested",
-                r#"{"a.jpg":{"version_id":1,"children":[{"version_id":2,"prompt":"two"}]}}"#,
-                "applied 2",
-            ),
+            ("nested", r#"{"a.jpg":{"version_id":1,"children":[{"version_id":2,"prompt":"two"}]}}"#, "applied 2"),
             ("the parent is gone", NONE, "cannot tell"),
             ("not listed", r#"{"images":[]}"#, "cannot tell"),
             (
@@ -268,11 +211,7 @@ mod tests {
                 "not applied",
             ),
         ] {
-            assert_eq!(
-                decided(before, None, &edit, now, true, false),
-                expected,
-                "{what}: {now}"
-            );
+            assert_eq!(decided(before, None, &edit, now, true, false), expected, "{what}: {now}");
         }
     }
 

@@ -118,12 +118,7 @@ pub struct DownloadOptions {
 
 impl Default for DownloadOptions {
     fn default() -> Self {
-        Self {
-            threads: 4,
-            overwrite: Overwrite::Never,
-            stall_timeout: STALL,
-            progress: None,
-        }
+        Self { threads: 4, overwrite: Overwrite::Never, stall_timeout: STALL, progress: None }
     }
 }
 
@@ -140,9 +135,7 @@ impl DownloadOptions {
 
 fn no_link(client: &Client, name: &str) -> Error {
     let why = "the service gave no link for the file";
-    let refusal = client
-        .transport
-        .refusal("GET", &Uri::default(), TransferReason::NoLink, why);
+    let refusal = client.transport.refusal("GET", &Uri::default(), TransferReason::NoLink, why);
     let mut error = refusal.error;
     (error.name, error.context.path) = (name.to_owned(), name.to_owned());
     Error::Transfer(error)
@@ -175,11 +168,7 @@ fn download_lots(
     let batch = Batch::new(options.progress.as_ref(), names.len());
     let one = |(index, link): &(usize, DownloadLink)| {
         let (given, name) = names.get(*index).cloned().unwrap_or_default();
-        let mut progress = Progress {
-            index: *index,
-            file_name: &name,
-            ..Progress::default()
-        };
+        let mut progress = Progress { index: *index, file_name: &name, ..Progress::default() };
         let download = client.download(link).overwrite(options.overwrite);
         let download = download.stall_timeout(options.stall_timeout).progress(|bytes, total| {
             progress.total = total;

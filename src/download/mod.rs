@@ -156,13 +156,7 @@ impl<'a> Download<'a> {
                 there = Some(already_there(&path, overwrite)?.unwrap_or_default());
             }
         }
-        Ok(Downloaded {
-            path,
-            bytes: there.unwrap_or(bytes),
-            file_name,
-            renamed: false,
-            skipped: there.is_some(),
-        })
+        Ok(Downloaded { path, bytes: there.unwrap_or(bytes), file_name, renamed: false, skipped: there.is_some() })
     }
 
     /// Returns the bytes of the file, up to `limit` of them. A larger file is

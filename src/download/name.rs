@@ -151,27 +151,9 @@ mod tests {
 
     #[test]
     fn two_files_never_have_one_name() {
-        let given = [
-            "a.jpg",
-            "A.JPG",
-            "a (2).jpg",
-            "a.jpg",
-            "straße",
-            "STRASSE",
-            "x/y",
-            "x\\y",
-        ];
+        let given = ["a.jpg", "A.JPG", "a (2).jpg", "a.jpg", "straße", "STRASSE", "x/y", "x\\y"];
         let names = names_on_disk(&given.map(str::to_owned));
-        let expected = [
-            "a.jpg",
-            "A (3).JPG",
-            "a (2).jpg",
-            "a (4).jpg",
-            "straße",
-            "STRASSE (2)",
-            "x_y",
-            "x_y (2)",
-        ];
+        let expected = ["a.jpg", "A (3).JPG", "a (2).jpg", "a (4).jpg", "straße", "STRASSE (2)", "x_y", "x_y (2)"];
         assert_eq!(names, expected);
         let names = names_on_disk(&vec!["x".repeat(400); 12]);
         assert!(names.iter().all(|name| name.len() <= LONGEST));

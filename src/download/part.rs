@@ -125,11 +125,9 @@ mod tests {
     fn a_file_that_came_meanwhile_is_replaced_only_if_that_is_wanted() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a.jpg");
-        for (overwrite, published, content) in [
-            (Overwrite::Never, false, "theirs"),
-            (Overwrite::Skip, false, "theirs"),
-            (Overwrite::Always, true, "ours"),
-        ] {
+        for (overwrite, published, content) in
+            [(Overwrite::Never, false, "theirs"), (Overwrite::Skip, false, "theirs"), (Overwrite::Always, true, "ours")]
+        {
             let part = written(&target, "ours");
             fs::write(&target, "theirs").unwrap();
             assert_eq!(part.publish(overwrite).unwrap(), published);
@@ -155,11 +153,7 @@ mod tests {
     #[test]
     fn only_a_sync_that_is_not_supported_is_done_without() {
         for (code, unsupported) in [(95, true), (22, true), (38, true), (5, false), (28, false)] {
-            assert_eq!(
-                is_unsupported(&io::Error::from_raw_os_error(code)),
-                unsupported,
-                "{code}"
-            );
+            assert_eq!(is_unsupported(&io::Error::from_raw_os_error(code)), unsupported, "{code}");
         }
     }
 }

@@ -41,14 +41,7 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 pub(crate) const HAS_TLS: bool = cfg!(any(feature = "rustls", feature = "native-tls"));
 
 /// The environment variables that `ureq` takes a proxy from.
-const PROXY_VARIABLES: [&str; 6] = [
-    "ALL_PROXY",
-    "all_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-];
+const PROXY_VARIABLES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
 pub(crate) fn is_https(uri: &Uri) -> bool {
     uri.scheme() == Some(&Scheme::HTTPS)
@@ -108,9 +101,7 @@ fn shorter(ours: Duration, theirs: Option<Duration>) -> Option<Duration> {
 
 /// Makes the agent for the API of a client that was given none.
 pub(super) fn api_agent(settings: &Settings) -> Agent {
-    let config = own_config()
-        .input_buffer_size(INPUT_BUFFER)
-        .output_buffer_size(OUTPUT_BUFFER);
+    let config = own_config().input_buffer_size(INPUT_BUFFER).output_buffer_size(OUTPUT_BUFFER);
     let proxy = Proxy::try_from_env().filter(|_| !is_loopback(&settings.base_url));
     let config = for_api!(config, settings, settings.timeout, Timeouts::default(), proxy);
     config.build().into()
@@ -128,11 +119,7 @@ impl Shared {
     /// hold; the client's own has the limits of the client, which a clone may exceed.
     pub(super) fn for_api<'b>(&self, timeout: Duration, request: Request<SendBody<'b>>) -> Request<SendBody<'b>> {
         let settings = &self.settings;
-        let theirs = if self.foreign {
-            self.agent.config().timeouts()
-        } else {
-            Timeouts::default()
-        };
+        let theirs = if self.foreign { self.agent.config().timeouts() } else { Timeouts::default() };
         let proxy = proxy_for(&self.agent, &settings.base_url);
         let config = self.agent.configure_request(request);
         for_api!(config, settings, timeout, theirs, proxy).build()

@@ -21,13 +21,8 @@ const READ_AHEAD: u64 = 64 * 1024;
 pub(crate) const ERROR_BODY: u64 = 64 * 1024;
 
 /// Where services and gateways put the id of a request.
-const REQUEST_ID_HEADERS: [&str; 5] = [
-    "x-request-id",
-    "x-amzn-requestid",
-    "x-amz-request-id",
-    "x-amz-apigw-id",
-    "cf-ray",
-];
+const REQUEST_ID_HEADERS: [&str; 5] =
+    ["x-request-id", "x-amzn-requestid", "x-amz-request-id", "x-amz-apigw-id", "cf-ray"];
 
 /// An answer whose head arrived. What of its body did is `body`; if that is not all of it, `broken` says why.
 pub(crate) struct Answer<'c> {
@@ -51,18 +46,9 @@ impl<'c> Answer<'c> {
     /// Reads an answer: `limit` bytes of a success, and of anything else as much as an error needs.
     pub(super) fn receive(sent: Sent<'c>, response: Response<Body>, limit: u64) -> Self {
         let (parts, body) = response.into_parts();
-        let limit = if parts.status.is_success() {
-            limit
-        } else {
-            limit.min(ERROR_BODY)
-        };
-        let mut answer = Self {
-            sent,
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body: Vec::new(),
-            broken: None,
-        };
+        let limit = if parts.status.is_success() { limit } else { limit.min(ERROR_BODY) };
+        let mut answer =
+            Self { sent, status: parts.status.as_u16(), headers: parts.headers, body: Vec::new(), broken: None };
         // The announced length is only a hint: room for a large answer is made as it comes.
         if let Some(length) = body.content_length() {
             answer.body.reserve_exact(length.min(limit).min(READ_AHEAD) as usize);
@@ -91,8 +77,7 @@ impl<'c> Answer<'c> {
 
     /// Parses the payload of an answer whose `status` is not that of the call, but of what was asked about.
     pub(crate) fn json_status<T: DeserializeOwned>(&self) -> Result<T> {
-        self.parse()
-            .or_else(|error| self.check(self.payload()?).and(Err(error)))
+        self.parse().or_else(|error| self.check(self.payload()?).and(Err(error)))
     }
 
     /// Parses the payload, whatever it says of the call.
@@ -195,9 +180,7 @@ impl<'c> Answer<'c> {
         }
         let text = String::from_utf8_lossy(&self.body);
         let json: Value = from_json(text.trim_start_matches('\u{feff}')).unwrap_or_default();
-        message_in(&json)
-            .or_else(|| message_in(json.get("data")?))
-            .unwrap_or_else(|| text.into_owned())
+        message_in(&json).or_else(|| message_in(json.get("data")?)).unwrap_or_else(|| text.into_owned())
     }
 }
 
@@ -237,10 +220,7 @@ fn validation_errors(list: &[Value]) -> Option<String> {
     let lines = list.iter().filter_map(|item| {
         let message = item.get("msg")?.as_str()?;
         match item.get("loc").and_then(Value::as_array) {
-            Some(steps) => Some(format!(
-                "{}: {message}",
-                steps.iter().map(word).collect::<Vec<_>>().join(".")
-            )),
+            Some(steps) => Some(format!("{}: {message}", steps.iter().map(word).collect::<Vec<_>>().join("."))),
             None => Some(message.to_owned()),
         }
     });
@@ -250,9 +230,7 @@ fn validation_errors(list: &[Value]) -> Option<String> {
 
 /// Returns the id that the service or gateway gave the request.
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<&str> {
-    let mut ids = REQUEST_ID_HEADERS
-        .iter()
-        .filter_map(|name| headers.get(*name)?.to_str().ok());
+    let mut ids = REQUEST_ID_HEADERS.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
     ids.find(|id| !id.trim().is_empty())
 }
 

@@ -48,14 +48,7 @@ impl Call {
             path.push('/');
             path.extend(utf8_percent_encode(segment, RESERVED));
         }
-        Self {
-            method,
-            path,
-            query: String::new(),
-            body: None,
-            content_type: "application/json",
-            once: None,
-        }
+        Self { method, path, query: String::new(), body: None, content_type: "application/json", once: None }
     }
 
     /// Adds a parameter to the query. `None` is left out.
@@ -108,10 +101,7 @@ pub(crate) struct Witness<'a> {
 
 impl<'a> Witness<'a> {
     pub(crate) fn new(body: &'a [u8]) -> Self {
-        Self {
-            left: body,
-            asked: false,
-        }
+        Self { left: body, asked: false }
     }
 }
 
@@ -128,9 +118,7 @@ mod tests {
 
     #[test]
     fn a_name_is_one_segment_whatever_it_holds() {
-        let call = Call::get(["projects", "a/b c", "ü#?%.jpg", ""])
-            .query("x", Some("1&2"))
-            .query("y", None::<u8>);
+        let call = Call::get(["projects", "a/b c", "ü#?%.jpg", ""]).query("x", Some("1&2")).query("y", None::<u8>);
         assert_eq!(call.path, "/projects/a%2Fb%20c/%C3%BC%23%3F%25.jpg/");
         assert_eq!(call.query.clone(), "?x=1%262");
         assert_eq!(call.query("z", Some(3)).query, "?x=1%262&z=3");

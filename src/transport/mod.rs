@@ -154,12 +154,7 @@ impl Transport {
         let result = loop {
             self.wait_before_sending(wait);
             attempts += 1;
-            let error = match self.attempt(Sent {
-                transport: self,
-                call,
-                attempts,
-                began,
-            }) {
+            let error = match self.attempt(Sent { transport: self, call, attempts, began }) {
                 Next::Done(answer) => break Ok(answer),
                 Next::Fail(error) => break Err(error),
                 Next::Retry(error) => error,
@@ -174,9 +169,7 @@ impl Transport {
             wait = again;
         };
         if log_enabled!(target: LOG, Level::Debug) {
-            let context = result
-                .as_ref()
-                .map_or_else(|e| e.context().cloned(), |answer| Some(answer.context()));
+            let context = result.as_ref().map_or_else(|e| e.context().cloned(), |answer| Some(answer.context()));
             let context = context.unwrap_or_default();
             let status = context.status.map_or("none".to_owned(), |status| status.to_string());
             let (method, path, seconds) = (call.method, &call.path, began.elapsed().as_secs_f64());
@@ -242,12 +235,7 @@ impl Transport {
     }
 
     fn run(&self, request: Request<SendBody<'_>>) -> Result<Response<Body>, ureq::Error> {
-        let Shared {
-            settings,
-            agent,
-            foreign,
-            ..
-        } = &*self.shared;
+        let Shared { settings, agent, foreign, .. } = &*self.shared;
         match *foreign || self.timeout != settings.timeout {
             true => agent.run(self.shared.for_api(self.timeout, request)),
             false => agent.run(request),
@@ -298,11 +286,7 @@ impl Sent<'_> {
     }
 
     fn error(&self, cause: Cause, context: Context) -> Box<CallError> {
-        Box::new(CallError {
-            cause,
-            advice: "",
-            context,
-        })
+        Box::new(CallError { cause, advice: "", context })
     }
 
     fn unknown(&self, cause: Cause, context: Context) -> Error {
@@ -321,9 +305,7 @@ impl Sent<'_> {
 
 /// Says what the log may say of an error: nothing of the body of an answer, which can repeat the request.
 fn in_short(call: &Call, error: &Error) -> String {
-    let why = error
-        .status()
-        .map_or_else(|| error.summary(), |status| format!("status {status}"));
+    let why = error.status().map_or_else(|| error.summary(), |status| format!("status {status}"));
     format!("{} {}: {why}", call.method, call.path)
 }
 

@@ -13,9 +13,7 @@ pub(crate) fn redact(text: &str, secrets: &[&str]) -> String {
     for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET) {
         text = text.replace(secret, "[redacted]");
         // What was read of an answer can end in the middle of one.
-        let starts = (SHORTEST_SECRET..secret.len())
-            .rev()
-            .filter_map(|end| secret.get(..end));
+        let starts = (SHORTEST_SECRET..secret.len()).rev().filter_map(|end| secret.get(..end));
         if let Some(before) = starts.filter_map(|start| text.strip_suffix(start)).next() {
             text = format!("{before}[redacted]");
         }
@@ -45,9 +43,7 @@ fn without_queries(text: &str) -> String {
 /// cursor or cannot be seen.
 fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let visible = words
-        .join(" ")
-        .replace(|c: char| c.is_control() || is_unseen(c), "\u{fffd}");
+    let visible = words.join(" ").replace(|c: char| c.is_control() || is_unseen(c), "\u{fffd}");
     match visible.char_indices().nth(LONGEST) {
         Some((end, _)) => visible.get(..end).unwrap_or_default().to_owned() + "…",
         None => visible,
@@ -68,19 +64,10 @@ mod tests {
     #[test]
     fn no_query_of_a_url_is_shown() {
         for (text, clean) in [
-            (
-                "see https://s3/x.jpg?sig=SECRET now",
-                "see https://s3/x.jpg?[redacted] now",
-            ),
-            (
-                r#"{"a":"https:\/\/s3\/x?sig=SECRET","b":"c?d"}"#,
-                r#"{"a":"https:\/\/s3\/x?[redacted]","b":"c?d"}"#,
-            ),
+            ("see https://s3/x.jpg?sig=SECRET now", "see https://s3/x.jpg?[redacted] now"),
+            (r#"{"a":"https:\/\/s3\/x?sig=SECRET","b":"c?d"}"#, r#"{"a":"https:\/\/s3\/x?[redacted]","b":"c?d"}"#),
             (r#""https://s3/x\u003fsig=SECRET""#, r#""https://s3/x?[redacted]""#),
-            (
-                "https://a/?x=SECRET https://b/?y=SECRET",
-                "https://a/?[redacted] https://b/?[redacted]",
-            ),
+            ("https://a/?x=SECRET https://b/?y=SECRET", "https://a/?[redacted] https://b/?[redacted]"),
             ("https://s3/x?sig=SECR", "https://s3/x?[redacted]"),
             ("what? a://b", "what? a://b"),
         ] {
@@ -90,19 +77,13 @@ mod tests {
 
     #[test]
     fn the_key_is_not_shown_and_short_secrets_are_not_looked_for() {
-        assert_eq!(
-            redact("the key sk-SECRET is wrong", &["sk-SECRET", "is"]),
-            "the key [redacted] is wrong"
-        );
+        assert_eq!(redact("the key sk-SECRET is wrong", &["sk-SECRET", "is"]), "the key [redacted] is wrong");
         assert_eq!(redact("it was sk-SECR", &["sk-SECRET"]), "it was [redacted]");
     }
 
     #[test]
     fn what_is_shown_is_one_bounded_line() {
-        assert_eq!(
-            redact("a\u{1b}[31m\u{202e}b\0c \r\n\t d ", &[]),
-            "a\u{fffd}[31m\u{fffd}b\u{fffd}c d"
-        );
+        assert_eq!(redact("a\u{1b}[31m\u{202e}b\0c \r\n\t d ", &[]), "a\u{fffd}[31m\u{fffd}b\u{fffd}c d");
         let long = redact(&"é ".repeat(1000), &[]);
         assert_eq!((long.chars().count(), long.ends_with('…')), (LONGEST + 1, true));
     }

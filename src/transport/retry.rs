@@ -63,12 +63,7 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// Returns a policy that sends every request once and waits for nothing.
     pub fn none() -> Self {
-        Self {
-            max_attempts: 1,
-            base_delay: Duration::ZERO,
-            max_delay: Duration::ZERO,
-            max_retry_after: Duration::ZERO,
-        }
+        Self { max_attempts: 1, base_delay: Duration::ZERO, max_delay: Duration::ZERO, max_retry_after: Duration::ZERO }
     }
 
     /// Returns the longest wait before any attempt.
@@ -110,9 +105,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Some(Duration::try_from_secs_f64(seconds.ceil()).unwrap_or(Duration::from_secs(u64::MAX)));
     }
     let date = httpdate::parse_http_date(text).ok()?;
-    let answered = headers
-        .get(DATE)
-        .and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
+    let answered = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
     let now = answered.unwrap_or_else(SystemTime::now);
     Some(date.duration_since(now).unwrap_or_default())
 }

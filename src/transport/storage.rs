@@ -44,17 +44,13 @@ impl Transport {
     /// Sends a file of a known length. The storage is asked first whether it takes the file, and no redirect is
     /// followed.
     pub(crate) fn put(&self, uri: &Uri, file: &mut dyn Read, length: u64, stall: Duration) -> Fetched {
-        let request = Request::put(uri)
-            .header(CONTENT_LENGTH, length)
-            .header(EXPECT, "100-continue");
+        let request = Request::put(uri).header(CONTENT_LENGTH, length).header(EXPECT, "100-continue");
         self.transfer(request, SendBody::from_reader(file), stall)
     }
 
     fn transfer<'b>(&self, request: Builder, body: SendBody<'b>, stall: Duration) -> Fetched {
         let began = Instant::now();
-        let request = request
-            .header(USER_AGENT, &self.shared.settings.user_agent)
-            .body(body)?;
+        let request = request.header(USER_AGENT, &self.shared.settings.user_agent).body(body)?;
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let agent = self.storage_agent(method == Method::PUT);
         let result = match is_https(&uri) {
@@ -69,13 +65,7 @@ impl Transport {
     }
 
     fn storage_agent(&self, upload: bool) -> &Agent {
-        let Shared {
-            foreign,
-            agent,
-            uploads,
-            downloads,
-            ..
-        } = &*self.shared;
+        let Shared { foreign, agent, uploads, downloads, .. } = &*self.shared;
         match (foreign, upload) {
             (true, _) => agent,
             (false, true) => uploads.get_or_init(|| self.shared.storage_agent(true)),
@@ -88,20 +78,17 @@ impl Transport {
         use ureq::Timeout::{Connect, Resolve};
         let kind = cause::kind_of(error);
         let (reason, message) = match error {
-            ureq::Error::Timeout(limit) if !matches!(limit, Connect | Resolve) => (
-                TransferReason::Stalled,
-                "nothing moved for as long as the stall limit".to_owned(),
-            ),
+            ureq::Error::Timeout(limit) if !matches!(limit, Connect | Resolve) => {
+                (TransferReason::Stalled, "nothing moved for as long as the stall limit".to_owned())
+            }
             ureq::Error::TooManyRedirects => (TransferReason::Refused, "the storage redirects too often".to_owned()),
-            ureq::Error::RequireHttpsOnly(_) | ureq::Error::BadUri(_) => (
-                TransferReason::Refused,
-                "the storage redirects away from https".to_owned(),
-            ),
+            ureq::Error::RequireHttpsOnly(_) | ureq::Error::BadUri(_) => {
+                (TransferReason::Refused, "the storage redirects away from https".to_owned())
+            }
             // S3 does so for a wrong region. `ureq` has no public type for it, and no answer to read.
-            ureq::Error::Protocol(e) if e.to_string().contains("location header") => (
-                TransferReason::Refused,
-                "the storage redirects without saying where".to_owned(),
-            ),
+            ureq::Error::Protocol(e) if e.to_string().contains("location header") => {
+                (TransferReason::Refused, "the storage redirects without saying where".to_owned())
+            }
             _ if kind == CauseKind::Tls || cause::is_proxy_authentication(error) => {
                 (TransferReason::Refused, cause::words(error))
             }
@@ -156,11 +143,7 @@ impl Transport {
                 reason,
                 message: self.redact(message, &secrets),
                 bytes: 0,
-                context: Context {
-                    method,
-                    path: without_query(uri),
-                    ..Context::default()
-                },
+                context: Context { method, path: without_query(uri), ..Context::default() },
             }),
         }
     }
@@ -171,14 +154,7 @@ type Fetched = std::result::Result<Response<Body>, ureq::Error>;
 
 /// Reads a presigned URL. What should have been percent-encoded in it, and was not, is.
 pub(crate) fn parse(url: &SignedUrl) -> Result<Uri> {
-    const RAW: &AsciiSet = &CONTROLS
-        .add(b' ')
-        .add(b'"')
-        .add(b'<')
-        .add(b'>')
-        .add(b'\\')
-        .add(b'^')
-        .add(b'`');
+    const RAW: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
     // What comes before an `@` may be a password.
     let shown = Some(url.without_query()).filter(|url| !url.contains('@'));
     let shown = redact(&shown.unwrap_or_default(), &[]);
@@ -235,9 +211,6 @@ mod tests {
         let error = ureq::Error::RequireHttpsOnly("http://s3.example/a.jpg?sig=SECRET".to_owned());
         let refusal = client.unwrap().transport.broken("GET", &uri, &error);
         let text = refusal.error.to_string();
-        assert!(
-            !refusal.may_pass && text.contains("away from https") && !text.contains("SECRET"),
-            "{text}"
-        );
+        assert!(!refusal.may_pass && text.contains("away from https") && !text.contains("SECRET"), "{text}");
     }
 }

@@ -29,9 +29,7 @@ impl VersionId {
     /// Returns the number, if it is an integer of 64 bits.
     pub(crate) fn as_integer(&self) -> Option<i128> {
         let number: i128 = self.0.parse().ok()?;
-        (i128::from(i64::MIN)..=i128::from(u64::MAX))
-            .contains(&number)
-            .then_some(number)
+        (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&number).then_some(number)
     }
 
     /// Whether it is a string.
@@ -96,9 +94,7 @@ impl<'de> Deserialize<'de> for VersionId {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         match raw.get().as_bytes() {
             [b'"', _, _, ..] | [b'-' | b'0'..=b'9', ..] => Ok(Self(Box::<str>::from(raw))),
-            _ => Err(D::Error::custom(
-                "a version id is a number or a string that is not empty",
-            )),
+            _ => Err(D::Error::custom("a version id is a number or a string that is not empty")),
         }
     }
 }

@@ -33,11 +33,7 @@ fn no_agent_changes_what_is_sent() {
     client.project("p").image("a.jpg").copilot("x").unwrap();
     let seen = server.only();
     let agent = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
-    for (name, value) in [
-        ("x-api-key", KEY),
-        ("accept", "application/json"),
-        ("user-agent", agent),
-    ] {
+    for (name, value) in [("x-api-key", KEY), ("accept", "application/json"), ("user-agent", agent)] {
         assert_eq!(seen.header(name), Some(value));
     }
 }
@@ -93,11 +89,7 @@ fn an_agent_that_this_build_cannot_use_is_refused() {
     for (proxy, usable, feature) in [
         ("http://a.test", true, ""),
         ("https://a.test", has_tls, "feature rustls or native-tls of"),
-        (
-            "socks5://a.test",
-            cfg!(feature = "socks-proxy"),
-            "feature socks-proxy of",
-        ),
+        ("socks5://a.test", cfg!(feature = "socks-proxy"), "feature socks-proxy of"),
     ] {
         let config = agent_config().proxy(Some(Proxy::new(proxy).unwrap()));
         match usable {
@@ -114,11 +106,7 @@ fn an_agent_whose_tls_is_not_in_this_build_is_refused() {
 
     let (rustls, native) = (cfg!(feature = "rustls"), cfg!(feature = "native-tls"));
     let verifier = cfg!(feature = "platform-verifier");
-    let verifier_needs = if rustls {
-        "feature platform-verifier of"
-    } else {
-        "feature rustls of"
-    };
+    let verifier_needs = if rustls { "feature platform-verifier of" } else { "feature rustls of" };
     for (provider, roots, usable, feature) in [
         (Rustls, RootCerts::WebPki, rustls, "feature rustls of"),
         (Rustls, RootCerts::PlatformVerifier, rustls && verifier, verifier_needs),

@@ -17,12 +17,7 @@ const BUSY: Duration = Duration::from_secs(3);
 const SECOND: Duration = Duration::from_secs(1);
 
 fn policy(max_attempts: u32) -> RetryPolicy {
-    RetryPolicy {
-        max_attempts,
-        base_delay: ms(1),
-        max_delay: ms(1),
-        max_retry_after: SECOND,
-    }
+    RetryPolicy { max_attempts, base_delay: ms(1), max_delay: ms(1), max_retry_after: SECOND }
 }
 
 fn builder(server: &Faulty) -> ClientBuilder {
@@ -77,10 +72,7 @@ fn nobody_waits_for_what_does_not_concern_them() {
     for (status, wait, longest) in [(500, 30, 60), (429, 60, 50)] {
         let (server, _times) = first_answers(Reply::status(status).header("Retry-After", wait.to_string()));
         let max_retry_after = Duration::from_secs(longest);
-        let policy = RetryPolicy {
-            max_retry_after,
-            ..policy(1)
-        };
+        let policy = RetryPolicy { max_retry_after, ..policy(1) };
         let client = builder(&server).retry(policy).build().unwrap();
         client.project("p").info().unwrap_err();
         let began = Instant::now();
@@ -150,16 +142,10 @@ fn an_unknown_outcome_says_what_came_and_after_how_long() {
     };
     let (answered, text) = unknown();
     assert!(answered.context.body.contains("Endpoint request timed out"));
-    assert!(
-        text.contains("504 <p>Endpoint") && text.ends_with("(request ray-1)"),
-        "{text}"
-    );
+    assert!(text.contains("504 <p>Endpoint") && text.ends_with("(request ray-1)"), "{text}");
     let (silent, text) = unknown();
     assert!(silent.context.elapsed >= SECOND && silent.context.body.is_empty());
-    assert!(
-        text.contains(silent.advice) && text.contains(&server.addr().to_string()),
-        "{text}"
-    );
+    assert!(text.contains(silent.advice) && text.contains(&server.addr().to_string()), "{text}");
 }
 
 /// What the kernel says of this process's memory, in KiB.

@@ -31,9 +31,7 @@ fn edit(body: &str) -> Result<imagen_ai::Enhancement> {
 
 /// What came, as method, path and body.
 fn lines(seen: &[Seen]) -> Vec<String> {
-    seen.iter()
-        .map(|seen| format!("{} {} {}", seen.method, seen.path, seen.body))
-        .collect()
+    seen.iter().map(|seen| format!("{} {} {}", seen.method, seen.path, seen.body)).collect()
 }
 
 #[track_caller]
@@ -123,9 +121,8 @@ fn every_call_is_sent_as_the_contract_has_it() {
 #[test]
 fn projects_are_listed_to_their_end_or_to_an_error() {
     let page = |from: u64, to: u64| {
-        let projects: Vec<_> = (from..to)
-            .map(|n| format!(r#"{{"status":"Completed","project_uuid":"{n}"}}"#))
-            .collect();
+        let projects: Vec<_> =
+            (from..to).map(|n| format!(r#"{{"status":"Completed","project_uuid":"{n}"}}"#)).collect();
         let projects = projects.join(",");
         Reply::json(format!(r#"{{"projects":[{projects}],"pagination":{{"total":101}}}}"#))
     };
@@ -165,10 +162,7 @@ fn a_project_is_found_in_each_published_form() {
     let error = Canned::new(200, "{}").client().find_project("Villa").unwrap_err();
     assert!(matches!(error, Error::Decode(_)), "{error}");
     let error = Canned::new(200, "{}").client().create_project("Villa").unwrap_err();
-    assert!(
-        error.summary().contains("look for it with Client::projects()"),
-        "{error}"
-    );
+    assert!(error.summary().contains("look for it with Client::projects()"), "{error}");
     refused(Canned::new(200, OK).client().create_project(" "), "name");
     let taken = r#"{"detail":"Project with name 'X' already exists"}"#;
     let error = api(Canned::new(400, taken).client().create_project("X"));
@@ -177,12 +171,7 @@ fn a_project_is_found_in_each_published_form() {
 
 #[test]
 fn an_answer_without_a_version_is_a_success_that_cannot_be_built_on() {
-    for version in [
-        "",
-        r#""version_id":null,"#,
-        r#""version_id":{},"#,
-        r#""version_id":"","#,
-    ] {
+    for version in ["", r#""version_id":null,"#, r#""version_id":{},"#, r#""version_id":"","#] {
         let body = format!(r#"{{{version}"status":"SUCCESS","enhanced_image_url":"https://s3/a"}}"#);
         let edit = edit(&body).unwrap();
         assert_eq!(edit.version_id, None, "{version}");
@@ -193,11 +182,7 @@ fn an_answer_without_a_version_is_a_success_that_cannot_be_built_on() {
 /// The page promises no body to finalize: the links are asked for.
 #[test]
 fn finalize_asks_for_the_links_that_it_did_not_get() {
-    for nothing in [
-        Reply::status(204),
-        Reply::json("{}"),
-        Reply::json(r#"{"files_list":[]}"#),
-    ] {
+    for nothing in [Reply::status(204), Reply::json("{}"), Reply::json(r#"{"files_list":[]}"#)] {
         let server = Faulty::start([nothing, Reply::json(OK)]);
         let client = Client::builder(KEY).base_url(server.url()).build().unwrap();
         assert_eq!(client.project("p").finalize().unwrap().files.len(), 1);
@@ -245,10 +230,7 @@ fn a_status_nobody_has_documented_is_success_when_it_brings_a_picture() {
 #[test]
 fn a_success_that_says_that_it_failed_is_an_error_of_every_call() {
     for (body, words) in [
-        (
-            r#"{"status":"FAILED","message":"the farm is down"}"#,
-            "the farm is down",
-        ),
+        (r#"{"status":"FAILED","message":"the farm is down"}"#, "the farm is down"),
         (r#"{"error":{"message":"internal"}}"#, "internal"),
         (r#"{"data":{"error":{"message":"internal"}}}"#, "internal"),
     ] {
@@ -343,10 +325,7 @@ fn presets_and_projects_are_read_as_far_as_they_can_be() {
     }
     let body = r#"{"name":"Villa","status":"IN_PROGRESS","created_at":7,"number_of_images":24,"theme":"dark"}"#;
     let info = Canned::new(200, body).client().project("p").info().unwrap();
-    assert_eq!(
-        (info.status, info.name.as_deref()),
-        (ProjectStatus::InProgress, Some("Villa"))
-    );
+    assert_eq!((info.status, info.name.as_deref()), (ProjectStatus::InProgress, Some("Villa")));
     assert_eq!((info.number_of_images, info.created_at), (Some(24), None));
 }
 
@@ -367,13 +346,7 @@ fn a_refusal_says_what_to_mend() {
 
 #[test]
 fn a_message_says_what_was_tried_what_came_back_and_the_request_id() {
-    let headers = [
-        "x-request-id",
-        "x-amzn-requestid",
-        "x-amz-request-id",
-        "x-amz-apigw-id",
-        "cf-ray",
-    ];
+    let headers = ["x-request-id", "x-amzn-requestid", "x-amz-request-id", "x-amz-apigw-id", "cf-ray"];
     for header in headers {
         let body = r#"{"error":{"message":"Project has not been exported yet."}}"#;
         let server = Canned::with_headers(400, &[(header, "4f1c-77")], body);
@@ -387,17 +360,11 @@ fn a_message_says_what_was_tried_what_came_back_and_the_request_id() {
     }
 }
 
-#[allow(
-    clippy::mutable_key_type,
-    reason = "a client has a clock in it, which no hash looks at"
-)]
+#[allow(clippy::mutable_key_type, reason = "a client has a clock in it, which no hash looks at")]
 #[test]
 fn handles_are_equal_by_what_they_name_and_requests_survive_json() {
     let client = Client::builder(KEY).base_url("http://localhost:1/v1").build().unwrap();
-    let same = Client::builder("other")
-        .base_url("http://localhost:1/v1/")
-        .build()
-        .unwrap();
+    let same = Client::builder("other").base_url("http://localhost:1/v1/").build().unwrap();
     let elsewhere = Client::builder(KEY).base_url("http://localhost:2/v1").build().unwrap();
     let handles = HashSet::from([
         client.project("p").image("a"),

@@ -46,9 +46,7 @@ fn in_process(
             method: request.method().to_owned(),
             path: path.to_owned(),
             query: (!query.is_empty()).then(|| query.to_owned()),
-            headers: headers
-                .map(|(name, value)| (name.to_lowercase(), value.clone()))
-                .collect(),
+            headers: headers.map(|(name, value)| (name.to_lowercase(), value.clone())).collect(),
             body: request.body.clone(),
         });
         let reply = Reply::status(status).header("Content-Type", "application/json");
@@ -60,9 +58,7 @@ fn in_process(
 /// The parent that each edit so far was sent with, as JSON.
 fn parents(simulator: &Simulator) -> Vec<String> {
     let requests = simulator.requests().into_iter();
-    let bodies = requests
-        .filter(|request| request.method == "POST")
-        .map(|edit| edit.json());
+    let bodies = requests.filter(|request| request.method == "POST").map(|edit| edit.json());
     bodies.map(|body| body["parent_version_id"].to_string()).collect()
 }
 
@@ -180,10 +176,7 @@ fn a_chain_from_latest_never_starts_too_early() {
     let refused = Err("which version is the newest");
     for (history, expected) in [
         (listed(""), Ok(&[][..])),
-        (
-            listed(r#"{"version_id":1},{"version_id":2,"parent_id":1}"#),
-            Ok(&[1, 2]),
-        ),
+        (listed(r#"{"version_id":1},{"version_id":2,"parent_id":1}"#), Ok(&[1, 2])),
         (listed(r#"{"version_id":2,"parent_id":1},{"version_id":3}"#), Ok(&[3])),
         (listed(r#"{"version_id":1},{"version_id":true}"#), refused),
         (listed(r#"{"version_id":"a"},{"version_id":"b"}"#), refused),
@@ -370,11 +363,7 @@ fn a_first_edit_is_not_confused_with_what_was_there_before() {
 #[test]
 fn what_the_service_says_it_made_is_never_not_applied() {
     let nameless = r#"{"status":"SUCCESS","version_id":null,"enhanced_image_url":"https://s3/x?sig=1"}"#;
-    for (answer, is_step) in [
-        (nameless, true),
-        (r#"{"status":"SUCCESS","version_id":9}"#, false),
-        ("<html>", false),
-    ] {
+    for (answer, is_step) in [(nameless, true), (r#"{"status":"SUCCESS","version_id":9}"#, false), ("<html>", false)] {
         let simulator = Arc::new(Simulator::start());
         let mut edits = 0;
         let server = in_process(&simulator, move |request, simulated| {
@@ -581,10 +570,7 @@ fn a_bad_day(seed: u64, lost: &AtomicU64) {
         }
         if chain.pending().is_some() {
             let recovery = chain.recover(&short).unwrap();
-            assert!(
-                !matches!(recovery, Recovery::CannotTell { .. }),
-                "day {seed}: {recovery:?}"
-            );
+            assert!(!matches!(recovery, Recovery::CannotTell { .. }), "day {seed}: {recovery:?}");
             continue;
         }
         match chain.copilot(text(chain.path().len())) {

@@ -25,13 +25,9 @@ fn edit(client: &Client) {
 
 #[test]
 fn a_base_url_may_end_in_a_slash_and_have_a_path_of_its_own() {
-    for (suffix, path) in [
-        ("/v1", "/v1"),
-        ("/v1/", "/v1"),
-        ("", ""),
-        ("/", ""),
-        ("/gateway/imagen/v1//", "/gateway/imagen/v1"),
-    ] {
+    for (suffix, path) in
+        [("/v1", "/v1"), ("/v1/", "/v1"), ("", ""), ("/", ""), ("/gateway/imagen/v1//", "/gateway/imagen/v1")]
+    {
         let server = Canned::new(200, OK);
         let root = server.base_url().replace("/v1", "");
         edit(&server.builder().base_url(format!("{root}{suffix}")).build().unwrap());
@@ -137,10 +133,9 @@ fn the_defaults_are_as_documented() {
     let policy = RetryPolicy::default();
     let limits = [policy.base_delay, policy.max_delay, policy.max_retry_after];
     assert_eq!((policy.max_attempts, limits), (4, [500, 20_000, 60_000].map(ms)));
-    for (wait, factor, expected) in [
-        (Wait::default(), 1.2, [10, 60, 20 * 60 * 60]),
-        (Wait::for_an_edit(), 1.5, [2, 15, 10 * 60]),
-    ] {
+    for (wait, factor, expected) in
+        [(Wait::default(), 1.2, [10, 60, 20 * 60 * 60]), (Wait::for_an_edit(), 1.5, [2, 15, 10 * 60])]
+    {
         let seconds = [wait.first, wait.longest, wait.total].map(|limit| limit.as_secs());
         assert_eq!((wait.factor, seconds), (factor, expected));
     }
@@ -195,10 +190,7 @@ fn the_environment_gives_the_key_and_the_base_url() {
     let run = |key: &OsStr, url: &OsStr, expected: &str| {
         let test = "client::the_environment_gives_the_key_and_the_base_url";
         let text = child::run(test, &[("IMAGEN_API_KEY", key), ("IMAGEN_BASE_URL", url)]);
-        assert!(
-            text.contains(expected) && !text.contains("ret"),
-            "{key:?}, {url:?}: {text}"
-        );
+        assert!(text.contains(expected) && !text.contains("ret"), "{key:?}, {url:?}: {text}");
     };
     let here = "http://127.0.0.1:9/x/".as_ref();
     run("".as_ref(), here, "refused IMAGEN_API_KEY: the API key is empty");
@@ -206,11 +198,7 @@ fn the_environment_gives_the_key_and_the_base_url() {
     run(KEY.as_ref(), here, r#"made Client { base_url: "http://127.0.0.1:9/x""#);
     run(KEY.as_ref(), "http://example.com".as_ref(), "refused IMAGEN_BASE_URL: ");
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    run(
-        KEY.as_ref(),
-        "".as_ref(),
-        r#"made Client { base_url: "https://api.imagen-ai.com/v1""#,
-    );
+    run(KEY.as_ref(), "".as_ref(), r#"made Client { base_url: "https://api.imagen-ai.com/v1""#);
     #[cfg(unix)]
     {
         let not_unicode = std::os::unix::ffi::OsStrExt::from_bytes(b"sec\xffret");
@@ -218,10 +206,7 @@ fn the_environment_gives_the_key_and_the_base_url() {
         run(KEY.as_ref(), not_unicode, "refused IMAGEN_BASE_URL: ");
     }
     let unset = child::run("client::the_environment_gives_the_key_and_the_base_url", &[("", ""); 0]);
-    assert!(
-        unset.contains("refused IMAGEN_API_KEY: the environment variable is not set"),
-        "{unset}"
-    );
+    assert!(unset.contains("refused IMAGEN_API_KEY: the environment variable is not set"), "{unset}");
 }
 
 #[test]
@@ -234,15 +219,8 @@ fn a_proxy_variable_that_cannot_be_used_is_refused() {
         let mut variables = vec![("IMAGEN_API_KEY", KEY), ("IMAGEN_BASE_URL", "http://localhost:1")];
         variables.extend([("http_proxy", "http://user:sesame@127.0.0.1:1"), (name, value)]);
         let text = child::run("client::a_proxy_variable_that_cannot_be_used_is_refused", &variables);
-        let expected = if words.is_empty() {
-            "made ".to_owned()
-        } else {
-            format!("refused {name}: ")
-        };
-        assert!(
-            text.contains(&expected) && text.contains(words),
-            "{name}={value}: {text}"
-        );
+        let expected = if words.is_empty() { "made ".to_owned() } else { format!("refused {name}: ") };
+        assert!(text.contains(&expected) && text.contains(words), "{name}={value}: {text}");
         assert!(!text.contains("sesame"), "{text}");
     };
     for bad in ["htp://user:sesame@a:1", "\"http://user:sesame@a:1\"", "http://"] {
@@ -250,11 +228,7 @@ fn a_proxy_variable_that_cannot_be_used_is_refused() {
         refused("ALL_PROXY", bad, "no URL of");
     }
     refused("https_proxy", "", "");
-    let socks = if cfg!(feature = "socks-proxy") {
-        ""
-    } else {
-        "feature socks-proxy"
-    };
+    let socks = if cfg!(feature = "socks-proxy") { "" } else { "feature socks-proxy" };
     refused("all_proxy", "socks5://user:sesame@127.0.0.1:1", socks);
     let has_tls = cfg!(any(feature = "rustls", feature = "native-tls"));
     let tls = if has_tls { "" } else { "feature rustls or native-tls" };

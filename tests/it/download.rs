@@ -62,10 +62,7 @@ fn failed<T: Debug>(result: Result<T, Error>) -> TransferError {
 #[track_caller]
 fn refused<T: Debug>(result: Result<T, Error>, argument: &str) -> String {
     let error = result.unwrap_err();
-    assert!(
-        matches!(&error, Error::InvalidInput { field, .. } if *field == argument),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::InvalidInput { field, .. } if *field == argument), "{error}");
     format!("{error} {error:#?}")
 }
 

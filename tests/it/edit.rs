@@ -29,20 +29,13 @@ fn project_of(server: &Faulty, source: ProjectSource) -> Project {
 fn parts(request: &Request) -> (&str, Option<&str>, &str) {
     let line = request.head.lines().next().unwrap();
     assert_eq!(request.header("x-api-key"), Some("sk-edit"));
-    (
-        line,
-        request.header("content-type"),
-        std::str::from_utf8(&request.body).unwrap(),
-    )
+    (line, request.header("content-type"), std::str::from_utf8(&request.body).unwrap())
 }
 
 #[test]
 fn the_edit_of_a_profile_goes_out_with_an_empty_content_type() {
     let server = Faulty::start([Reply::json("{\"message\":\"Editing started\"}")]);
-    let options = EditOptions::profile(5700)
-        .photography_type(PhotographyType::RealEstate)
-        .crop(true)
-        .straighten(false);
+    let options = EditOptions::profile(5700).photography_type(PhotographyType::RealEstate).crop(true).straighten(false);
     project_of(&server, ProjectSource::Regular).edit(&options).unwrap();
     let body = r#"{"profile_key":5700,"photography_type":"REAL_ESTATE","crop":true}"#;
     let line = "POST /projects/p/edit HTTP/1.1";
@@ -67,10 +60,7 @@ fn after_415_it_is_sent_once_more_as_json() {
     // What came of the second is as unknown as of the first.
     let server = Faulty::start([Reply::status(415), Reply::status(502)]);
     let result = project_of(&server, ProjectSource::Regular).edit(&EditOptions::profile(1));
-    assert!(
-        matches!(result, Err(Error::OutcomeUnknown(_))) && server.requests() == 2,
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(Error::OutcomeUnknown(_))) && server.requests() == 2, "{result:?}");
     let server = Faulty::start([Reply::status(415)]);
     let result = project_of(&server, ProjectSource::I2i).edit(&EditOptions::smart());
     assert_eq!((result.unwrap_err().status(), server.requests()), (Some(415), 1));
@@ -86,9 +76,7 @@ fn a_smart_edit_is_json_and_an_export_has_no_body() {
         .sky_replacement_template_id(3)
         .callback_url("https://example.com/token".to_owned());
     project_of(&server, ProjectSource::I2i).edit(&options).unwrap();
-    project_of(&server, ProjectSource::I2i)
-        .edit(&EditOptions::smart())
-        .unwrap();
+    project_of(&server, ProjectSource::I2i).edit(&EditOptions::smart()).unwrap();
     project_of(&server, ProjectSource::Regular).export().unwrap();
     let received = server.received();
     let body = r#"{"perspective_correction":true,"hdr_merge":true,"sky_replacement":true,"sky_replacement_template_id":3,"callback_url":"https://example.com/token"}"#;
@@ -173,11 +161,7 @@ fn options_that_do_not_go_together_are_refused_before_sending() {
 fn an_edit_or_export_that_may_have_begun_is_not_sent_again_and_says_where_to_look() {
     type Call = fn(&Project) -> Result<(), Error>;
     let table: [(ProjectSource, Call, &str); 3] = [
-        (
-            ProjectSource::Regular,
-            |p| p.edit(&EditOptions::profile(1)),
-            "Project::edit_status()",
-        ),
+        (ProjectSource::Regular, |p| p.edit(&EditOptions::profile(1)), "Project::edit_status()"),
         (ProjectSource::I2i, |p| p.edit(&EditOptions::smart()), "five at least"),
         (ProjectSource::Regular, |p| p.export(), "Project::export_status()"),
     ];
@@ -192,14 +176,8 @@ fn an_edit_or_export_that_may_have_begun_is_not_sent_again_and_says_where_to_loo
         ] {
             let server = Faulty::start([reply]);
             let error = call(&project_of(&server, source)).unwrap_err();
-            assert!(
-                matches!(&error, Error::OutcomeUnknown(e) if e.advice.contains(advice)),
-                "{error}"
-            );
-            assert!(
-                error.to_string().contains(advice) && !error.is_safe_to_retry(),
-                "{error}"
-            );
+            assert!(matches!(&error, Error::OutcomeUnknown(e) if e.advice.contains(advice)), "{error}");
+            assert!(error.to_string().contains(advice) && !error.is_safe_to_retry(), "{error}");
             assert_eq!(server.requests(), 1);
         }
         let server = Faulty::start([Reply::status(429).header("Retry-After", "0"), Reply::status(200)]);
@@ -214,52 +192,27 @@ fn an_edit_or_export_that_may_have_begun_is_not_sent_again_and_says_where_to_loo
 #[test]
 fn a_status_is_read_in_all_its_forms() {
     for (body, status, progress, details) in [
-        (
-            r#"{"status":"In Progress","progress":12.5,"details":null}"#,
-            ProjectStatus::InProgress,
-            Some(12.5),
-            "null",
-        ),
+        (r#"{"status":"In Progress","progress":12.5,"details":null}"#, ProjectStatus::InProgress, Some(12.5), "null"),
         (
             r#"{"data":{"status":"FAILED","progress":null,"details":{"code":7}}}"#,
             ProjectStatus::Failed,
             None,
             r#"{"code":7}"#,
         ),
-        (
-            r#"{"status":"Completed","progress":"100","error":null}"#,
-            ProjectStatus::Completed,
-            None,
-            "null",
-        ),
-        (
-            r#"{"status":"Queued","details":"soon"}"#,
-            ProjectStatus::Other("Queued".to_owned()),
-            None,
-            r#""soon""#,
-        ),
+        (r#"{"status":"Completed","progress":"100","error":null}"#, ProjectStatus::Completed, None, "null"),
+        (r#"{"status":"Queued","details":"soon"}"#, ProjectStatus::Other("Queued".to_owned()), None, r#""soon""#),
     ] {
         let server = Canned::new(200, body);
         let project = server.client().project("p");
         for job in [project.edit_status().unwrap(), project.export_status().unwrap()] {
             let found = serde_json::to_string(&job.details).unwrap();
-            assert_eq!(
-                (&job.status, job.progress, found.as_str()),
-                (&status, progress, details),
-                "{body}"
-            );
+            assert_eq!((&job.status, job.progress, found.as_str()), (&status, progress, details), "{body}");
         }
         let job = server.client().i2i_project("p").edit_status().unwrap();
         assert_eq!(job.status, status);
-        let paths = [
-            "/v1/projects/p/edit/status",
-            "/v1/projects/p/export/status",
-            "/v1/i2i/projects/p?get_thumbnail=false",
-        ];
-        assert_eq!(
-            server.seen().iter().map(|seen| seen.path.clone()).collect::<Vec<_>>(),
-            paths
-        );
+        let paths =
+            ["/v1/projects/p/edit/status", "/v1/projects/p/export/status", "/v1/i2i/projects/p?get_thumbnail=false"];
+        assert_eq!(server.seen().iter().map(|seen| seen.path.clone()).collect::<Vec<_>>(), paths);
     }
     let server = Canned::new(200, r#"{"error":{"message":"internal"}}"#);
     assert!(matches!(server.client().project("p").edit_status(), Err(Error::Api(_))));
@@ -294,11 +247,7 @@ fn a_wait_in_vain_says_why_with_the_services_details() {
     let mut polls = 0;
     let stopped = reason(project.wait_until_exported_with(&QUICK, |status| {
         polls += usize::from(status.is_ok());
-        if polls == 3 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        if polls == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }));
     assert_eq!((polls, stopped.reason), (3, WaitReason::Stopped));
 }
@@ -306,12 +255,7 @@ fn a_wait_in_vain_says_why_with_the_services_details() {
 #[test]
 fn a_wait_outlives_failures_that_pass() {
     let done = || Reply::json(r#"{"status":"Completed","progress":100}"#);
-    let server = Faulty::start([
-        Reply::status(502),
-        Reply::status(502),
-        End::Close.after_request(),
-        done(),
-    ]);
+    let server = Faulty::start([Reply::status(502), Reply::status(502), End::Close.after_request(), done()]);
     let mut seen = Vec::new();
     let job = project_of(&server, ProjectSource::Regular).wait_until_edited_with(&QUICK, |status| {
         seen.push(status.is_ok());
@@ -319,8 +263,6 @@ fn a_wait_outlives_failures_that_pass() {
     });
     assert_eq!((job.unwrap().progress, seen), (Some(100.0), vec![false, true]));
     let server = Faulty::start([Reply::status(404)]);
-    let error = project_of(&server, ProjectSource::Regular)
-        .wait_until_edited(&QUICK)
-        .unwrap_err();
+    let error = project_of(&server, ProjectSource::Regular).wait_until_edited(&QUICK).unwrap_err();
     assert_eq!((error.status(), server.requests()), (Some(404), 1));
 }

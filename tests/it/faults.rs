@@ -241,12 +241,7 @@ const ZEROS: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xed\xc1\x31\x01\
 
 /// Waits so short that they cost nothing, and still long enough for one `Retry-After` of a second.
 fn policy() -> RetryPolicy {
-    RetryPolicy {
-        max_attempts: TRIES,
-        base_delay: ms(1),
-        max_delay: ms(5),
-        max_retry_after: ms(2_000),
-    }
+    RetryPolicy { max_attempts: TRIES, base_delay: ms(1), max_delay: ms(5), max_retry_after: ms(2_000) }
 }
 
 fn status(code: impl std::fmt::Display) -> Reply {
@@ -351,27 +346,17 @@ fn answers(name: &str, script: impl Into<Vec<Reply>>) -> Fault {
 /// Replies after which every request needs a connection of its own.
 fn breaks(name: &str, script: impl Into<Vec<Reply>>) -> Fault {
     let keeps = false;
-    Fault {
-        keeps,
-        ..answers(name, script)
-    }
+    Fault { keeps, ..answers(name, script) }
 }
 
 fn nobody(name: &str, server: Server) -> Fault {
-    Fault {
-        server,
-        ..breaks(name, [])
-    }
+    Fault { server, ..breaks(name, []) }
 }
 
 fn redirects(code: u16, outcome: &'static str) -> Fault {
     let name = format!("a redirect to another host ({code})");
     let server = Server::Redirect(code);
-    Fault {
-        server,
-        ..answers(&name, [])
-    }
-    .all(outcome, 1)
+    Fault { server, ..answers(&name, []) }.all(outcome, 1)
 }
 
 macro_rules! settings {
@@ -423,8 +408,7 @@ impl Fault {
 
     /// Every call that may be made again.
     fn rest(self, outcome: &'static str, tries: u32) -> Self {
-        self.get(outcome, tries)
-            .expect([Call::Reset, Call::Finalize], outcome, tries)
+        self.get(outcome, tries).expect([Call::Reset, Call::Finalize], outcome, tries)
     }
 
     fn all(self, outcome: &'static str, tries: u32) -> Self {
@@ -494,10 +478,7 @@ impl Fault {
             ($what:literal, $got:expr, $expected:expr) => {
                 if $got != $expected {
                     let what = format!("{:?}, {}: {}", cell.call, self.name, $what);
-                    complaints.push(format!(
-                        "{what}: {:?}, not {:?}; {:?}",
-                        $got, $expected, played.result
-                    ));
+                    complaints.push(format!("{what}: {:?}, not {:?}; {:?}", $got, $expected, played.result));
                 }
             };
         }
@@ -517,11 +498,7 @@ impl Fault {
             let safe = ["Network", "Api RateLimited", "Api Server"];
             let safe = safe.iter().any(|start| cell.outcome.starts_with(start)) && cell.outcome != "Network Tls";
             check!("safe to retry", error.is_safe_to_retry(), safe);
-            check!(
-                "elapsed",
-                (self.at_least..=played.took).contains(&context.elapsed),
-                true
-            );
+            check!("elapsed", (self.at_least..=played.took).contains(&context.elapsed), true);
         }
         check!("in time", (self.at_least..SOON).contains(&played.took), true);
         if let Some(server) = &played.server {

@@ -159,17 +159,9 @@ fn requests_are_recorded_as_they_came() {
     client.expect(HI.repeat(2), Open);
 
     let received = server.received();
-    let seen = received
-        .iter()
-        .map(|r| format!("{} {} {}", r.method(), r.path(), r.connection));
-    assert_eq!(
-        seen.collect::<Vec<_>>(),
-        ["PUT /a?b 0", "POST /p 1", "GET /g 0", "GET /g 0"]
-    );
-    assert_eq!(
-        (&received[0].body[..], received[0].header("x-key")),
-        (&b"abcd"[..], Some("k"))
-    );
+    let seen = received.iter().map(|r| format!("{} {} {}", r.method(), r.path(), r.connection));
+    assert_eq!(seen.collect::<Vec<_>>(), ["PUT /a?b 0", "POST /p 1", "GET /g 0", "GET /g 0"]);
+    assert_eq!((&received[0].body[..], received[0].header("x-key")), (&b"abcd"[..], Some("k")));
     assert_eq!((server.connections(), server.requests()), (2, 4));
     let raw = String::from_utf8(server.bytes_received()).unwrap();
     assert!(raw.contains("X-Key:  k \r\n") && raw.contains("Trailer: t"));
@@ -225,12 +217,7 @@ fn files_are_served_as_storage_does() {
         (&file, "Range: bytes=0-0", "206 bytes 0-0/10", "0"),
         (&file, "Range: bytes=10-", "416 bytes */10", ""),
         (&file, "Range: lines=1-", "200 ", "0123456789"),
-        (
-            &file,
-            "Range: bytes=4-\r\nIf-Range: \"v1\"",
-            "206 bytes 4-9/10",
-            "456789",
-        ),
+        (&file, "Range: bytes=4-\r\nIf-Range: \"v1\"", "206 bytes 4-9/10", "456789"),
         (&file, "Range: bytes=4-\r\nIf-Range: \"v0\"", "200 ", "0123456789"),
         (&weak, "Range: bytes=4-\r\nIf-Range: W/\"v1\"", "200 ", "0123456789"),
         (&file.clone().without_ranges(), "Range: bytes=4-", "200 ", "0123456789"),
@@ -280,10 +267,6 @@ fn a_proxy_does_to_each_request_what_its_plan_says() {
         drop(proxy);
         let received = target.received();
         assert_eq!(received.len(), forwarded);
-        assert!(
-            received
-                .iter()
-                .all(|r| r.method() == "POST" && r.header("host") == Some("h") && r.body == b"body")
-        );
+        assert!(received.iter().all(|r| r.method() == "POST" && r.header("host") == Some("h") && r.body == b"body"));
     }
 }

@@ -10,10 +10,7 @@ fn https_is_refused_with_the_features_that_it_needs() {
         let builder = || imagen_ai::Client::builder("key").base_url(url);
         for builder in [builder(), builder().agent(agent)] {
             let error = builder.build().unwrap_err().to_string();
-            assert!(
-                error.starts_with("base_url: ") && error.contains("rustls or native-tls"),
-                "{error}"
-            );
+            assert!(error.starts_with("base_url: ") && error.contains("rustls or native-tls"), "{error}");
         }
     }
     assert!(imagen_ai::Client::new("key").is_err());
@@ -50,21 +47,15 @@ mod gzip {
     }
 
     fn crc32(bytes: &[u8]) -> u32 {
-        !bytes.iter().fold(!0, |crc, byte| {
-            (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
-        })
+        !bytes
+            .iter()
+            .fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1))))
     }
 
     /// One stored block, [RFC 1951, section 3.2.4](https://www.rfc-editor.org/rfc/rfc1951#section-3.2.4).
     fn stored(text: &str) -> Vec<u8> {
         let length = text.len() as u16;
-        let block = [
-            &[1],
-            &length.to_le_bytes()[..],
-            &(!length).to_le_bytes(),
-            text.as_bytes(),
-        ]
-        .concat();
+        let block = [&[1], &length.to_le_bytes()[..], &(!length).to_le_bytes(), text.as_bytes()].concat();
         member(&block, text.as_bytes())
     }
 

@@ -46,12 +46,7 @@ fn version(id: u64, parent: Value) -> Value {
 #[test]
 fn the_same_tree_is_read_from_every_shape() {
     let parents = [json!(null), json!(1), json!(2), json!(1)];
-    let list = || {
-        (1..)
-            .zip(&parents)
-            .map(|(id, parent)| version(id, parent.clone()))
-            .collect::<Value>()
-    };
+    let list = || (1..).zip(&parents).map(|(id, parent)| version(id, parent.clone())).collect::<Value>();
     let with_name = |key: &str| {
         let mut list = list();
         let versions = list.as_array_mut().unwrap();
@@ -202,16 +197,10 @@ fn the_newest_is_told_by_numbers_or_by_the_tree() {
 fn what_cannot_be_placed_is_counted() {
     for (unread, json) in [
         (1, json!([{"version_id": 1}])),
-        (
-            2,
-            json!({"images": {"versions": [{"version_id": 1, "children": [{"version_id": 2}]}]}}),
-        ),
+        (2, json!({"images": {"versions": [{"version_id": 1, "children": [{"version_id": 2}]}]}})),
         (0, json!({"file_name": "a.jpg", "versions": [{"revision": 1}]})),
         (1, json!({"image": 7, "versions": [{"version_id": 1}]})),
-        (
-            1,
-            json!({"enhancement_type": "x", "image": "a.jpg", "used": [{"version_id": 1}]}),
-        ),
+        (1, json!({"enhancement_type": "x", "image": "a.jpg", "used": [{"version_id": 1}]})),
     ] {
         let history = read(json.clone());
         assert_eq!((history.unread(), history.images().len()), (unread, 0), "{json}");
@@ -299,10 +288,7 @@ fn what_the_call_answers_is_read_or_a_typed_error() {
         let error = history(body).unwrap_err();
         assert!(matches!(error, Error::Decode(_)), "{error:?}");
     }
-    for body in [
-        "{\"status\":\"FAILED\"}",
-        "{\"error\":{\"message\":\"no\"},\"a.jpg\":[]}",
-    ] {
+    for body in ["{\"status\":\"FAILED\"}", "{\"error\":{\"message\":\"no\"},\"a.jpg\":[]}"] {
         let error = history(body.as_bytes()).unwrap_err();
         let failed = matches!(&error, Error::Api(e) if e.kind == ApiErrorKind::Failed);
         assert!(failed, "{error:?}");
@@ -344,10 +330,8 @@ DSC_0001.JPEG: 9 version(s)
     assert!(narrow.contains("\n● 126  warm evening…\n"), "{narrow}");
     assert!(narrow.lines().all(|line| line.chars().count() <= 20));
     let standing = image.draw(Some(&124.into()));
-    for lines in [
-        "● 123  make the sky more blue\n├─○ 126  warm",
-        "│ ○ 127 ← newest\n● 124 ← here  bright",
-    ] {
+    for lines in ["● 123  make the sky more blue\n├─○ 126  warm", "│ ○ 127 ← newest\n● 124 ← here  bright"]
+    {
         assert!(standing.contains(lines), "{standing}");
     }
     assert!(image.draw(None).contains("\n● unedited ← here\n"));

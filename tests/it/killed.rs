@@ -35,10 +35,7 @@ const WAIT: Wait = Wait {
 };
 
 pub(crate) fn photo_at(base_url: &str) -> Image {
-    let retry = RetryPolicy {
-        base_delay: ms(1),
-        ..RetryPolicy::default()
-    };
+    let retry = RetryPolicy { base_delay: ms(1), ..RetryPolicy::default() };
     let client = Client::builder("sim-key-0123456789").base_url(base_url).retry(retry);
     client.build().unwrap().project(READY).image(PHOTO)
 }

@@ -20,10 +20,7 @@ fn a_project_is_made_with_a_name_or_without() {
             };
             assert_eq!(project.unwrap(), client.project_of(source, "65f3"));
             let seen = server.only();
-            assert_eq!(
-                (seen.method.as_str(), seen.path.as_str(), seen.body.as_str()),
-                ("POST", path, body)
-            );
+            assert_eq!((seen.method.as_str(), seen.path.as_str(), seen.body.as_str()), ("POST", path, body));
             assert_eq!(seen.header("content-type"), Some("application/json"));
         }
     }
@@ -63,65 +60,37 @@ fn a_project_is_found_by_its_name() {
         assert_eq!(server.only().path, "/v1/projects/a%2Fb%20c/uuid");
     }
     for body in ["{}", "7", "[]", r#"{"uuid":7}"#] {
-        assert!(
-            matches!(Canned::new(200, body).client().find_project("a"), Err(Error::Decode(_))),
-            "{body}"
-        );
+        assert!(matches!(Canned::new(200, body).client().find_project("a"), Err(Error::Decode(_))), "{body}");
     }
     let simulator = Simulator::start();
     let client = client_of(&simulator);
     assert_eq!(client.find_project("12 Elm Street").unwrap().uuid(), READY);
     let error = client.find_project("nobody's").unwrap_err();
-    assert!(
-        matches!(&error, Error::Api(e) if e.kind == ApiErrorKind::NotFound),
-        "{error}"
-    );
-    assert!(matches!(
-        client.find_project(""),
-        Err(Error::InvalidInput { field: "name", .. })
-    ));
+    assert!(matches!(&error, Error::Api(e) if e.kind == ApiErrorKind::NotFound), "{error}");
+    assert!(matches!(client.find_project(""), Err(Error::InvalidInput { field: "name", .. })));
     let taken = client.create_project("12 Elm Street").unwrap_err();
-    assert!(
-        matches!(&taken, Error::Api(e) if e.kind == ApiErrorKind::InvalidRequest),
-        "{taken}"
-    );
+    assert!(matches!(&taken, Error::Api(e) if e.kind == ApiErrorKind::InvalidRequest), "{taken}");
 }
 
 #[test]
 fn all_pages_are_listed_one_at_a_time() {
     let simulator = Simulator::start();
     for number in 0..250 {
-        simulator.add_project(
-            ProjectSpec::regular(&format!("id-{number}"))
-                .name(format!("{number}"))
-                .photo_count(0),
-        );
+        simulator.add_project(ProjectSpec::regular(&format!("id-{number}")).name(format!("{number}")).photo_count(0));
     }
     let client = client_of(&simulator);
     let filter = ProjectFilter::default();
     let mut projects = client.projects(&filter);
-    let asked = || {
-        simulator
-            .requests()
-            .iter()
-            .map(|request| request.target())
-            .collect::<Vec<_>>()
-    };
+    let asked = || simulator.requests().iter().map(|request| request.target()).collect::<Vec<_>>();
     assert!(asked().is_empty());
     let first = projects.next().unwrap().unwrap();
-    assert_eq!(
-        (first.project_uuid.as_deref(), &first.status),
-        (Some(READY), &ProjectStatus::Completed)
-    );
+    assert_eq!((first.project_uuid.as_deref(), &first.status), (Some(READY), &ProjectStatus::Completed));
     assert_eq!(asked(), ["/v1/projects?get_thumbnail=false&size=100&page=0"]);
     assert_eq!(projects.map(Result::unwrap).count(), 253);
     assert_eq!(asked().len(), 3);
 
     simulator.clear_requests();
-    let filter = ProjectFilter {
-        source: ProjectSource::I2i,
-        is_archived: Some(false),
-    };
+    let filter = ProjectFilter { source: ProjectSource::I2i, is_archived: Some(false) };
     let found: Vec<_> = client.projects(&filter).map(Result::unwrap).collect();
     assert_eq!(found[0].project_uuid.as_deref(), Some(I2I));
     assert_eq!(asked(), ["/v1/i2i/projects?size=100&page=0&is_archived=false"]);
@@ -138,11 +107,7 @@ fn a_list_ends_after_an_error_and_with_an_empty_page() {
         let server = Faulty::start(script);
         let client = client_at(&server.url(), "key");
         let items: Vec<_> = client.projects(&ProjectFilter::default()).collect();
-        (
-            items.iter().filter(|item| item.is_ok()).count(),
-            items.len(),
-            server.requests(),
-        )
+        (items.iter().filter(|item| item.is_ok()).count(), items.len(), server.requests())
     };
     assert_eq!(list(vec![page(100, 250), Reply::status(404)]), (100, 101, 2));
     assert_eq!(list(vec![page(100, 250), page(100, 250), page(50, 250)]), (250, 250, 3));
@@ -156,11 +121,7 @@ fn one_project_that_cannot_be_read_does_not_lose_the_list() {
     let body =
         r#"{"projects":[7,{"project_uuid":"a","status":"Completed"},{"name":"no status"}],"pagination":{"total":3}}"#;
     let server = Canned::new(200, body);
-    let found: Vec<_> = server
-        .client()
-        .projects(&ProjectFilter::default())
-        .map(Result::unwrap)
-        .collect();
+    let found: Vec<_> = server.client().projects(&ProjectFilter::default()).map(Result::unwrap).collect();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].project_uuid.as_deref(), Some("a"));
 }
@@ -175,10 +136,8 @@ fn the_images_are_those_of_the_links_that_have_a_name() {
         assert_eq!(images, [project.image("a.JPEG"), project.image("c.JPEG")]);
     }
     let paths: Vec<_> = server.seen().into_iter().map(|seen| seen.path).collect();
-    let expected = [
-        "/v1/projects/p/export/get_temporary_download_links",
-        "/v1/i2i/projects/p/get_temporary_download_links",
-    ];
+    let expected =
+        ["/v1/projects/p/export/get_temporary_download_links", "/v1/i2i/projects/p/get_temporary_download_links"];
     assert_eq!(paths, expected);
 
     let simulator = Simulator::start();
@@ -187,10 +146,7 @@ fn the_images_are_those_of_the_links_that_have_a_name() {
     let edits = imagen_ai::parallel(&images, 2, |image| image.copilot("make the sky more blue"));
     assert!(edits.len() == 3 && edits.iter().all(Result::is_ok), "{edits:?}");
     let error = client.project(NOT_EXPORTED).images().unwrap_err();
-    assert!(
-        matches!(&error, Error::Api(e) if e.kind == ApiErrorKind::NotReady),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::Api(e) if e.kind == ApiErrorKind::NotReady), "{error}");
 }
 
 #[test]
@@ -198,23 +154,15 @@ fn profiles_and_templates_come_bare_or_in_an_object() {
     let items = r#"[{"profile_key":5700,"profile_name":"Warm","profile_type":"Personal","image_type":"raw","new":[1]},
         {"profile_key":5701,"profile_name":null,"image_type":"jpeg"},{"profile_key":5702,"profile_name":7},
         {"profile_name":"no key"},null,7,{"profile_key":5703,"image_type":"HEIC"}]"#;
-    for body in [
-        items.to_owned(),
-        format!(r#"{{"profiles":{items}}}"#),
-        format!(r#"{{"data":{{"profiles":{items}}}}}"#),
-    ] {
+    for body in
+        [items.to_owned(), format!(r#"{{"profiles":{items}}}"#), format!(r#"{{"data":{{"profiles":{items}}}}}"#)]
+    {
         let server = Canned::new(200, body);
         let profiles = server.client().profiles().unwrap();
-        let found: Vec<_> = profiles
-            .iter()
-            .map(|profile| (profile.profile_key, profile.image_type.clone()))
-            .collect();
+        let found: Vec<_> = profiles.iter().map(|profile| (profile.profile_key, profile.image_type.clone())).collect();
         let other = ImageType::Other("HEIC".to_owned());
         let types = [Some(ImageType::Raw), Some(ImageType::Jpg), None, Some(other)];
-        assert_eq!(
-            found,
-            [5700, 5701, 5702, 5703].into_iter().zip(types).collect::<Vec<_>>()
-        );
+        assert_eq!(found, [5700, 5701, 5702, 5703].into_iter().zip(types).collect::<Vec<_>>());
         assert_eq!(profiles[0].profile_name.as_deref(), Some("Warm"));
         let seen = server.only();
         assert_eq!((seen.method.as_str(), seen.path.as_str()), ("GET", "/v1/profiles"));
@@ -223,23 +171,14 @@ fn profiles_and_templates_come_bare_or_in_an_object() {
     for body in [items.to_owned(), format!(r#"{{"templates":{items}}}"#)] {
         let server = Canned::new(200, body);
         let templates = server.client().sky_templates().unwrap();
-        let found: Vec<_> = templates
-            .iter()
-            .map(|template| (template.id, template.is_default))
-            .collect();
+        let found: Vec<_> = templates.iter().map(|template| (template.id, template.is_default)).collect();
         assert_eq!(found, [(1, true), (2, false)]);
         assert_eq!(server.only().path, "/v1/projects/sky_replacement/templates");
     }
     for body in ["{}", "7", r#"{"profiles":7}"#, "no"] {
-        assert!(
-            matches!(Canned::new(200, body).client().profiles(), Err(Error::Decode(_))),
-            "{body}"
-        );
+        assert!(matches!(Canned::new(200, body).client().profiles(), Err(Error::Decode(_))), "{body}");
     }
-    assert!(matches!(
-        Canned::new(200, r#"{"error":"no"}"#).client().profiles(),
-        Err(Error::Api(_))
-    ));
+    assert!(matches!(Canned::new(200, r#"{"error":"no"}"#).client().profiles(), Err(Error::Api(_))));
     let simulator = Simulator::start();
     for bare in [false, true] {
         simulator.configure(|settings| settings.bare_lists = bare);

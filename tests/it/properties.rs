@@ -21,11 +21,7 @@ const LIMIT: u64 = 4_096;
 
 /// The same cases on every run, and none of them on the disk.
 pub fn check<S: Strategy>(cases: u32, of: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    let config = Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     if let Err(e) = TestRunner::new_with_rng(config, rng).run(&of, test) {
         panic!("{e}");
@@ -67,10 +63,7 @@ const WORDS: [&str; 25] = [
 
 /// Bytes that are often those that mean something.
 fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
-    let words = prop_oneof![
-        vec(any::<u8>(), 0..8),
-        select(&WORDS[..]).prop_map(|word| word.as_bytes().to_vec()),
-    ];
+    let words = prop_oneof![vec(any::<u8>(), 0..8), select(&WORDS[..]).prop_map(|word| word.as_bytes().to_vec()),];
     vec(words, 0..most).prop_map(|words| words.concat())
 }
 
@@ -103,9 +96,7 @@ fn no_damage_to_an_answer_makes_a_call_panic_or_hang() {
     const PLAIN: &[u8] =
         b"HTTP/1.1 500 No\r\nContent-Length: 17\r\nRetry-After: 1\r\nLocation: http://a/\r\n\r\n{\"message\":\"no\"}\n";
     for answer in [CHUNKED, PLAIN] {
-        check(60, damaged(answer), |bytes| {
-            every_call_ends(&Reply::raw(bytes).then(Close))
-        });
+        check(60, damaged(answer), |bytes| every_call_ends(&Reply::raw(bytes).then(Close)));
     }
 }
 
@@ -124,15 +115,11 @@ fn no_head_makes_a_call_panic_or_hang() {
 #[test]
 fn no_body_makes_a_call_panic_or_hang() {
     let status = select(&[200, 201, 204, 302, 400, 422, 429, 503][..]);
-    check(60, (status, bytes(60)), |(status, body)| {
-        every_call_ends(&Reply::status(status).body(body))
-    });
+    check(60, (status, bytes(60)), |(status, body)| every_call_ends(&Reply::status(status).body(body)));
     // Damaged JSON, and JSON of any shape.
     check(60, damaged(OK.as_bytes()), |body| every_call_ends(&Reply::json(body)));
     check(60, json(), |json| every_call_ends(&Reply::json(json.to_string())));
-    check(60, json(), |json| {
-        every_call_ends(&Reply::status(422).body(json.to_string()))
-    });
+    check(60, json(), |json| every_call_ends(&Reply::status(422).body(json.to_string())));
 }
 
 #[rustfmt::skip]
@@ -155,10 +142,8 @@ fn json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 32, 6, move |inner| {
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(Value::from),
-            vec((name.clone(), inner), 0..6).prop_map(|fields| fields
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect()),
+            vec((name.clone(), inner), 0..6)
+                .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
         ]
     })
 }

@@ -40,9 +40,7 @@ fn texts(error: &Error) -> String {
 }
 
 fn ours(lines: &[Line], level: Level) -> Vec<&str> {
-    let ours = lines
-        .iter()
-        .filter(|line| line.target == "imagen_ai" && line.level == level);
+    let ours = lines.iter().filter(|line| line.target == "imagen_ai" && line.level == level);
     ours.map(|line| line.text.as_str()).collect()
 }
 
@@ -73,9 +71,7 @@ fn check_records(what: &str, call: Call, result: &Result<()>, lines: &[Line], ca
     let unknown = usize::from(matches!(result, Err(Error::OutcomeUnknown(_))));
     let told = warnings.iter().filter(|text| text.contains("outcome unknown")).count();
     assert_eq!(told, unknown, "{what}: {warnings:#?}");
-    let retries = record
-        .split_once("attempt ")
-        .and_then(|(_, rest)| rest.split(',').next()?.parse::<usize>().ok());
+    let retries = record.split_once("attempt ").and_then(|(_, rest)| rest.split(',').next()?.parse::<usize>().ok());
     assert_eq!(Some(warnings.len() - told + 1), retries, "{what}: {warnings:#?}");
     let texts = [warnings, records].concat().concat();
     for secret in [INSTRUCTION, "virtual_staging", "Smith", "presigned", "gateway's page"] {
@@ -90,9 +86,7 @@ fn no_fault_tells_the_key() {
     let faults = faults.iter().filter(|fault| fault.pause.is_zero());
     let few = [Call::Copilot, Call::Info];
     let plays = faults.flat_map(|fault| fault.calls().map(move |call| (fault, call)));
-    let plays: Vec<_> = plays
-        .filter(|(fault, call)| !fault.is_slow() || few.contains(call))
-        .collect();
+    let plays: Vec<_> = plays.filter(|(fault, call)| !fault.is_slow() || few.contains(call)).collect();
     let sent = AtomicUsize::new(0);
     side_by_side(&plays, |(fault, call)| {
         let what = format!("{call:?}, {}", fault.name);
@@ -140,9 +134,7 @@ fn a_server_that_repeats_the_key_is_not_repeated() {
     let json = |key: &str| format!(r#"{{"message":"no such key: {key}"}}"#);
     let mut replies = vec![
         Reply::status(429).body(json(KEY)).header("Retry-After", KEY),
-        Reply::status(422).body(format!(
-            r#"{{"detail":[{{"loc":["header","{KEY}"],"msg":"bad {KEY}"}}]}}"#
-        )),
+        Reply::status(422).body(format!(r#"{{"detail":[{{"loc":["header","{KEY}"],"msg":"bad {KEY}"}}]}}"#)),
         Reply::html(502, format!("<html>{KEY}{KEY}</html>")),
         Reply::json(format!("\"{KEY}\"")),
         Reply::json(format!(r#"{{"error":"{KEY}","status":"{KEY}"}}"#)),

@@ -13,11 +13,7 @@ use crate::support::{child, eventually, ms};
 const HERE: [&str; 2] = ["localhost", "127.0.0.1"];
 
 fn builder(host: &str, port: u16) -> ClientBuilder {
-    let retry = RetryPolicy {
-        max_attempts: 2,
-        base_delay: ms(1),
-        ..RetryPolicy::default()
-    };
+    let retry = RetryPolicy { max_attempts: 2, base_delay: ms(1), ..RetryPolicy::default() };
     let client = Client::builder(KEY).base_url(format!("https://{host}:{port}/v1"));
     client.timeout(Duration::from_secs(20)).retry(retry)
 }
@@ -52,17 +48,10 @@ fn refused(client: &Client, server: &TlsServer, provider: TlsProvider, rustls: &
         _ => "TLS",
     };
     let project = client.project("p");
-    for result in [
-        edit(client).map(drop),
-        project.image("a.jpg").reset(),
-        project.ai_tools().map(drop),
-    ] {
+    for result in [edit(client).map(drop), project.image("a.jpg").reset(), project.ai_tools().map(drop)] {
         let call = not_sent(result, CauseKind::Tls);
         let (message, port) = (&call.cause.message, format!(":{}: ", server.port()));
-        assert!(
-            message.contains(words) && message.contains(&port),
-            "{words:?} is not in {call}"
-        );
+        assert!(message.contains(words) && message.contains(&port), "{words:?} is not in {call}");
         assert_eq!((call.context.attempts, call.context.status), (2, None));
     }
     assert_eq!((server.connections(), server.requests().len()), (3 * 2, 0));
@@ -77,11 +66,7 @@ fn a_private_authority_is_believed_through_an_agent_with_its_root() {
             let client = client(host, server.port(), trusting(provider, &authority));
             edit(&client).unwrap();
             edit(&client).unwrap();
-            assert_eq!(
-                server.connections(),
-                nth + 1,
-                "the second call uses the first one's connection"
-            );
+            assert_eq!(server.connections(), nth + 1, "the second call uses the first one's connection");
         }
         server.assert_keyed(4);
     }
@@ -109,16 +94,9 @@ fn a_certificate_that_proves_nothing_is_refused() {
     // The client's own agent refuses it too, and a wait ends at once.
     let server = TlsServer::start(&stranger);
     let client = builder("localhost", server.port()).build().unwrap();
-    let own = if cfg!(feature = "rustls") {
-        TlsProvider::Rustls
-    } else {
-        TlsProvider::NativeTls
-    };
+    let own = if cfg!(feature = "rustls") { TlsProvider::Rustls } else { TlsProvider::NativeTls };
     refused(&client, &server, own, "UnknownIssuer", unknown);
-    not_sent(
-        client.project("p").wait_until_completed(&Wait::default()),
-        CauseKind::Tls,
-    );
+    not_sent(client.project("p").wait_until_completed(&Wait::default()), CauseKind::Tls);
     assert_eq!(server.connections(), 4 * 2);
 }
 
@@ -165,12 +143,7 @@ fn a_client_certificate_opens_a_server_that_asks_for_one() {
     let badge: Identity = staff.issue(&["someone"]);
     for provider in providers() {
         let server = TlsServer::asking(&authority.issue(&HERE), &staff);
-        edit(&client(
-            "localhost",
-            server.port(),
-            showing(provider, &authority, &badge),
-        ))
-        .unwrap();
+        edit(&client("localhost", server.port(), showing(provider, &authority, &badge))).unwrap();
         // In TLS 1.3 the server's refusal comes when the client believes the handshake done, perhaps after the edit
         // was written. So it may be either error, but no success, and no request is read.
         let error = edit(&client("localhost", server.port(), trusting(provider, &authority))).unwrap_err();

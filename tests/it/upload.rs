@@ -78,10 +78,9 @@ const AGENT: &str = concat!("user-agent: imagen-ai/", env!("CARGO_PKG_VERSION"))
 #[test]
 fn the_requests_are_exactly_these() {
     const FILES: &str = r#""files_list":[{"file_name":"b.NEF"},{"file_name":"ä c.dng"}]}"#;
-    for (source, path, start) in [
-        (ProjectSource::Regular, "", "{"),
-        (ProjectSource::I2i, "/i2i", r#"{"client_type":"API","#),
-    ] {
+    for (source, path, start) in
+        [(ProjectSource::Regular, "", "{"), (ProjectSource::I2i, "/i2i", r#"{"client_type":"API","#)]
+    {
         let server = Storage::start([late_ok()]);
         let (_folder, paths) = files(&["b.NEF", "ä c.dng"]);
         let uploaded = client(&server).project_of(source, "p").upload(&paths, &one_by_one());
@@ -98,10 +97,7 @@ fn the_requests_are_exactly_these() {
         assert_eq!(lines.remove(0), "PUT /b.NEF?X-Amz-Signature=SECRET-0 HTTP/1.1");
         // No key, no Content-Type, no chunks.
         lines.sort_unstable();
-        let sent = format!(
-            "accept: */*|content-length: 5000|expect: 100-continue|host: {}|{AGENT}",
-            server.addr
-        );
+        let sent = format!("accept: */*|content-length: 5000|expect: 100-continue|host: {}|{AGENT}", server.addr);
         assert_eq!(lines.join("|"), sent);
         assert!(puts[1].0.starts_with("PUT /%C3%A4%20c.dng?"), "{puts:?}");
         assert_eq!((puts[0].1, puts[1].1), (5000, 8000));
@@ -112,11 +108,7 @@ fn the_requests_are_exactly_these() {
 fn a_callers_agent_sends_files_the_same_way() {
     let redirect = "HTTP/1.1 307 No\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n".to_owned();
     // The last storage does not know `Expect`, and the agent would wait for ever.
-    let steps = [
-        (late_ok(), true),
-        (Step::Early(redirect), false),
-        (Step::Silent(OK.to_owned()), true),
-    ];
+    let steps = [(late_ok(), true), (Step::Early(redirect), false), (Step::Silent(OK.to_owned()), true)];
     for (step, is_ok) in steps {
         let server = Storage::start([step]);
         let (_folder, paths) = files(&["a.jpg"]);
@@ -157,16 +149,10 @@ fn everything_is_checked_before_anything_is_sent() {
     for (names, profile, why) in table {
         let error = upload(&names, profile).unwrap_err();
         let text = error.to_string().replace(&format!("{}/", folder.path().display()), "");
-        assert!(
-            text.starts_with(&format!("paths: {why}")) && field(&error) == "paths",
-            "{text}"
-        );
+        assert!(text.starts_with(&format!("paths: {why}")) && field(&error) == "paths", "{text}");
     }
     let error = upload(&["a.nef", "gone.nef"], None).unwrap_err();
-    assert!(
-        matches!(&error, Error::Io { path, .. } if *path == at("gone.nef")),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::Io { path, .. } if *path == at("gone.nef")), "{error}");
     #[cfg(target_os = "linux")]
     {
         let odd: PathBuf = folder.path().join::<&OsStr>(OsStrExt::from_bytes(b"caf\xe9.nef"));
@@ -294,12 +280,6 @@ fn the_whole_road_works_for_both_kinds() {
         let mut images = project.images().unwrap();
         images.sort_by(|one, other| one.file_name().cmp(other.file_name()));
         assert_eq!((images.len(), images[0].file_name()), (6, "1.JPEG"));
-        assert!(
-            images[0]
-                .copilot("make the sky more blue")
-                .unwrap()
-                .version_id
-                .is_some()
-        );
+        assert!(images[0].copilot("make the sky more blue").unwrap().version_id.is_some());
     }
 }

@@ -10,12 +10,7 @@ use crate::support::faulty::{Fate, Faulty, Reply};
 use crate::support::simulator::{FAILED, I2I, IN_PROGRESS, NOT_EXPORTED, READY, Simulator, Status};
 use crate::support::{address_of, client_of, ms};
 
-const QUICK: Wait = Wait {
-    first: ms(1),
-    factor: 1.2,
-    longest: ms(5),
-    total: Duration::from_secs(20),
-};
+const QUICK: Wait = Wait { first: ms(1), factor: 1.2, longest: ms(5), total: Duration::from_secs(20) };
 const BRIEF: Wait = Wait { total: ms(20), ..QUICK };
 const READY_NOW: &str = r#"{"status":"Completed","export_status":"Completed"}"#;
 
@@ -81,9 +76,8 @@ fn passing_failures_are_survived_and_others_are_not() {
         Fate::TruncateAfter(10),
         Fate::Status(429, String::new()),
     ];
-    let network = Faulty::proxy(address_of(&simulator), move |_| {
-        if fates.is_empty() { Fate::Pass } else { fates.remove(0) }
-    });
+    let network =
+        Faulty::proxy(address_of(&simulator), move |_| if fates.is_empty() { Fate::Pass } else { fates.remove(0) });
     let mut failures = 0;
     let client = Client::builder(simulator.key()).base_url(format!("{}/v1", network.url()));
     let client = client.retry(RetryPolicy::none()).build().unwrap();
@@ -101,10 +95,7 @@ fn passing_failures_are_survived_and_others_are_not() {
 #[test]
 fn a_failed_project_ends_the_wait_at_once() {
     let simulator = Simulator::start();
-    let error = client_of(&simulator)
-        .project(FAILED)
-        .wait_until_completed(&Wait::default())
-        .unwrap_err();
+    let error = client_of(&simulator).project(FAILED).wait_until_completed(&Wait::default()).unwrap_err();
     assert!(!error.is_safe_to_retry());
     let sentence = format!("project {FAILED:?}: the service says that it failed (status Failed)");
     assert_eq!((error.to_string(), format!("{error:?}")), (sentence.clone(), sentence));
@@ -151,29 +142,15 @@ fn the_wait_ends_when_its_time_is_over_or_the_callback_says_so() {
     let project = client_of(&simulator).project(IN_PROGRESS);
     // The pause is cut, so that the last question comes when the time is over.
     let total = ms(100);
-    for wait in [
-        Wait { total, ..QUICK },
-        Wait {
-            total,
-            ..Wait::default()
-        },
-    ] {
+    for wait in [Wait { total, ..QUICK }, Wait { total, ..Wait::default() }] {
         let began = Instant::now();
         assert_eq!(reason(project.wait_until_completed(&wait)), WaitReason::TimedOut);
-        assert!(
-            (100..8_000).contains(&began.elapsed().as_millis()),
-            "{:?}",
-            began.elapsed()
-        );
+        assert!((100..8_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
     }
     let mut polls = 0;
     let result = project.wait_until_completed_with(&QUICK, |_| {
         polls += 1;
-        if polls == 3 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        if polls == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert_eq!((reason(result), polls), (WaitReason::Stopped, 3));
 
@@ -197,10 +174,7 @@ fn a_service_that_names_a_time_is_not_asked_before_and_does_not_outlast_the_wait
     assert!(began.elapsed() >= Duration::from_secs(1));
 
     let server = Faulty::start([Reply::status(429).header("Retry-After", "3600")]);
-    let wait = Wait {
-        total: ms(100),
-        ..QUICK
-    };
+    let wait = Wait { total: ms(100), ..QUICK };
     let error = project_on(&server).wait_until_completed(&wait).unwrap_err();
     assert_eq!((error.status(), server.requests()), (Some(429), 2));
     assert!(began.elapsed() < Duration::from_secs(10));

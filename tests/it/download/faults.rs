@@ -206,9 +206,7 @@ fn a_transfer_starts_over_when_it_cannot_go_on() {
 #[test]
 fn a_part_of_the_rest_is_taken_and_the_rest_of_it_asked_for() {
     let file = File::made(6, 50_000).etag(Some("\"a\""));
-    let part = Reply::status(206)
-        .header("Content-Range", "bytes 20000-29999/*")
-        .header("ETag", "\"a\"");
+    let part = Reply::status(206).header("Content-Range", "bytes 20000-29999/*").header("ETag", "\"a\"");
     let part = part.body(file.read(20_000, 10_000));
     let server = Faulty::start([Reply::file(&file).cut_body(20_000, Close), part, Reply::file(&file)]);
     assert!(client().download(url(&server)).to_vec(50_000).unwrap() == file.bytes());

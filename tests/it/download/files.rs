@@ -95,25 +95,16 @@ fn what_is_there_stays_unless_it_is_to_be_replaced() {
     let get = |overwrite| client().download(url(&server)).overwrite(overwrite).to_file(&path);
 
     let (at, kind, text) = disk(client().download(url(&server)).to_file(&path));
-    assert!(
-        at == path && kind == ErrorKind::AlreadyExists && text.contains("Overwrite decides"),
-        "{text}"
-    );
+    assert!(at == path && kind == ErrorKind::AlreadyExists && text.contains("Overwrite decides"), "{text}");
     let skipped = get(Overwrite::Skip).unwrap();
     assert!(skipped.skipped && skipped.bytes == 3);
-    assert_eq!(
-        (server.requests(), fs::read_to_string(&path).unwrap().as_str()),
-        (0, "old")
-    );
+    assert_eq!((server.requests(), fs::read_to_string(&path).unwrap().as_str()), (0, "old"));
     assert!(!get(Overwrite::Always).unwrap().skipped);
     assert_eq!(fs::read_to_string(&path).unwrap(), "new");
 
     // A download that fails replaces nothing.
     let refused = Faulty::start([Reply::file(&File::made(1, 2000)).cut_body(500, Close)]);
-    let failed = client()
-        .download(url(&refused))
-        .overwrite(Overwrite::Always)
-        .to_file(&path);
+    let failed = client().download(url(&refused)).overwrite(Overwrite::Always).to_file(&path);
     assert!(failed.is_err());
     assert_eq!(fs::read_to_string(&path).unwrap(), "new");
     assert_eq!(names(folder.path()), ["a.jpg"]);
@@ -121,11 +112,8 @@ fn what_is_there_stays_unless_it_is_to_be_replaced() {
 
 #[test]
 fn a_file_that_comes_while_we_download_stays_too() {
-    for (overwrite, content) in [
-        (Overwrite::Never, "theirs"),
-        (Overwrite::Skip, "theirs"),
-        (Overwrite::Always, "ours"),
-    ] {
+    for (overwrite, content) in [(Overwrite::Never, "theirs"), (Overwrite::Skip, "theirs"), (Overwrite::Always, "ours")]
+    {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jpg");
         let server = Faulty::start([Reply::ok().body("ours")]);
@@ -255,10 +243,7 @@ fn a_writer_that_fails_ends_the_download() {
     for room in [500, 1000] {
         let server = Faulty::start([Reply::file(&File::made(4, 1000))]);
         let (_, kind, text) = disk(client().download(url(&server)).to_writer(&mut Full(room)));
-        assert!(
-            kind == ErrorKind::StorageFull && text.starts_with("(writer): "),
-            "{text}"
-        );
+        assert!(kind == ErrorKind::StorageFull && text.starts_with("(writer): "), "{text}");
         assert_eq!(server.requests(), 1);
     }
 }

@@ -169,11 +169,7 @@ fn a_callback_stops_everything() {
 }
 
 fn paths(simulator: &Simulator, part: &str) -> usize {
-    simulator
-        .requests()
-        .iter()
-        .filter(|request| request.path.contains(part))
-        .count()
+    simulator.requests().iter().filter(|request| request.path.contains(part)).count()
 }
 
 #[track_caller]
@@ -197,9 +193,7 @@ fn finalize_to_puts_the_finished_photos_on_disk() {
         assert_photos(&simulator, project.uuid(), folder.path(), 3);
     }
     let folder = tempfile::tempdir().unwrap();
-    let error = client
-        .project(NOT_EXPORTED)
-        .finalize_to(folder.path(), &DownloadOptions::default());
+    let error = client.project(NOT_EXPORTED).finalize_to(folder.path(), &DownloadOptions::default());
     assert_eq!(error.unwrap_err().status(), Some(400));
 }
 

@@ -55,9 +55,7 @@ impl Canned {
                 seen.lock().unwrap().push(Seen {
                     method: request.method().to_owned(),
                     path: request.path_and_query().to_owned(),
-                    headers: headers
-                        .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
-                        .collect(),
+                    headers: headers.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect(),
                     body: text(request.body().unwrap()),
                 });
                 body.clone()

@@ -60,10 +60,7 @@ pub struct Faulty {
 /// Where the next [`Reply`] comes from.
 enum Script {
     /// One a request, in order of arrival; the last one repeats, or is followed by refused connections.
-    List {
-        replies: VecDeque<Reply>,
-        then_refuse: bool,
-    },
+    List { replies: VecDeque<Reply>, then_refuse: bool },
     /// Decided by looking at the request, once all of it has arrived.
     Each(Box<dyn FnMut(&Request) -> Reply + Send>),
 }
@@ -71,19 +68,13 @@ enum Script {
 impl Faulty {
     /// One reply a request, in order of arrival, over however many connections; the last one repeats.
     pub fn start(script: impl IntoIterator<Item = Reply>) -> Self {
-        Self::listen(Script::List {
-            replies: script.into_iter().collect(),
-            then_refuse: false,
-        })
+        Self::listen(Script::List { replies: script.into_iter().collect(), then_refuse: false })
     }
 
     /// Like [`Faulty::start`], but nobody listens any more once the last reply is taken, and nobody else takes the
     /// port: the address is this server's alone.
     pub fn start_then_refuse(script: impl IntoIterator<Item = Reply>) -> Self {
-        Self::listen(Script::List {
-            replies: script.into_iter().collect(),
-            then_refuse: true,
-        })
+        Self::listen(Script::List { replies: script.into_iter().collect(), then_refuse: true })
     }
 
     /// The reply is decided by looking at the whole request: for routes, or for a state of the test's own.
@@ -105,11 +96,7 @@ impl Faulty {
         let shared = Arc::new(Shared {
             addr: listener.local_addr().expect("a bound address"),
             script: Mutex::new(script),
-            state: Mutex::new(State {
-                listening: true,
-                port_open: true,
-                ..State::default()
-            }),
+            state: Mutex::new(State { listening: true, port_open: true, ..State::default() }),
             changed: Condvar::new(),
         });
         shared.spawn(|shared| shared.accept(listener));
@@ -254,11 +241,7 @@ impl Shared {
         let key = state.opened;
         state.opened += 1;
         state.open.insert(key, Arc::clone(&stream));
-        Ok(Socket {
-            stream,
-            key,
-            shared: Arc::clone(self),
-        })
+        Ok(Socket { stream, key, shared: Arc::clone(self) })
     }
 
     /// Sleeps, unless the server is dropped first: then it is an error, which ends the connection.
@@ -303,9 +286,7 @@ impl Shared {
             drop(state);
             self.spawn(move |shared| {
                 // An error is a peer that left or a server that stops: either way the connection is over.
-                let _ = shared
-                    .open(stream)
-                    .and_then(|socket| shared.serve(Wire::new(socket, id)));
+                let _ = shared.open(stream).and_then(|socket| shared.serve(Wire::new(socket, id)));
             });
         }
         drop(listener);

@@ -61,11 +61,7 @@ pub fn client_of(simulator: &Simulator) -> Client {
 
 /// The same for any server.
 pub fn client_at(base_url: &str, key: &str) -> Client {
-    let retry = RetryPolicy {
-        max_attempts: 3,
-        base_delay: ms(1),
-        ..RetryPolicy::default()
-    };
+    let retry = RetryPolicy { max_attempts: 3, base_delay: ms(1), ..RetryPolicy::default() };
     let client = Client::builder(key).base_url(base_url).retry(retry);
     client.build().unwrap()
 }

@@ -148,9 +148,8 @@ impl TlsServer {
             }
         };
         let key = PrivateKeyDer::try_from(identity.key.serialize_der()).expect("a key");
-        let config = builder
-            .with_single_cert(vec![identity.certificate.der().clone()], key)
-            .expect("a certificate and its key");
+        let config =
+            builder.with_single_cert(vec![identity.certificate.der().clone()], key).expect("a certificate and its key");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let addr = listener.local_addr().expect("a bound address");
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -231,12 +230,7 @@ fn read_request(from: &mut impl Read) -> io::Result<String> {
     }
     let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-    let mut body = vec![
-        0;
-        length
-            .map_or(Ok(0), |length| length.trim().parse())
-            .map_err(io::Error::other)?
-    ];
+    let mut body = vec![0; length.map_or(Ok(0), |length| length.trim().parse()).map_err(io::Error::other)?];
     from.read_exact(&mut body)?;
     request.extend(body);
     Ok(String::from_utf8_lossy(&request).into_owned())

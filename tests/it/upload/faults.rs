@@ -34,10 +34,7 @@ fn upload(server: &Storage, path: &Path, stall: Duration) -> Result<Uploaded, Er
         assert!(!e.context.elapsed.is_zero() && e.context.method == "PUT", "{e:?}");
     }
     for (head, _) in server.puts() {
-        assert!(
-            head.contains(&format!("content-length: {MIB}\r\n")) && !head.contains("x-api-key"),
-            "{head}"
-        );
+        assert!(head.contains(&format!("content-length: {MIB}\r\n")) && !head.contains("x-api-key"), "{head}");
     }
     result
 }
@@ -92,48 +89,29 @@ fn a_fault_costs_no_more_than_it_must_and_is_never_taken_for_success() {
             (Err(Error::Transfer(e)), Some(reason)) => assert_eq!(e.reason, *reason, "{what}: {e:?}"),
             _ => panic!("{what}: {result:?}"),
         }
-        assert_eq!(
-            (server.puts().len(), server.links().len()),
-            (*puts, *links),
-            "{what}: {result:?}"
-        );
+        assert_eq!((server.puts().len(), server.links().len()), (*puts, *links), "{what}: {result:?}");
     });
 }
 
 #[test]
 fn an_answer_in_the_middle_of_the_body_is_an_error() {
-    for answer in [
-        OK.to_owned(),
-        s3("403 Forbidden", "AccessDenied", "Request has expired"),
-    ] {
+    for answer in [OK.to_owned(), s3("403 Forbidden", "AccessDenied", "Request has expired")] {
         let server = Storage::start([Step::Cut(1000, answer)]);
         let (_folder, paths) = files(&["a.jpg"]);
         let length = 64 * MIB;
         resize(&paths[0], length);
-        let result = project(&server)
-            .upload(&paths, &UploadOptions::default())
-            .unwrap()
-            .remove(0);
-        assert!(
-            matches!(&result, Err(Error::Transfer(e)) if e.bytes < length),
-            "{result:?}"
-        );
+        let result = project(&server).upload(&paths, &UploadOptions::default()).unwrap().remove(0);
+        assert!(matches!(&result, Err(Error::Transfer(e)) if e.bytes < length), "{result:?}");
         assert!(server.puts().len() <= 4);
     }
 }
 
 #[test]
 fn the_words_of_the_storage_and_the_bytes_so_far_are_told() {
-    let server = Storage::start([Step::Late(s3(
-        "400 Bad Request",
-        "BadDigest",
-        "no: X-Amz-Signature=SECRET-0",
-    ))]);
+    let server = Storage::start([Step::Late(s3("400 Bad Request", "BadDigest", "no: X-Amz-Signature=SECRET-0"))]);
     let (_folder, paths) = files(&["a.jpg"]);
     resize(&paths[0], MIB);
-    let Err(Error::Transfer(e)) = upload(&server, &paths[0], ms(20_000)) else {
-        panic!()
-    };
+    let Err(Error::Transfer(e)) = upload(&server, &paths[0], ms(20_000)) else { panic!() };
     assert_eq!((e.bytes, e.context.status), (MIB, Some(400)));
     assert_eq!(e.message, "400 BadDigest: no: [redacted]");
     assert_eq!(e.context.path, format!("http://{}/a.jpg", server.addr));
@@ -169,22 +147,12 @@ fn a_file_that_changes_on_its_way_is_never_a_success() {
 }
 
 fn resize(path: &Path, length: u64) {
-    OpenOptions::new()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_len(length)
-        .unwrap();
+    OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap();
 }
 
 fn touch(path: &Path) {
     let later = SystemTime::now() + Duration::from_secs(10);
-    OpenOptions::new()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_modified(later)
-        .unwrap();
+    OpenOptions::new().write(true).open(path).unwrap().set_modified(later).unwrap();
 }
 
 fn name_in(error: &Error) -> &str {

@@ -43,9 +43,7 @@ impl File {
     pub fn made(seed: u64, len: u64) -> Self {
         let mut state = seed;
         let pattern = (0..PERIOD).map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 56) as u8
         });
         let pattern = pattern.collect();
@@ -61,9 +59,7 @@ impl File {
         };
         // Another content must not have the same tag; its start and length tell apart what tests use.
         let start = file.read(0, file.len().min(256) as usize);
-        let sum = start
-            .iter()
-            .fold(file.len(), |sum, &b| sum.wrapping_mul(31).wrapping_add(b.into()));
+        let sum = start.iter().fold(file.len(), |sum, &b| sum.wrapping_mul(31).wrapping_add(b.into()));
         file.etag = Some(format!("\"{sum:x}\""));
         file
     }
@@ -147,11 +143,7 @@ impl File {
             }
         };
         let ranges = (!matches!(self.ranges, Ranges::Ignored)).then(|| "bytes".to_owned());
-        let headers = [
-            ("Accept-Ranges", &ranges),
-            ("ETag", &self.etag),
-            ("Last-Modified", &self.modified),
-        ];
+        let headers = [("Accept-Ranges", &ranges), ("ETag", &self.etag), ("Last-Modified", &self.modified)];
         for (name, value) in headers {
             if let Some(value) = value {
                 reply = reply.header(name, value.as_str());

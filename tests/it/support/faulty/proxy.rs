@@ -84,10 +84,7 @@ fn is_passed_on(name: &str) -> bool {
 /// The request again, with its length and with the wish that the connection end after the answer.
 fn message(request: &Request) -> Vec<u8> {
     let line = request.head.lines().next().unwrap_or_default();
-    let mut head = format!(
-        "{line}\r\nConnection: close\r\nContent-Length: {}\r\n",
-        request.body.len()
-    );
+    let mut head = format!("{line}\r\nConnection: close\r\nContent-Length: {}\r\n", request.body.len());
     for (name, value) in request.headers.iter().filter(|(name, _)| is_passed_on(name)) {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

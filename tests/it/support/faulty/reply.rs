@@ -127,11 +127,7 @@ impl Reply {
             point: Point::Request,
             errand: Errand::None,
             before: Vec::new(),
-            status: Some(Status {
-                version: "HTTP/1.1".into(),
-                code: code.to_string(),
-                reason: "Because".into(),
-            }),
+            status: Some(Status { version: "HTTP/1.1".into(), code: code.to_string(), reason: "Because".into() }),
             headers: Vec::new(),
             head_rest: None,
             line_end: "\r\n",

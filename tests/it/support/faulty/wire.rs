@@ -46,9 +46,7 @@ pub(crate) fn find_header<'a>(headers: &'a [(String, String)], name: &str) -> Op
 /// The name and value of each line after the first.
 pub(crate) fn parse_headers(head: &str) -> Vec<(String, String)> {
     let lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-    lines
-        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-        .collect()
+    lines.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
 }
 
 /// Where the head of a message ends, after its empty line.
@@ -87,12 +85,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn new(socket: Socket, id: usize) -> Self {
-        Self {
-            socket,
-            id,
-            buffer: Vec::new(),
-            held: false,
-        }
+        Self { socket, id, buffer: Vec::new(), held: false }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -148,12 +141,7 @@ impl Wire {
             let end = head_end(bytes)?;
             Some((String::from_utf8_lossy(&bytes[..end - 4]).into_owned(), end))
         })?;
-        let request = Request {
-            headers: parse_headers(&head),
-            head,
-            body: Vec::new(),
-            connection: self.id,
-        };
+        let request = Request { headers: parse_headers(&head), head, body: Vec::new(), connection: self.id };
         self.shared().state().requests.push(request.clone());
         Ok(request)
     }
@@ -161,10 +149,7 @@ impl Wire {
     /// Reads the body that the head announces and adds it to the record.
     pub(crate) fn read_body(&mut self, request: &mut Request) -> io::Result<()> {
         let chunked = request.header("transfer-encoding").is_some();
-        let length: usize = request
-            .header("content-length")
-            .and_then(|v| v.parse().ok())
-            .unwrap_or(0);
+        let length: usize = request.header("content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
         request.body = match chunked {
             true => self.read_until(dechunk)?,
             false => self.read_until(|bytes| Some((bytes.get(..length)?.to_vec(), length)))?,
@@ -200,9 +185,7 @@ impl Wire {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            self.socket
-                .stream
-                .set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+            self.socket.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
             if self.fill()? == 0 {
                 return Ok(());
             }
