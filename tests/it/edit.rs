@@ -8,11 +8,10 @@ use imagen_ai::{
     Wait, WaitReason,
 };
 
-use super::upload::field;
 use crate::support::canned::Canned;
 use crate::support::faulty::{End, Faulty, Reply, Request};
 use crate::support::simulator::{IN_PROGRESS, Simulator};
-use crate::support::{client_at, ms};
+use crate::support::{client_at, ms, refused};
 
 const QUICK: Wait = Wait {
     first: Duration::from_millis(1),
@@ -127,7 +126,6 @@ fn options_that_do_not_go_together_are_refused_before_sending() {
     use ProjectSource::{I2i, Regular};
     let server = Canned::new(200, "{}");
     let (profile, smart) = (|| EditOptions::profile(1), EditOptions::smart);
-    #[rustfmt::skip]
     let table = [
         (Regular, smart(), "profile_key"),
         (Regular, profile().crop(true).portrait_crop(true), "portrait_crop"),
@@ -147,13 +145,12 @@ fn options_that_do_not_go_together_are_refused_before_sending() {
         (I2i, smart().callback_url("/callback".to_owned()), "callback_url"),
     ];
     for (source, options, expected) in table {
-        let error = server.client().project_of(source, "p").edit(&options).unwrap_err();
-        assert_eq!(field(&error), expected, "{options:?}");
+        refused(server.client().project_of(source, "p").edit(&options), expected);
     }
     let house = server.client().i2i_project("p");
-    assert_eq!(field(&house.export().unwrap_err()), "project_source");
-    assert_eq!(field(&house.export_status().unwrap_err()), "project_source");
-    assert_eq!(field(&house.wait_until_exported(&QUICK).unwrap_err()), "project_source");
+    refused(house.export(), "project_source");
+    refused(house.export_status(), "project_source");
+    refused(house.wait_until_exported(&QUICK), "project_source");
     assert!(server.seen().is_empty());
 }
 

@@ -51,7 +51,6 @@ fn a_project_that_may_have_been_made_is_not_made_again() {
 
 #[test]
 fn a_project_is_found_by_its_name() {
-    #[rustfmt::skip]
     let bodies = [r#""65f3""#, r#"{"project_uuid":"65f3"}"#, r#"{"uuid":"65f3"}"#, r#"{"data":"65f3"}"#];
     for body in bodies {
         let server = Canned::new(200, body);

@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 use imagen_ai::{DownloadLink, RetryPolicy, TransferReason};
 use log::Level;
 
-use super::{KEY, MIB, broken, builder, client, failed, names, reason, refused, url};
+use super::{KEY, MIB, broken, builder, client, failed, names, reason, url};
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
 use crate::support::faulty::{Faulty, File, Refused, Reply, Request};
 use crate::support::logs::logged;
-use crate::support::{agent_config, contrary_config, eventually, ms, side_by_side};
+use crate::support::{agent_config, contrary_config, eventually, ms, refused, side_by_side};
 
 #[test]
-#[rustfmt::skip]
 fn the_storage_gets_a_plain_request_and_never_the_key() {
     let file = File::new("a picture");
     let target = Faulty::start([Reply::file(&file)]);
@@ -36,7 +35,6 @@ fn the_storage_gets_a_plain_request_and_never_the_key() {
 }
 
 #[test]
-#[rustfmt::skip]
 fn only_https_and_this_machine_are_asked_and_what_is_refused_is_shown() {
     for (bad, shown) in [
         ("picture.jpg", "picture.jpg"),
@@ -69,7 +67,6 @@ fn what_should_have_been_percent_encoded_is() {
 }
 
 #[test]
-#[rustfmt::skip]
 fn five_redirects_are_followed_and_one_that_leads_nowhere_is_final() {
     let hops = |count: usize| {
         Faulty::each(move |request| match request.path()[1..].parse::<usize>() {
@@ -100,7 +97,6 @@ fn five_redirects_are_followed_and_one_that_leads_nowhere_is_final() {
 }
 
 #[test]
-#[rustfmt::skip]
 fn a_broken_transfer_goes_on_where_it_stopped() {
     let file = File::made(1, 300_000);
     for end in [Close, HangUp, Reset, Stall] {
@@ -119,11 +115,7 @@ fn a_broken_transfer_goes_on_where_it_stopped() {
         let ranges: Vec<_> = server.received().iter().map(range).collect();
         assert_eq!((ranges.len(), &ranges[0]), (3, &(None, None)), "{end:?}");
         for (range, condition) in &ranges[1..] {
-            let start = range
-                .as_ref()
-                .unwrap()
-                .trim_start_matches("bytes=")
-                .trim_end_matches('-');
+            let start = range.as_ref().unwrap().trim_start_matches("bytes=").trim_end_matches('-');
             let start: u64 = start.parse().unwrap();
             // A reset may lose what was on its way.
             assert!(start > 0 && start <= 200_000 && (end == Reset || start % 100_000 == 0), "{end:?} {start}");
@@ -157,7 +149,6 @@ fn only_a_strong_tag_of_a_file_of_known_length_lets_a_transfer_go_on() {
 
 /// What the storage answers to the request for the rest, and what comes after that if there is more.
 #[test]
-#[rustfmt::skip]
 fn a_transfer_starts_over_when_it_cannot_go_on() {
     let (old, new, other) = (File::made(3, 50_000), File::made(4, 60_000), File::made(5, 50_000));
     let rest = |range: &str, file: &File, from: usize| {
@@ -214,7 +205,6 @@ fn a_part_of_the_rest_is_taken_and_the_rest_of_it_asked_for() {
 }
 
 #[test]
-#[rustfmt::skip]
 fn what_a_writer_has_is_never_written_twice() {
     let (old, new) = (File::made(7, 50_000), File::made(8, 50_000));
     let cut = Reply::file(&old).cut_body(20_000, Close);
@@ -244,7 +234,6 @@ fn what_a_writer_has_is_never_written_twice() {
 }
 
 #[test]
-#[rustfmt::skip]
 fn a_file_that_is_not_whole_or_no_file_is_an_error() {
     let file = File::made(9, 50_000);
     let encoded = |encoding: &str| Reply::file(&file).header("Content-Encoding", encoding);
@@ -287,7 +276,6 @@ fn a_file_that_is_not_whole_or_no_file_is_an_error() {
 }
 
 #[test]
-#[rustfmt::skip]
 fn a_vector_grows_to_its_limit_and_no_further() {
     let file = File::made(10, 50_000);
     let chunked = Reply::ok().endless_body("x").chunked([1000]);
@@ -300,7 +288,6 @@ fn a_vector_grows_to_its_limit_and_no_further() {
 
 /// An answer that is no file; the reason, words of the message, and how many requests.
 #[test]
-#[rustfmt::skip]
 fn an_expired_link_is_told_from_a_bad_network() {
     let expired = || Reply::s3_error(403, "AccessDenied", "Request has expired");
     let unavailable = || Reply::s3_error(503, "SlowDown", "Please reduce your request rate.");
@@ -382,7 +369,6 @@ fn failures_are_counted_anew_after_an_attempt_that_brought_much() {
 }
 
 #[test]
-#[rustfmt::skip]
 fn a_stalled_transfer_is_noticed() {
     let file = File::made(12, 40_000);
     let stalled = [
@@ -436,7 +422,6 @@ fn a_slow_transfer_goes_on() {
 }
 
 #[test]
-#[rustfmt::skip]
 fn a_callback_ends_a_transfer_that_moves_one_that_stalls_and_one_that_waits() {
     let file = File::made(13, 10 * MIB);
     for reply in [
@@ -450,12 +435,10 @@ fn a_callback_ends_a_transfer_that_moves_one_that_stalls_and_one_that_waits() {
         let result = client()
             .download(url(&server))
             .stall_timeout(ms(1000))
-            .progress(
-                |_, _| match began.get_or_insert_with(Instant::now).elapsed() > ms(200) {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                },
-            )
+            .progress(|_, _| match began.get_or_insert_with(Instant::now).elapsed() > ms(200) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
             .to_file(folder.path().join("a.jpg"));
         assert_eq!(reason(result).0, TransferReason::Cancelled);
         assert!(began.unwrap().elapsed() < ms(4500), "{:?}", began.unwrap().elapsed());
@@ -492,7 +475,6 @@ mod tls {
     use crate::support::tls::{Authority, TlsServer, agent, trusting};
 
     #[test]
-    #[rustfmt::skip]
     fn a_certificate_that_is_not_trusted_is_final() {
         let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
         let server = TlsServer::start(&theirs.issue(&["localhost"]));

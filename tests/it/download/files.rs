@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 
 use imagen_ai::{DownloadLink, Error, Overwrite};
 
-use super::{MIB, broken, client, names, refused, url};
+use super::{MIB, broken, client, names, url};
 use crate::support::child;
 use crate::support::faulty::End::Close;
 use crate::support::faulty::{Faulty, File, Reply};
 use crate::support::simulator::{READY, Simulator};
-use crate::support::{client_of, eventually, ms};
+use crate::support::{client_of, eventually, ms, refused};
 
 /// What a child process of a test is to download, and where to.
 fn errand() -> Option<(String, String)> {

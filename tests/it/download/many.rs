@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use imagen_ai::{Client, DownloadLink, DownloadOptions, Downloaded, Error, Overwrite, RetryPolicy, TransferReason};
 
-use super::{KEY, client, names, refused};
+use super::{KEY, client, names};
 use crate::support::faulty::{Faulty, Reply};
 use crate::support::simulator::{I2I, NOT_EXPORTED, ProjectSpec, READY, Simulator};
-use crate::support::{client_of, ms};
+use crate::support::{client_of, ms, refused};
 
 /// A server whose files hold their own number, `/0?sig=SECRET` and on, each sent in `pieces`.
 fn numbered(pieces: usize) -> Faulty {
@@ -29,7 +29,6 @@ fn link(server: &Faulty, name: &str, path: impl std::fmt::Display) -> DownloadLi
     DownloadLink::new(name, &format!("{}/{path}?sig=SECRET", server.url()))
 }
 
-#[rustfmt::skip]
 fn one_thread() -> DownloadOptions {
     DownloadOptions { threads: 1, ..DownloadOptions::default() }
 }
@@ -45,7 +44,6 @@ fn contents(files: &[Result<Downloaded, Error>]) -> Vec<Result<String, TransferR
 }
 
 #[test]
-#[rustfmt::skip]
 fn results_come_in_the_order_of_the_links_and_a_failure_stops_no_other() {
     let server = numbered(1);
     let folder = tempfile::tempdir().unwrap();
@@ -53,11 +51,7 @@ fn results_come_in_the_order_of_the_links_and_a_failure_stops_no_other() {
     let mut links: Vec<_> = (0..20).map(|n| link(&server, &format!("{n}.jpg"), n)).collect();
     links[3] = link(&server, "lost", "lost");
     links[8].download_link = None;
-    let get = || {
-        client()
-            .download_all(&links, &out, &DownloadOptions::default())
-            .unwrap()
-    };
+    let get = || client().download_all(&links, &out, &DownloadOptions::default()).unwrap();
     let results = get();
     let mut expected: Vec<_> = (0..20).map(|n| Ok(n.to_string())).collect();
     expected[3] = Err(TransferReason::Refused);
@@ -72,13 +66,39 @@ fn results_come_in_the_order_of_the_links_and_a_failure_stops_no_other() {
 }
 
 #[test]
-#[rustfmt::skip]
 fn two_hundred_hostile_names_stay_in_the_folder_and_apart() {
     let forms = [
-        "../../../../tmp/evil.jpg", "..\\..\\evil.jpg", "/etc/passwd", "C:\\Windows\\evil.jpg", "C:evil.jpg", "..", " ",
-        ".hidden", "NUL", "LPT1.tar.gz", "a.jpg", "A.JPG", "a.jpg.", "a.jpg ", "a:stream.jpg", "a\0b.jpg", "a\nb.jpg",
-        "\u{202e}gpj.exe", "\u{feff}.jpg", "a/b.jpg", "a\\b.jpg", "a?b.jpg", "caf\u{e9}.jpg", "CAF\u{c9}.JPG", "-rf",
-        "stra\u{df}e.jpg", "STRASSE.JPG", "%2e%2e%2fevil.jpg", "$(touch x)", "a.jpg.imagen-part", "a (2).jpg",
+        "../../../../tmp/evil.jpg",
+        "..\\..\\evil.jpg",
+        "/etc/passwd",
+        "C:\\Windows\\evil.jpg",
+        "C:evil.jpg",
+        "..",
+        " ",
+        ".hidden",
+        "NUL",
+        "LPT1.tar.gz",
+        "a.jpg",
+        "A.JPG",
+        "a.jpg.",
+        "a.jpg ",
+        "a:stream.jpg",
+        "a\0b.jpg",
+        "a\nb.jpg",
+        "\u{202e}gpj.exe",
+        "\u{feff}.jpg",
+        "a/b.jpg",
+        "a\\b.jpg",
+        "a?b.jpg",
+        "caf\u{e9}.jpg",
+        "CAF\u{c9}.JPG",
+        "-rf",
+        "stra\u{df}e.jpg",
+        "STRASSE.JPG",
+        "%2e%2e%2fevil.jpg",
+        "$(touch x)",
+        "a.jpg.imagen-part",
+        "a (2).jpg",
     ];
     let server = numbered(1);
     let links = (0..200).map(|n| match (n % 40, forms[n % forms.len()]) {
@@ -88,9 +108,7 @@ fn two_hundred_hostile_names_stay_in_the_folder_and_apart() {
     let links: Vec<_> = links.collect();
     let parent = tempfile::tempdir().unwrap();
     let out = parent.path().join("out");
-    let results = client()
-        .download_all(&links, &out, &DownloadOptions::default())
-        .unwrap();
+    let results = client().download_all(&links, &out, &DownloadOptions::default()).unwrap();
 
     let mut seen = HashSet::new();
     for (n, (link, result)) in links.iter().zip(&results).enumerate() {
@@ -108,7 +126,6 @@ fn two_hundred_hostile_names_stay_in_the_folder_and_apart() {
 }
 
 #[test]
-#[rustfmt::skip]
 fn progress_is_told_of_each_file_and_of_all() {
     let server = numbered(10);
     let folder = tempfile::tempdir().unwrap();
@@ -120,10 +137,7 @@ fn progress_is_told_of_each_file_and_of_all() {
     let options = DownloadOptions { overwrite: Overwrite::Skip, ..one_thread() };
     let options = options.on_progress(move |p| {
         let (file, all) = ((p.bytes, p.total, p.done), (p.all_bytes, p.files_done, p.files));
-        record
-            .lock()
-            .unwrap()
-            .push((p.index, p.file_name.to_owned(), file, all));
+        record.lock().unwrap().push((p.index, p.file_name.to_owned(), file, all));
         ControlFlow::Continue(())
     });
     let results = client().download_all(&links, folder.path(), &options).unwrap();
@@ -131,12 +145,7 @@ fn progress_is_told_of_each_file_and_of_all() {
 
     let told = told.lock().unwrap();
     let of = |index: usize| told.iter().filter(move |told| told.0 == index);
-    let last = |index: usize| {
-        of(index)
-            .next_back()
-            .map(|(_, name, file, all)| (name.as_str(), *file, *all))
-            .unwrap()
-    };
+    let last = |index: usize| of(index).next_back().map(|(_, name, file, all)| (name.as_str(), *file, *all)).unwrap();
     assert_eq!(of(0).next(), Some(&(0, "a_b.jpg".to_owned(), (0, None, false), (0, 0, 4))));
     assert!(of(0).any(|(_, _, (bytes, total, _), _)| *bytes > 0 && *bytes < 10 && *total == Some(10)));
     assert_eq!(last(0), ("a_b.jpg", (10, Some(10), true), (10, 1, 4)));
@@ -173,7 +182,6 @@ fn paths(simulator: &Simulator, part: &str) -> usize {
 }
 
 #[track_caller]
-#[rustfmt::skip]
 fn assert_photos(simulator: &Simulator, project: &str, folder: &Path, count: usize) {
     assert_eq!(names(folder).len(), count);
     for name in names(folder) {
@@ -198,7 +206,6 @@ fn finalize_to_puts_the_finished_photos_on_disk() {
 }
 
 #[test]
-#[rustfmt::skip]
 fn what_cannot_be_written_is_found_out_before_the_edits_are_locked_in() {
     let simulator = Simulator::start();
     let project = client_of(&simulator).project(READY);
@@ -223,7 +230,6 @@ fn what_cannot_be_written_is_found_out_before_the_edits_are_locked_in() {
 }
 
 #[test]
-#[rustfmt::skip]
 fn links_that_expire_half_way_are_asked_for_again() {
     let simulator = Arc::new(Simulator::start());
     simulator.add_project(ProjectSpec::regular("long").photo_count(12));

@@ -308,7 +308,10 @@ impl Shared {
             if point >= Point::Head {
                 request = wire.read_head()?;
             }
-            if point >= Point::Request {
+            if point == Point::Request && request.header("expect").is_some() {
+                wire.write(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            }
+            if point >= Point::Silent {
                 wire.read_body(&mut request)?;
             }
             let reply = match planned.take() {
@@ -321,7 +324,7 @@ impl Shared {
                     if point < Point::Head {
                         request = wire.read_head()?;
                     }
-                    if point < Point::Request {
+                    if point < Point::Silent {
                         wire.read_body(&mut request)?;
                     }
                 }

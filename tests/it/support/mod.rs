@@ -1,5 +1,6 @@
 //! The servers that stand in for the real one, and what else tests share.
 
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use imagen_ai::ureq::config::{ConfigBuilder, RedirectAuthHeaders};
 use imagen_ai::ureq::{Agent, typestate::AgentScope};
-use imagen_ai::{Client, RetryPolicy};
+use imagen_ai::{Client, Error, Result, RetryPolicy};
 
 use simulator::Simulator;
 
@@ -75,6 +76,14 @@ pub fn address_of(simulator: &Simulator) -> SocketAddr {
 
 pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
+}
+
+/// Looks whether a call was refused for this argument, and returns what the error says.
+#[track_caller]
+pub fn refused<T: Debug>(result: Result<T>, argument: &str) -> String {
+    let error = result.unwrap_err();
+    assert!(matches!(&error, Error::InvalidInput { field, .. } if *field == argument), "{error}");
+    format!("{error} {error:#?}")
 }
 
 /// For what another thread or process is about to do.
