@@ -66,19 +66,14 @@ fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
     vec(words, 0..most).prop_map(|words| words.concat())
 }
 
-/// An answer with a number of its bytes replaced, left out or doubled.
+/// An answer with a number of its bytes replaced, left out or put in between.
 fn damaged(answer: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
-    let damage = (0..answer.len(), 0..3_u8, bytes(3));
+    let damage = (0..answer.len(), 0..4_usize, bytes(3));
     vec(damage, 1..4).prop_map(move |damages| {
         let mut answer = answer.to_vec();
-        for (at, how, bytes) in damages {
+        for (at, count, bytes) in damages {
             let at = at.min(answer.len());
-            let end = match how {
-                0 => at,
-                1 => (at + 1).min(answer.len()),
-                _ => (at + bytes.len()).min(answer.len()),
-            };
-            answer.splice(at..end, bytes);
+            answer.splice(at..(at + count).min(answer.len()), bytes);
         }
         answer
     })

@@ -14,9 +14,10 @@ use log::Level;
 use serde_json::{Value, json};
 
 use crate::faults::{self, Call, INSTRUCTION, REQUEST_ID};
+use crate::support::faulty::End::Close;
 use crate::support::faulty::{Faulty, Reply};
 use crate::support::logs::{DUMP, Line, logged, logged_but};
-use crate::support::{agent_config, side_by_side};
+use crate::support::{agent_config, side_by_side, with_both_agents};
 
 /// As a real one looks. No part of it is found in anything by chance.
 const KEY: &str = "sk-Zq8vN3xR7tLm2WcYb5Kd9Hf4Pg6Js";
@@ -208,6 +209,38 @@ fn an_agent_that_quotes_the_request_is_not_quoted() {
             other => panic!("{other}"),
         }
     }
+}
+
+#[test]
+fn a_download_takes_no_key_along_and_tells_no_query() {
+    let query = "X-Amz-Signature=Vd93kPqx71Zw";
+    let elsewhere = Faulty::start([Reply::ok().body("a picture")]);
+    let target = format!("{}/b.jpg?{query}", elsewhere.url());
+    for reply in [
+        Reply::redirect(302, target.clone()),
+        Reply::redirect(307, format!("ftp://elsewhere.example/{query}?{query}")),
+        Reply::s3_error(403, "AccessDenied", &format!("Request has expired: {target} {query} {KEY}")),
+        Reply::html(503, target.clone()),
+        Reply::ok().body("a picture").cut_body(3, Close),
+        Reply::raw(format!("{KEY} {query}\r\n\r\n")),
+    ] {
+        let server = Faulty::start([reply]);
+        for builder in with_both_agents(none) {
+            let client = builder.build().unwrap();
+            let download = client.download(format!("{}/a.jpg?{query}", server.url()));
+            let mut told = vec![format!("{download:?}")];
+            let (result, lines) = logged_but(DUMP, || download.to_vec(100));
+            told.extend(result.err().as_ref().map(texts));
+            told.extend(lines.into_iter().filter(|line| line.target == "imagen_ai").map(|line| line.text));
+            for text in told {
+                assert_keyless("a download", &text);
+                assert!(!text.contains(query), "{text}");
+            }
+        }
+        assert_keyless("the storage", server.bytes_received());
+    }
+    assert_keyless("a redirect's target", elsewhere.bytes_received());
+    assert_eq!(elsewhere.requests(), 2);
 }
 
 /// Whoever holds the query of a presigned URL can read the picture, and `Debug` is what ends up in logs.
