@@ -143,14 +143,10 @@ fn a_server_that_repeats_the_key_is_not_repeated() {
         Reply::status(404).header("cf-ray", format!("{}{KEY}", "r".repeat(110))),
         Reply::json("{}").header("x-amzn-requestid", format!("id-{KEY}-id")),
         Reply::redirect(302, format!("https://{KEY}.example/{KEY}?key={KEY}")),
-        Reply::redirect(301, format!("https://{KEY}@example/")).body(KEY),
         Reply::status(KEY),
-        Reply::ok().version(KEY),
         Reply::raw(KEY),
         Reply::raw(format!("HTTP/1.1 200 OK\r\n{KEY}\0: x\r\n\r\n")),
-        Reply::raw(format!("HTTP/1.1 200 OK\r\nContent-Length: {KEY}\r\n\r\n")),
         Reply::ok().raw_chunks(format!("{KEY}\r\n")),
-        Reply::status(101).header("Upgrade", KEY).unframed(),
     ];
     // Wherever a text is cut, and white space is folded: in a message, in what is read of a body.
     for fill in (290 - KEY.len()..=302).step_by(3) {
