@@ -1,7 +1,6 @@
 //! The servers that stand in for the real one, and what else tests share.
 
 use std::fmt::Debug;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -65,13 +64,6 @@ pub fn client_at(base_url: &str, key: &str) -> Client {
     let retry = RetryPolicy { max_attempts: 3, base_delay: ms(1), ..RetryPolicy::default() };
     let client = Client::builder(key).base_url(base_url).retry(retry);
     client.build().unwrap()
-}
-
-/// Where it listens.
-pub fn address_of(simulator: &Simulator) -> SocketAddr {
-    let url = simulator.base_url();
-    let address = url.trim_start_matches("http://").trim_end_matches("/v1");
-    address.parse().unwrap()
 }
 
 pub const fn ms(millis: u64) -> Duration {
