@@ -159,7 +159,7 @@ fn profiles_and_templates_come_bare_or_in_an_object() {
     let simulator = Simulator::start();
     for bare in [false, true] {
         simulator.configure(|settings| settings.bare_lists = bare);
-        assert_eq!(client_of(&simulator).profiles().unwrap().len(), 3);
+        assert_eq!(client_of(&simulator).profiles().unwrap().len(), 2);
         assert_eq!(client_of(&simulator).sky_templates().unwrap().len(), 3);
     }
 }
