@@ -48,7 +48,9 @@ pub struct Progress<'a> {
 /// [`DownloadOptions::on_progress`](crate::DownloadOptions::on_progress) and
 /// [`UploadOptions::on_progress`](crate::UploadOptions::on_progress).
 #[derive(Clone)]
-pub struct ProgressCallback(pub(crate) Arc<dyn Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync>);
+pub struct ProgressCallback(pub(crate) Arc<Callback>);
+
+type Callback = dyn Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync;
 
 impl fmt::Debug for ProgressCallback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,13 +71,8 @@ pub(crate) struct Batch<'a> {
 
 impl Batch<'_> {
     /// Transfers one file by `work`, which tells of its progress, and tells of its end.
-    pub(crate) fn file<T>(
-        &self,
-        index: usize,
-        file_name: &str,
-        work: impl FnOnce(&mut Tell<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let mut file = Progress { index, file_name, files: self.files, ..Progress::default() };
+    pub(crate) fn file<T>(&self, index: usize, name: &str, work: impl FnOnce(&mut Tell<'_>) -> Result<T>) -> Result<T> {
+        let mut file = Progress { index, file_name: name, files: self.files, ..Progress::default() };
         let result = work(&mut |bytes, total| {
             file.total = total;
             self.tell(&mut file, bytes)

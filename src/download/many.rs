@@ -11,7 +11,8 @@ use super::name::{given_name, names_on_disk};
 use super::part::PART;
 use super::{Downloaded, Overwrite};
 use crate::client::Client;
-use crate::error::{Error, Result, TransferReason};
+use crate::error::TransferReason::LinkExpired;
+use crate::error::{Error, Result};
 use crate::parallel::parallel;
 use crate::progress::{Batch, Progress, ProgressCallback};
 use crate::project::{Output, Project};
@@ -47,8 +48,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for a stall limit of zero, and [`Error::Io`] for a folder that cannot be made or written
-    /// to; nothing was sent. For each file, those of [`Download`](crate::Download), and [`TransferReason::NoLink`] for
-    /// a link without a URL.
+    /// to; nothing was sent. For each file, those of [`Download`](crate::Download), and
+    /// [`TransferReason::NoLink`](crate::TransferReason::NoLink) for a link without a URL.
     pub fn download_all(
         &self,
         links: impl IntoIterator<Item: Into<DownloadLink>>,
@@ -63,7 +64,7 @@ impl Client {
 
 impl Project {
     /// Finalizes the project and downloads its finished files into a folder, as [`Client::download_all`] does. Links
-    /// that expire on the way are asked for again, as long as each new lot brings at least one file.
+    /// that expire on the way are asked for again, as long as each new lot leaves fewer of them.
     ///
     /// The folder is made and tried, and the options are checked, before the edits are locked in, which cannot be
     /// undone.
@@ -123,7 +124,7 @@ impl Default for DownloadOptions {
 impl DownloadOptions {
     /// Calls this for every file, on the thread that downloads it: as [`Download::progress`](crate::Download::progress)
     /// says, and when the file is done with, however that came. [`Break`](ControlFlow::Break) ends the whole: files
-    /// that are whole stay, all others are [`TransferReason::Cancelled`].
+    /// that are whole stay, all others are [`TransferReason::Cancelled`](crate::TransferReason::Cancelled).
     #[must_use]
     pub fn on_progress(mut self, callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
         self.progress = Some(ProgressCallback(Arc::new(callback)));
@@ -142,16 +143,9 @@ fn make_ready(dir: &Path, options: &DownloadOptions) -> Result<()> {
 
 /// One of many files.
 struct File {
-    given: String,
     name: String,
     link: DownloadLink,
     result: Option<Result<Downloaded>>,
-}
-
-impl File {
-    fn has_expired(&self) -> bool {
-        matches!(&self.result, Some(Err(Error::Transfer(e))) if e.reason == TransferReason::LinkExpired)
-    }
 }
 
 /// Downloads files, and those whose links have expired by fresh links, as long as each new lot leaves fewer of them.
@@ -163,26 +157,25 @@ fn download_lots(
     fresh_links: impl Fn() -> Vec<DownloadLink>,
 ) -> Vec<Result<Downloaded>> {
     let given: Vec<String> = links.iter().map(given_name).collect();
-    let names = names_on_disk(&given);
-    let files = links.into_iter().zip(given).zip(names);
-    let files = files.map(|((link, given), name)| File { given, name, link, result: None });
-    let mut files: Vec<File> = files.collect();
+    let files = links.into_iter().zip(names_on_disk(&given));
+    let mut files: Vec<File> = files.map(|(link, name)| File { name, link, result: None }).collect();
+    let has_expired = |file: &File| matches!(&file.result, Some(Err(Error::Transfer(e))) if e.reason == LinkExpired);
     let batch = Batch { callback: options.progress.as_ref(), files: files.len(), ..Batch::default() };
     let download = |(index, file): (usize, &mut File)| {
         file.result = Some(batch.file(index, &file.name, |tell| {
             if file.link.download_link.is_none() {
-                return Err(no_link("GET", &file.given));
+                return Err(no_link("GET", &given_name(&file.link)));
             }
             let download = client.download(&file.link).overwrite(options.overwrite).progress(tell);
             let done = download.stall_timeout(options.stall_timeout).to_file(dir.join(&file.name))?;
-            Ok(Downloaded { renamed: file.name != file.given, ..done })
+            Ok(Downloaded { renamed: done.file_name != file.name, ..done })
         }));
     };
     let mut before = usize::MAX;
     loop {
         let lot = files.iter_mut().enumerate().filter(|(_, file)| file.result.is_none());
         parallel(lot, options.threads, download);
-        let expired = files.iter().filter(|file| file.has_expired()).count();
+        let expired = files.iter().filter(|file| has_expired(file)).count();
         if expired == 0 || expired >= before || batch.stopped.load(Relaxed) {
             return files.into_iter().filter_map(|file| file.result).collect();
         }
@@ -190,9 +183,10 @@ fn download_lots(
         // By name, and of several files with one name by their order.
         let mut fresh = fresh_links();
         for file in &mut files {
-            let place = fresh.iter().position(|link| given_name(link) == file.given);
+            let name = given_name(&file.link);
+            let place = fresh.iter().position(|link| given_name(link) == name);
             let link = place.map(|place| fresh.remove(place));
-            if let Some(link) = link.filter(|_| file.has_expired()) {
+            if let Some(link) = link.filter(|_| has_expired(file)) {
                 (file.link, file.result) = (link, None);
                 batch.files_done.fetch_sub(1, Relaxed);
             }

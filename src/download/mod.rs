@@ -118,9 +118,9 @@ impl<'a> Download<'a> {
 
     /// Calls this with the bytes so far and of the whole file, if that is known, on the thread that downloads: before
     /// each attempt, after each piece of the file (up to 128 KiB), and about ten times a second between attempts. While
-    /// nothing comes it is called only when the stall limit ends the attempt. [`Break`](ControlFlow::Break) ends the download
-    /// with [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). The bytes fall when a transfer starts
-    /// over.
+    /// nothing comes it is called only when the stall limit ends the attempt. [`Break`](ControlFlow::Break) ends the
+    /// download with [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). The bytes fall when a transfer
+    /// starts over.
     pub fn progress(mut self, callback: impl FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a) -> Self {
         self.progress = Box::new(callback);
         self
@@ -141,22 +141,17 @@ impl<'a> Download<'a> {
     /// [`Error::Io`] for a folder that is missing or cannot be written to, for what is no regular file, and for a file
     /// that is there, unless [`overwrite`](Self::overwrite) says otherwise.
     pub fn to_file(mut self, path: impl AsRef<Path>) -> Result<Downloaded> {
-        let (path, overwrite) = (path.as_ref(), self.overwrite);
-        let there = already_there(path, overwrite)?;
-        let bytes = match there {
-            Some(bytes) => bytes,
-            None => {
-                let mut part = PartFile::create(path)?;
-                let bytes = self.run(&mut part.file, path, u64::MAX)?;
-                if !part.publish(overwrite)? {
-                    // A file came meanwhile.
-                    return self.to_file(path);
-                }
-                bytes
-            }
-        };
-        let (path, file_name) = (path.to_owned(), given_name(&self.link));
-        Ok(Downloaded { path, bytes, file_name, renamed: false, skipped: there.is_some() })
+        let (path, file_name) = (path.as_ref().to_owned(), given_name(&self.link));
+        if let Some(bytes) = already_there(&path, self.overwrite)? {
+            return Ok(Downloaded { path, bytes, file_name, renamed: false, skipped: true });
+        }
+        let mut part = PartFile::create(&path)?;
+        let bytes = self.run(&mut part.file, &path, u64::MAX)?;
+        match part.publish(self.overwrite)? {
+            true => Ok(Downloaded { path, bytes, file_name, renamed: false, skipped: false }),
+            // A file came meanwhile.
+            false => self.to_file(path),
+        }
     }
 
     /// Returns the bytes of the file, up to `limit` of them. A larger file is

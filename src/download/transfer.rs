@@ -67,12 +67,11 @@ impl Download<'_> {
 
 impl Receiver<'_> {
     fn attempt(&mut self, file: &mut Transfer<'_>) -> Result<()> {
-        let rest = self.etag.clone().filter(|_| file.bytes > 0).map(|etag| (file.bytes, etag));
-        let from = rest.as_ref().map(|(from, etag)| (*from, etag));
-        let response = file.transport.get(&file.uri, from, file.stall).map_err(|e| file.broken(&e))?;
+        let rest = self.etag.as_ref().filter(|_| file.bytes > 0).map(|etag| (file.bytes, etag));
+        let response = file.transport.get(&file.uri, rest, file.stall).map_err(|e| file.broken(&e))?;
         let value = |name| response.headers().get(name);
         let text = |name| value(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let goes_on = from.is_some_and(|(from, etag)| {
+        let goes_on = rest.is_some_and(|(from, etag)| {
             text(CONTENT_RANGE).starts_with(&format!("bytes {from}-")) && value(ETAG) == Some(etag)
         });
         match response.status().as_u16() {

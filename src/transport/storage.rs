@@ -42,6 +42,7 @@ pub(crate) struct Transfer<'t> {
     pub(crate) transport: &'t Transport,
     pub(crate) uri: Uri,
     pub(crate) stall: Duration,
+    /// How many bytes of the file have been transferred.
     pub(crate) bytes: u64,
     pub(crate) total: Option<u64>,
     tell: &'t mut Tell<'t>,
@@ -100,23 +101,20 @@ impl<'t> Transfer<'t> {
 
     /// Says what an error of `ureq` means for the transfer.
     pub(crate) fn broken(&self, error: &ureq::Error) -> Error {
+        use ureq::Error::{BadUri, Protocol, RequireHttpsOnly, Timeout, TooManyRedirects};
         use ureq::Timeout::{Connect, Resolve};
         let is_final = cause::kind_of(error) == CauseKind::Tls || cause::is_proxy_authentication(error);
         let words = cause::words(error);
         let (reason, message) = match error {
             _ if self.ended => (Cancelled, ENDED),
-            ureq::Error::Timeout(limit) if !matches!(limit, Connect | Resolve) => {
-                (Stalled, "nothing moved for as long as the stall limit")
-            }
-            ureq::Error::TooManyRedirects => (Refused, "the storage redirects too often"),
-            ureq::Error::RequireHttpsOnly(_) | ureq::Error::BadUri(_) => {
-                (Refused, "the storage redirects away from https")
-            }
+            Timeout(Connect | Resolve) => (Broken, &*words),
+            Timeout(_) => (Stalled, "nothing moved for as long as the stall limit"),
+            TooManyRedirects => (Refused, "it redirects too often"),
+            RequireHttpsOnly(_) | BadUri(_) => (Refused, "it redirects away from https"),
             // S3 does so for a wrong region. `ureq` has no public type for it, and no answer to read.
-            ureq::Error::Protocol(e) if e.to_string().contains("location header") => {
-                (Refused, "the storage redirects without saying where")
-            }
-            _ => (if is_final { Refused } else { Broken }, &*words),
+            Protocol(e) if e.to_string().contains("location header") => (Refused, "it redirects without saying where"),
+            _ if is_final => (Refused, &*words),
+            _ => (Broken, &*words),
         };
         let peer = agent::peer(self.transport.storage_agent(self.method == "PUT"), &self.uri);
         self.failed(reason, &format!("{peer}: {message}"))
