@@ -191,12 +191,9 @@ fn a_proxy_that_was_asked_for_is_used_for_this_machine_too() {
 #[test]
 fn a_socks_proxy_is_asked_by_name_and_its_failure_leaves_an_edit_unsent() {
     let server = Canned::new(200, OK);
-    for (user, seen) in [("", ""), ("someone:pass-4711@", "someone:pass-4711 ")] {
-        let proxy = Proxy::socks5(server.addr());
-        let agent = through(&format!("socks5h://{user}{}", proxy.addr()));
-        edit(&builder().agent(agent).build().unwrap()).unwrap();
-        assert_eq!(proxy.asked(), [format!("{seen}api.example.test:80")]);
-    }
+    let proxy = Proxy::socks5(server.addr());
+    edit(&builder().agent(through(&format!("socks5h://{}", proxy.addr()))).build().unwrap()).unwrap();
+    assert_eq!(proxy.asked(), ["api.example.test:80"]);
     for (greeting, words) in [
         (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "invalid response version"),
         (&[5, 255], "no acceptable auth methods"),

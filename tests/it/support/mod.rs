@@ -1,6 +1,6 @@
 //! The servers that stand in for the real one, and what else tests share.
 
-use std::net::SocketAddr;
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use imagen_ai::ureq::config::{ConfigBuilder, RedirectAuthHeaders};
 use imagen_ai::ureq::{Agent, typestate::AgentScope};
-use imagen_ai::{Client, RetryPolicy};
+use imagen_ai::{Client, Error, Result, RetryPolicy};
 
 use simulator::Simulator;
 
@@ -66,15 +66,16 @@ pub fn client_at(base_url: &str, key: &str) -> Client {
     client.build().unwrap()
 }
 
-/// Where it listens.
-pub fn address_of(simulator: &Simulator) -> SocketAddr {
-    let url = simulator.base_url();
-    let address = url.trim_start_matches("http://").trim_end_matches("/v1");
-    address.parse().unwrap()
-}
-
 pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
+}
+
+/// Looks whether a call was refused for this argument, and returns what the error says.
+#[track_caller]
+pub fn refused<T: Debug>(result: Result<T>, argument: &str) -> String {
+    let error = result.unwrap_err();
+    assert!(matches!(&error, Error::InvalidInput { field, .. } if *field == argument), "{error}");
+    format!("{error} {error:#?}")
 }
 
 /// For what another thread or process is about to do.
