@@ -4,15 +4,15 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use log::debug;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use ureq::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderValue, IF_RANGE, RANGE, USER_AGENT};
 use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, Uri};
 use ureq::{Agent, Body, SendBody};
 
-use super::{ERROR_BODY, HAS_TLS, LOG, Shared, Transport, agent, cause, is_https, is_loopback};
-use super::{may_pass, redact, request_id, retry_after};
-use crate::error::{CauseKind, Context, Error, Result, TransferError, TransferReason};
+use super::agent::{Demands, configured, shorter};
+use super::{ERROR_BODY, LOG, Transport, agent, cause, is_https};
+use super::{may_pass, parse_url, request_id, retry_after};
+use crate::error::{CauseKind, Context, Result, TransferError, TransferReason};
 use crate::types::SignedUrl;
 
 /// The default limit for how long nothing of a file may move.
@@ -50,27 +50,22 @@ impl Transport {
 
     fn transfer<'b>(&self, request: Builder, body: SendBody<'b>, stall: Duration) -> Fetched {
         let began = Instant::now();
-        let request = request.header(USER_AGENT, &self.shared.settings.user_agent).body(body)?;
+        let mut request = request.header(USER_AGENT, &self.shared.user_agent).body(body)?;
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let agent = self.storage_agent(method == Method::PUT);
-        let result = match is_https(&uri) {
-            true if !HAS_TLS => Err(ureq::Error::TlsRequired),
-            true if !self.shared.foreign && stall == STALL => agent.run(request),
-            _ => agent.run(self.shared.for_storage(agent, stall, request)),
-        };
+        let (agent, upload) = (self.storage_agent(method.as_str()), method == Method::PUT);
+        if self.shared.foreign || stall != STALL || !is_https(&uri) {
+            let connect = shorter(self.shared.limits.connect_timeout, agent.config().timeouts().connect);
+            request = configured(agent, Demands::file(is_https(&uri), upload, connect, stall), request);
+        }
+        let result = agent.run(request);
         let status = result.as_ref().ok().map(|answer| answer.status().as_u16());
         let seconds = began.elapsed().as_secs_f64();
         debug!(target: LOG, "{method} {}: status {status:?}, {seconds:.3} s", without_query(&uri));
         result
     }
 
-    fn storage_agent(&self, upload: bool) -> &Agent {
-        let Shared { foreign, agent, uploads, downloads, .. } = &*self.shared;
-        match (foreign, upload) {
-            (true, _) => agent,
-            (false, true) => uploads.get_or_init(|| self.shared.storage_agent(true)),
-            (false, false) => downloads.get_or_init(|| self.shared.storage_agent(false)),
-        }
+    fn storage_agent(&self, method: &str) -> &Agent {
+        if method == "PUT" { &self.shared.uploads } else { &self.shared.downloads }
     }
 
     /// Says what an error of `ureq` means for a transfer.
@@ -94,7 +89,7 @@ impl Transport {
             }
             _ => (TransferReason::Broken, cause::words(error)),
         };
-        let peer = agent::peer(self.storage_agent(method == "PUT"), uri);
+        let peer = agent::peer(self.storage_agent(method), uri);
         self.refusal(method, uri, reason, &format!("{peer}: {message}"))
     }
 
@@ -152,22 +147,9 @@ impl Transport {
 /// An answer of the storage, whatever its status.
 type Fetched = std::result::Result<Response<Body>, ureq::Error>;
 
-/// Reads a presigned URL. What should have been percent-encoded in it, and was not, is.
+/// Reads a presigned URL.
 pub(crate) fn parse(url: &SignedUrl) -> Result<Uri> {
-    const RAW: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
-    // What comes before an `@` may be a password.
-    let shown = Some(url.without_query()).filter(|url| !url.contains('@'));
-    let shown = redact(&shown.unwrap_or_default(), &[]);
-    let refuse = |why: &str| Err(Error::invalid("url", format!("{shown:?}: {why}")));
-    let Ok(uri) = utf8_percent_encode(url.as_str().trim(), RAW).to_string().parse::<Uri>() else {
-        return refuse("it is no URL");
-    };
-    match uri.authority() {
-        None => refuse("a presigned URL has a scheme and a host"),
-        Some(authority) if authority.as_str().contains('@') => refuse("a presigned URL holds no password"),
-        Some(_) if is_https(&uri) || (uri.scheme_str() == Some("http") && is_loopback(&uri)) => Ok(uri),
-        Some(_) => refuse("the scheme of a presigned URL is https"),
-    }
+    parse_url("url", url.as_str(), false)
 }
 
 /// Returns a URL as it may be shown.
