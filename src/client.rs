@@ -245,8 +245,8 @@ impl fmt::Debug for ClientBuilder {
 
 fn parse_base_url(field: &'static str, text: &str, allow_http: bool) -> Result<Uri> {
     let uri = parse_url(field, text.trim().trim_end_matches('/'), allow_http)?;
-    if uri.query().is_some() || text.contains('#') {
-        return Err(Error::invalid(field, "a base URL has no query and no fragment"));
+    if let Some((before, _)) = text.split_once(['?', '#']) {
+        return Err(Error::invalid(field, format!("{before:?}: a base URL has no query and no fragment")));
     }
     Ok(uri)
 }

@@ -30,10 +30,7 @@ const INPUT_BUFFER: usize = 16 * 1024;
 const OUTPUT_BUFFER: usize = 8 * 1024;
 
 /// How many redirects of a download are followed.
-const REDIRECTS: u32 = 5;
-
-/// How long a storage may take to say whether it wants a file, before the file is sent without that.
-const AWAIT_100: Duration = Duration::from_secs(1);
+pub(super) const REDIRECTS: u32 = 5;
 
 /// The longest limit. `ureq` adds limits to the clock, which a longer one would overflow.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -44,53 +41,17 @@ pub(crate) const HAS_TLS: bool = cfg!(any(feature = "rustls", feature = "native-
 /// The environment variables that `ureq` takes a proxy from.
 const PROXY_VARIABLES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
-/// What the client relies on, whatever an agent says.
-pub(super) struct Demands {
-    https_only: bool,
-    redirects: u32,
-    timeouts: Timeouts,
-    /// How long a single read or write may take.
-    stall: Option<Duration>,
-}
-
-impl Demands {
-    /// Returns those of a call of the API. `theirs` are the limits of a caller's agent, of which the shorter ones hold.
-    pub(super) fn call(uri: &Uri, limits: &Limits, timeout: Duration, theirs: Timeouts) -> Self {
-        let phase = |theirs| shorter(timeout, theirs);
-        let timeouts = Timeouts {
-            connect: shorter(limits.connect_timeout, theirs.connect),
-            send_request: phase(theirs.send_request),
-            send_body: phase(theirs.send_body),
-            recv_response: phase(theirs.recv_response),
-            recv_body: phase(theirs.recv_body),
-            ..theirs
-        };
-        Self { https_only: is_https(uri), redirects: 0, timeouts, stall: None }
-    }
-
-    /// Returns those of a transfer of a file: it has no limit but for connecting and for a stall.
-    pub(super) fn file(https_only: bool, upload: bool, connect: Option<Duration>, stall: Duration) -> Self {
-        // `ureq` would make a GET of a PUT that is redirected.
-        let redirects = if upload { 0 } else { REDIRECTS };
-        let stall = Some(stall.min(LONGEST));
-        // A storage that does not answer `Expect` gets the file all the same.
-        let await_100 = stall.min(Some(AWAIT_100));
-        let timeouts =
-            Timeouts { connect, send_request: stall, await_100, recv_response: stall, ..Timeouts::default() };
-        Self { https_only, redirects, timeouts, stall }
-    }
-}
-
-/// Configures an agent or a request. A macro, since `ureq` has no public trait over its two kinds of builders.
+/// Configures an agent or a request, with what the client relies on. A macro, since `ureq` has no public trait over its two
+/// kinds of builders.
 macro_rules! configure {
-    ($config:expr, $demands:expr, $proxy:expr) => {{
-        let Demands { https_only, redirects, timeouts, stall } = $demands;
+    ($config:expr, $https_only:expr, $redirects:expr, $proxy:expr, $timeouts:expr, $stall:expr) => {{
+        let timeouts: Timeouts = $timeouts;
         $config
             .http_status_as_error(false)
-            .max_redirects(redirects)
-            .https_only(https_only)
-            .max_idle_age(MAX_IDLE)
+            .https_only($https_only)
+            .max_redirects($redirects)
             .proxy($proxy)
+            .max_idle_age(MAX_IDLE)
             .timeout_global(timeouts.global)
             .timeout_per_call(timeouts.per_call)
             .timeout_connect(timeouts.connect)
@@ -99,10 +60,28 @@ macro_rules! configure {
             .timeout_send_body(timeouts.send_body)
             .timeout_recv_response(timeouts.recv_response)
             .timeout_recv_body(timeouts.recv_body)
-            .timeout_per_read(stall)
-            .timeout_per_write(stall)
+            .timeout_per_read($stall)
+            .timeout_per_write($stall)
             .build()
     }};
+}
+
+/// Returns the limits of a call of the API. `theirs` are those of a caller's agent, of which the shorter ones hold.
+pub(super) fn of_call(limits: &Limits, timeout: Duration, theirs: Timeouts) -> Timeouts {
+    Timeouts {
+        connect: shorter(limits.connect_timeout, theirs.connect),
+        send_request: shorter(timeout, theirs.send_request),
+        send_body: shorter(timeout, theirs.send_body),
+        recv_response: shorter(timeout, theirs.recv_response),
+        recv_body: shorter(timeout, theirs.recv_body),
+        ..theirs
+    }
+}
+
+/// Returns the limits of a transfer of a file, beside that of a stall: none but for connecting and for an answer. A storage
+/// that does not answer `Expect` gets the file all the same.
+pub(super) fn of_file(connect: Option<Duration>, stall: Option<Duration>) -> Timeouts {
+    Timeouts { connect, send_request: stall, recv_response: stall, ..Timeouts::default() }
 }
 
 pub(super) fn shorter(ours: Duration, theirs: Option<Duration>) -> Option<Duration> {
@@ -113,20 +92,27 @@ pub(super) fn shorter(ours: Duration, theirs: Option<Duration>) -> Option<Durati
 pub(super) fn for_calls(base_url: &Uri, limits: &Limits) -> Agent {
     let config = own_config().input_buffer_size(INPUT_BUFFER).output_buffer_size(OUTPUT_BUFFER);
     let proxy = Proxy::try_from_env().filter(|_| !is_loopback(base_url));
-    let demands = Demands::call(base_url, limits, limits.timeout, Timeouts::default());
-    configure!(config, demands, proxy).into()
+    let timeouts = of_call(limits, limits.timeout, Timeouts::default());
+    configure!(config, is_https(base_url), 0, proxy, timeouts, None).into()
 }
 
-/// Makes an agent for object storage, which never sees the key. It is for transfers by https.
-pub(super) fn for_files(upload: bool, limits: &Limits) -> Agent {
-    let demands = Demands::file(true, upload, shorter(limits.connect_timeout, None), STALL);
-    configure!(own_config(), demands, Proxy::try_from_env()).into()
+/// Makes the agent for object storage, which never sees the key. It is for downloads by https.
+pub(super) fn for_files(limits: &Limits) -> Agent {
+    let timeouts = of_file(shorter(limits.connect_timeout, None), Some(STALL));
+    configure!(own_config(), true, REDIRECTS, Proxy::try_from_env(), timeouts, Some(STALL)).into()
 }
 
-/// Configures one request, so that a caller's agent cannot undo what the client relies on.
-pub(super) fn configured<'b>(agent: &Agent, demands: Demands, request: Request<SendBody<'b>>) -> Request<SendBody<'b>> {
-    let proxy = proxy_for(agent, request.uri());
-    configure!(agent.configure_request(request), demands, proxy)
+/// Configures one request, so that a caller's agent cannot undo what the client relies on. Its connection sets up TLS anew,
+/// so the usual request is not configured.
+pub(super) fn configured<'b>(
+    agent: &Agent,
+    request: Request<SendBody<'b>>,
+    redirects: u32,
+    timeouts: Timeouts,
+    stall: Option<Duration>,
+) -> Request<SendBody<'b>> {
+    let (https_only, proxy) = (is_https(request.uri()), proxy_for(agent, request.uri()));
+    configure!(agent.configure_request(request), https_only, redirects, proxy, timeouts, stall)
 }
 
 /// Returns the proxy for what is at this URL. One of the environment is for what is elsewhere: asked for this machine's

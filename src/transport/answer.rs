@@ -95,15 +95,10 @@ impl<'c> Answer<'c> {
         }
     }
 
-    /// Whether the body is empty.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.body.trim_ascii().is_empty()
-    }
-
-    /// Returns the payload: the body without its `data` envelope, if it has one, and without a byte order mark. It is empty
-    /// if the body is not UTF-8.
+    /// Returns the payload: the body without its `data` envelope, if it has one, and without a byte order mark. It is a
+    /// replacement character if the body is not UTF-8.
     pub(crate) fn payload(&self) -> &str {
-        let body = from_utf8(&self.body).unwrap_or_default();
+        let body = from_utf8(&self.body).unwrap_or("\u{fffd}");
         let body = body.trim_start_matches('\u{feff}').trim_ascii();
         unwrap_envelope(body).unwrap_or(body)
     }
@@ -182,10 +177,8 @@ impl<'c> Answer<'c> {
 
 /// Returns the value of an object whose only key is `data`.
 fn unwrap_envelope(body: &str) -> Option<&str> {
-    // Any other object is the payload as it stands, and large ones should not be read twice to find that out.
-    if !body.strip_prefix('{')?.trim_ascii_start().starts_with("\"data\"") {
-        return None;
-    }
+    // Any other object is the payload as it stands.
+    body.strip_prefix('{')?.trim_ascii_start().strip_prefix("\"data\"")?;
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Envelope<'a> {

@@ -23,7 +23,7 @@ use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, Heade
 use ureq::http::{Request, Response, Uri};
 use ureq::{Agent, Body, SendBody};
 
-use self::agent::{Demands, configured};
+use self::agent::{configured, of_call};
 use crate::error::{Cause, CauseKind, Error, Result};
 
 pub(crate) use self::agent::{check_agent, check_environment, is_https, parse_url, variable};
@@ -62,11 +62,10 @@ struct Shared {
     key: HeaderValue,
     user_agent: HeaderValue,
     limits: Limits,
-    /// For calls, downloads and uploads.
     agent: Agent,
-    downloads: Agent,
-    uploads: Agent,
-    /// Whether they are one of the caller's, which is configured for every request.
+    /// The agent for object storage.
+    files: Agent,
+    /// Whether both are one of the caller's, which is configured for every request.
     foreign: bool,
     made: Instant,
     /// Until when the service asked this client to wait, in milliseconds since it was made. Not behind a lock, which all
@@ -89,15 +88,13 @@ impl Transport {
                  signatures of presigned URLs are among them"
             );
         }
-        let (foreign, own) = (agent.is_some(), |upload| agent::for_files(upload, &limits));
         let shared = Shared {
             base_url: base_url.to_string().trim_end_matches('/').to_owned(),
             key,
             user_agent,
-            downloads: agent.clone().unwrap_or_else(|| own(false)),
-            uploads: agent.clone().unwrap_or_else(|| own(true)),
+            foreign: agent.is_some(),
+            files: agent.clone().unwrap_or_else(|| agent::for_files(&limits)),
             agent: agent.unwrap_or_else(|| agent::for_calls(base_url, &limits)),
-            foreign,
             limits,
             made: Instant::now(),
             slow_until: AtomicU64::new(0),
@@ -142,7 +139,9 @@ impl Transport {
                 break Err(error);
             };
             if let Some(429 | 503) = error.status() {
-                self.slow_down(next);
+                // Every call of this client waits.
+                let until = self.shared.made.elapsed().saturating_add(next).as_millis() + 1;
+                self.shared.slow_until.fetch_max(until.try_into().unwrap_or_default(), Ordering::Relaxed);
             }
             warn!(target: LOG, "{}; trying again in {:.1} s", in_short(call, &error), next.as_secs_f64());
             wait = next;
@@ -211,11 +210,9 @@ impl Transport {
 
     fn run(&self, mut request: Request<SendBody<'_>>) -> Result<Response<Body>, ureq::Error> {
         let Shared { limits, agent, foreign, .. } = &*self.shared;
-        // TLS is set up once for an agent, but anew for the connections of a request that is configured.
         if *foreign || self.timeout != limits.timeout {
             let theirs = if *foreign { agent.config().timeouts() } else { Timeouts::default() };
-            let demands = Demands::call(request.uri(), limits, self.timeout, theirs);
-            request = configured(agent, demands, request);
+            request = configured(agent, request, 0, of_call(limits, self.timeout, theirs), None);
         }
         agent.run(request)
     }
@@ -226,15 +223,9 @@ impl Transport {
         let slow_until = Duration::from_millis(self.shared.slow_until.load(Ordering::Relaxed));
         if !slow_until.is_zero() {
             let left = slow_until.saturating_sub(self.shared.made.elapsed());
-            sleep(left.min(self.retry().longest_wait().saturating_sub(wait)));
+            let longest = self.retry().max_delay.max(self.retry().max_retry_after);
+            sleep(left.min(longest.saturating_sub(wait)));
         }
-    }
-
-    /// Makes every call of this client wait.
-    fn slow_down(&self, wait: Duration) {
-        let until = self.shared.made.elapsed().saturating_add(wait).as_millis() + 1;
-        let until = u64::try_from(until).unwrap_or_default();
-        self.shared.slow_until.fetch_max(until, Ordering::Relaxed);
     }
 
     /// Says what went wrong with a call, and which host or proxy was not reached.

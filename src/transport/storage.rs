@@ -7,10 +7,10 @@ use log::debug;
 use ureq::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderValue, IF_RANGE, RANGE, USER_AGENT};
 use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, Uri};
-use ureq::{Agent, Body, SendBody};
+use ureq::{Body, SendBody};
 
-use super::agent::{Demands, configured, shorter};
-use super::{ERROR_BODY, LOG, Transport, agent, cause, is_https};
+use super::agent::{REDIRECTS, configured, of_file, shorter};
+use super::{ERROR_BODY, LOG, Shared, Transport, agent, cause, is_https};
 use super::{may_pass, parse_url, request_id, retry_after};
 use crate::error::{CauseKind, Context, Result, TransferError, TransferReason};
 use crate::types::SignedUrl;
@@ -52,20 +52,20 @@ impl Transport {
         let began = Instant::now();
         let mut request = request.header(USER_AGENT, &self.shared.user_agent).body(body)?;
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let (agent, upload) = (self.storage_agent(method.as_str()), method == Method::PUT);
-        if self.shared.foreign || stall != STALL || !is_https(&uri) {
-            let connect = shorter(self.shared.limits.connect_timeout, agent.config().timeouts().connect);
-            request = configured(agent, Demands::file(is_https(&uri), upload, connect, stall), request);
+        let Shared { files, limits, foreign, .. } = &*self.shared;
+        let upload = method == Method::PUT;
+        if *foreign || upload || stall != STALL || !is_https(&uri) {
+            let connect = shorter(limits.connect_timeout, files.config().timeouts().connect);
+            let stall = shorter(stall, None);
+            // `ureq` would make a GET of a PUT that is redirected.
+            let redirects = if upload { 0 } else { REDIRECTS };
+            request = configured(files, request, redirects, of_file(connect, stall), stall);
         }
-        let result = agent.run(request);
+        let result = files.run(request);
         let status = result.as_ref().ok().map(|answer| answer.status().as_u16());
         let seconds = began.elapsed().as_secs_f64();
         debug!(target: LOG, "{method} {}: status {status:?}, {seconds:.3} s", without_query(&uri));
         result
-    }
-
-    fn storage_agent(&self, method: &str) -> &Agent {
-        if method == "PUT" { &self.shared.uploads } else { &self.shared.downloads }
     }
 
     /// Says what an error of `ureq` means for a transfer.
@@ -89,7 +89,7 @@ impl Transport {
             }
             _ => (TransferReason::Broken, cause::words(error)),
         };
-        let peer = agent::peer(self.storage_agent(method), uri);
+        let peer = agent::peer(&self.shared.files, uri);
         self.refusal(method, uri, reason, &format!("{peer}: {message}"))
     }
 
