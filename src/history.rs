@@ -39,7 +39,7 @@ impl Project {
         let call = self.ai_tools_call()?;
         let answer = self.send(&call)?;
         answer.empty()?;
-        History::from_json(answer.payload()?).map_err(|e| answer.unreadable(e.to_string()))
+        History::from_json(answer.payload()).map_err(|e| answer.unreadable(e.to_string()))
     }
 }
 

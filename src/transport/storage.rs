@@ -6,14 +6,14 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use log::{debug, warn};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use ureq::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderValue, IF_RANGE, RANGE, USER_AGENT};
 use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, Uri};
-use ureq::{Agent, Body, SendBody};
+use ureq::{Body, SendBody};
 
-use super::{ERROR_BODY, HAS_TLS, LOG, Shared, Transport, agent, cause, is_https, is_loopback};
-use super::{may_pass, redact, request_id, retry_after};
+use super::agent::{REDIRECTS, configured, of_file, shorter};
+use super::{ERROR_BODY, LOG, Shared, Transport, agent, cause, is_https};
+use super::{may_pass, parse_url, request_id, retry_after};
 use crate::error::TransferReason::{self, Broken, Cancelled, LinkExpired, NoLink, Refused, Stalled};
 use crate::error::{CauseKind, Context, Error, Result, TransferError};
 use crate::types::SignedUrl;
@@ -116,7 +116,7 @@ impl<'t> Transfer<'t> {
             _ if is_final => (Refused, &*words),
             _ => (Broken, &*words),
         };
-        let peer = agent::peer(self.transport.storage_agent(self.method == "PUT"), &self.uri);
+        let peer = agent::peer(&self.transport.shared.files, &self.uri);
         self.failed(reason, &format!("{peer}: {message}"))
     }
 
@@ -193,49 +193,31 @@ impl Transport {
 
     fn transfer<'b>(&self, request: Builder, body: SendBody<'b>, stall: Duration) -> Fetched {
         let began = Instant::now();
-        let request = request.header(USER_AGENT, &self.shared.settings.user_agent).body(body)?;
+        let mut request = request.header(USER_AGENT, &self.shared.user_agent).body(body)?;
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let agent = self.storage_agent(method == Method::PUT);
-        let result = match is_https(&uri) {
-            true if !HAS_TLS => Err(ureq::Error::TlsRequired),
-            true if !self.shared.foreign && stall == STALL => agent.run(request),
-            _ => agent.run(self.shared.for_storage(agent, stall, request)),
-        };
+        let Shared { files, limits, foreign, .. } = &*self.shared;
+        let upload = method == Method::PUT;
+        if *foreign || upload || stall != STALL || !is_https(&uri) {
+            let connect = shorter(limits.connect_timeout, files.config().timeouts().connect);
+            let stall = shorter(stall, None);
+            // `ureq` would make a GET of a PUT that is redirected.
+            let redirects = if upload { 0 } else { REDIRECTS };
+            request = configured(files, request, redirects, of_file(connect, stall), stall);
+        }
+        let result = files.run(request);
         let status = result.as_ref().ok().map(|answer| answer.status().as_u16());
         let seconds = began.elapsed().as_secs_f64();
         debug!(target: LOG, "{method} {}: status {status:?}, {seconds:.3} s", without_query(&uri));
         result
-    }
-
-    fn storage_agent(&self, upload: bool) -> &Agent {
-        let Shared { foreign, agent, uploads, downloads, .. } = &*self.shared;
-        match (foreign, upload) {
-            (true, _) => agent,
-            (false, true) => uploads.get_or_init(|| self.shared.storage_agent(true)),
-            (false, false) => downloads.get_or_init(|| self.shared.storage_agent(false)),
-        }
     }
 }
 
 /// An answer of the storage, whatever its status.
 type Fetched = std::result::Result<Response<Body>, ureq::Error>;
 
-/// Reads a presigned URL. What should have been percent-encoded in it, and was not, is.
+/// Reads a presigned URL.
 pub(crate) fn parse(url: &SignedUrl) -> Result<Uri> {
-    const RAW: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
-    // What comes before an `@` may be a password.
-    let shown = Some(url.without_query()).filter(|url| !url.contains('@'));
-    let shown = redact(&shown.unwrap_or_default(), &[]);
-    let refuse = |why: &str| Err(Error::invalid("url", format!("{shown:?}: {why}")));
-    let Ok(uri) = utf8_percent_encode(url.as_str().trim(), RAW).to_string().parse::<Uri>() else {
-        return refuse("it is no URL");
-    };
-    match uri.authority() {
-        None => refuse("a presigned URL has a scheme and a host"),
-        Some(authority) if authority.as_str().contains('@') => refuse("a presigned URL holds no password"),
-        Some(_) if is_https(&uri) || (uri.scheme_str() == Some("http") && is_loopback(&uri)) => Ok(uri),
-        Some(_) => refuse("the scheme of a presigned URL is https"),
-    }
+    parse_url("url", url.as_str(), false)
 }
 
 /// Returns a URL as it may be shown.
