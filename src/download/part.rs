@@ -14,14 +14,14 @@ pub(super) const PART: &str = ".imagen-part";
 ///
 /// A part file that is there already is removed: a killed process left it, or another download of `NAME` is still
 /// running. That one then fails, since a download publishes only the very file that it wrote.
-pub(super) struct PartFile {
+pub(crate) struct PartFile {
     part: PathBuf,
     target: PathBuf,
-    pub(super) file: File,
+    pub(crate) file: File,
 }
 
 impl PartFile {
-    pub(super) fn create(target: &Path) -> Result<Self> {
+    pub(crate) fn create(target: &Path) -> Result<Self> {
         let target = target.to_owned();
         let mut part = target.clone().into_os_string();
         part.push(PART);
@@ -35,7 +35,7 @@ impl PartFile {
     }
 
     /// Puts the file under its name. Returns false if there is a file already that may not be replaced.
-    pub(super) fn publish(self, overwrite: Overwrite) -> Result<bool> {
+    pub(crate) fn publish(self, overwrite: Overwrite) -> Result<bool> {
         let published = self.sync().and_then(|()| match overwrite {
             Overwrite::Always => fs::rename(&self.part, &self.target).map(|()| true),
             _ => self.rename_to_new(),
