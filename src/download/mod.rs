@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub use self::many::DownloadOptions;
 use self::name::given_name;
-use self::part::PartFile;
+pub(crate) use self::part::PartFile;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::transport::STALL;

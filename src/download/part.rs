@@ -14,14 +14,14 @@ pub(super) const PART: &str = ".imagen-part";
 ///
 /// A part file that is there already is removed: a killed process left it, or another download of `NAME` is still
 /// running. That one then fails, since a download publishes only the very file that it wrote.
-pub(super) struct PartFile {
+pub(crate) struct PartFile {
     part: PathBuf,
     target: PathBuf,
-    pub(super) file: File,
+    pub(crate) file: File,
 }
 
 impl PartFile {
-    pub(super) fn create(target: &Path) -> Result<Self> {
+    pub(crate) fn create(target: &Path) -> Result<Self> {
         let mut part = target.as_os_str().to_owned();
         part.push(PART);
         let _ = fs::remove_file(&part);
@@ -33,7 +33,7 @@ impl PartFile {
     }
 
     /// Puts the file under its name. Returns false if there is a file already that may not be replaced.
-    pub(super) fn publish(self, overwrite: Overwrite) -> Result<bool> {
+    pub(crate) fn publish(self, overwrite: Overwrite) -> Result<bool> {
         self.rename(overwrite).map_err(|e| Error::io(&self.target, e))
     }
 
