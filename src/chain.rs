@@ -6,7 +6,7 @@ mod state;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::thread::sleep;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use log::warn;
 
@@ -307,9 +307,9 @@ impl Chain {
         let by_clock = || SystemTime::now().duration_since(pending.sent).unwrap_or_default();
         let elapsed = self.sent.map_or_else(by_clock, |sent| sent.elapsed());
         let total = wait.total.saturating_sub(elapsed);
-        let mut delays = Wait { total, ..*wait }.delays();
+        let mut pauses = Wait { total, ..*wait }.pauses();
         let (recovery, history) = loop {
-            let delay = delays.next();
+            let delay = pauses(Duration::ZERO);
             let history = self.image.project().history();
             let asked = history.map(|now| (decide(pending, self.image.file_name(), &now, delay.is_none()), now));
             match (asked, delay) {

@@ -145,8 +145,8 @@ struct Failed {
 pub(crate) fn check_instruction(instruction: &str) -> Result<()> {
     let length = instruction.chars().count();
     if length > LONGEST_INSTRUCTION || instruction.trim().is_empty() {
-        let allowed = format!("1 to {LONGEST_INSTRUCTION} are allowed, and not only white space");
-        return Err(Error::invalid("instruction", format!("{length} characters (Unicode code points); {allowed}")));
+        let rule = format!("it must not be empty, all white space, or longer than {LONGEST_INSTRUCTION}");
+        return Err(Error::invalid("instruction", format!("{length} characters (Unicode code points); {rule}")));
     }
     Ok(())
 }

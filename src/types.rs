@@ -108,17 +108,6 @@ pub(crate) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     Ok(from_json(raw.get()).unwrap_or_default())
 }
 
-/// Reads a list, in which an item that cannot be read has its place and is empty.
-pub(crate) fn each<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
-    field: D,
-) -> Result<Option<Vec<T>>, D::Error> {
-    let items = Option::<Vec<Box<RawValue>>>::deserialize(field)?;
-    Ok(items.map(|items| {
-        let read = items.iter().map(|item| from_json(item.get()).unwrap_or_default());
-        read.collect()
-    }))
-}
-
 /// A presigned URL: whoever has it can read, or write, the file for a while.
 ///
 /// `Display`, [`as_str`](Self::as_str) and serde give all of it. `Debug` hides the query, which holds the signature.
@@ -310,19 +299,12 @@ impl<T: AsRef<str>> From<T> for DownloadLink {
     }
 }
 
-/// A list of a project's files. `None` when the answer holds no list.
-#[derive(Deserialize)]
-pub(crate) struct Files<T: DeserializeOwned + Default> {
-    #[serde(default, deserialize_with = "each")]
-    pub(crate) files_list: Option<Vec<T>>,
-}
-
 /// The links to the finished files, from [`Project::finalize`](crate::Project::finalize).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finalized {
     /// The finished files.
-    #[serde(rename = "files_list")]
+    #[serde(rename = "files_list", default, deserialize_with = "each")]
     pub files: Vec<DownloadLink>,
 }
 
@@ -465,8 +447,14 @@ pub struct AiTools {
     pub prompts: Vec<AiTool>,
 }
 
+/// Reads a list, in which an item that cannot be read has its place and is empty.
+fn each<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(field: D) -> Result<Vec<T>, D::Error> {
+    let items = Option::<Vec<Box<RawValue>>>::deserialize(field)?;
+    Ok(items.iter().flatten().map(|item| from_json(item.get()).unwrap_or_default()).collect())
+}
+
 /// Reads a list without the items that cannot be read.
-pub(crate) fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(field: D) -> Result<Vec<T>, D::Error> {
+fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(field: D) -> Result<Vec<T>, D::Error> {
     let items: Vec<Box<RawValue>> = lenient(field)?;
     Ok(items.iter().filter_map(|item| from_json(item.get()).ok()).collect())
 }
@@ -486,17 +474,6 @@ mod tests {
         }
         assert!(from_json::<String>(r#""\ud83"#).is_err());
         assert!(from_json::<String>(r#""\ud83d\x""#).is_err());
-    }
-
-    #[test]
-    fn one_unreadable_file_of_a_list_keeps_its_place() {
-        let json = r#"{"files_list":[{"file_name":7,"download_link":"https://a/"},null,{"file_name":"b.jpg","download_link":""}]}"#;
-        let files: Files<DownloadLink> = from_json(json).unwrap();
-        let files = files.files_list.unwrap();
-        assert_eq!(files[0], DownloadLink::from("https://a/"));
-        assert_eq!(files[1], DownloadLink::default());
-        assert_eq!((files[2].file_name.as_deref(), &files[2].download_link), (Some("b.jpg"), &None));
-        assert!(from_json::<Files<DownloadLink>>("{}").unwrap().files_list.is_none());
     }
 
     #[test]

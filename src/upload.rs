@@ -17,7 +17,7 @@ use crate::profile::{ImageType, Profile};
 use crate::progress::{Batch, Progress, ProgressCallback};
 use crate::project::Project;
 use crate::transport::{Call, Refusal, STALL, check_limit, parse};
-use crate::types::{Files, ProjectSource, SignedUrl};
+use crate::types::{ProjectSource, SignedUrl};
 
 /// The extensions of RAW files that the service takes.
 const RAW: &str = "dng nef cr2 arw nrw crw srf sr2 orf raw rw2 raf ptx pef rwl srw cr3 3fr fff";
@@ -149,11 +149,9 @@ impl Project {
         };
         let call = Call::post(self.path(&["get_temporary_upload_links"])?).json(&body)?;
         let answer = self.send(&call)?;
-        let links = answer.json::<Files<Value>>()?.files_list;
-        let links = links.ok_or_else(|| answer.unreadable("the answer holds no files_list"))?;
         let text = |link: &Value, field| Some(link.get(field)?.as_str()?.to_owned());
         let link = |link: &Value| Some((text(link, "file_name")?, text(link, "upload_link")?.try_into().ok()?));
-        Ok(links.iter().filter_map(link).collect())
+        Ok(answer.list("files_list")?.iter().flatten().filter_map(link).collect())
     }
 }
 
