@@ -168,20 +168,15 @@ impl EditOptions {
         let body = serde_json::to_value(self).unwrap_or_default();
         let is_set = |option: &str| body.get(option).is_some();
         let refuse = |option, why: &str| Err(Error::invalid(option, why));
-        match (source, PROFILE_BASED.split(' ').find(|option| is_set(option))) {
-            (ProjectSource::I2i, Some(option)) => return refuse(option, "only a profile-based project takes it"),
-            (ProjectSource::Regular, _) if self.profile_key.is_none() => {
-                return refuse("profile_key", "a profile-based project needs one");
-            }
-            _ => {}
-        }
-        for (option, verb, other) in RULES {
-            if is_set(option) && is_set(other) == (verb == "excludes") {
-                return refuse(option, &format!("it {verb} {other}"));
-            }
-        }
-        match &self.callback_url {
-            Some(url) if !url.starts_with("https://") => refuse("callback_url", "it is no https URL"),
+        let is_smart = source == ProjectSource::I2i;
+        let alien = PROFILE_BASED.split(' ').find(|option| is_smart && is_set(option));
+        let mut rules = RULES.into_iter();
+        let rule = rules.find(|(option, verb, other)| is_set(option) && is_set(other) == (*verb == "excludes"));
+        match (alien, rule, &self.callback_url) {
+            _ if !is_smart && self.profile_key.is_none() => refuse("profile_key", "a profile-based project needs one"),
+            (Some(option), ..) => refuse(option, "only a profile-based project takes it"),
+            (_, Some((option, verb, other)), _) => refuse(option, &format!("it {verb} {other}")),
+            (.., Some(url)) if !url.starts_with("https://") => refuse("callback_url", "it is no https URL"),
             _ => Ok(()),
         }
     }

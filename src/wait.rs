@@ -35,12 +35,7 @@ pub struct Wait {
 
 impl Default for Wait {
     fn default() -> Self {
-        Self {
-            first: Duration::from_secs(10),
-            factor: 1.2,
-            longest: Duration::from_secs(60),
-            total: Duration::from_secs(20 * 60 * 60),
-        }
+        Self::of_seconds(10, 1.2, 60, 20 * 60 * 60)
     }
 }
 
@@ -48,12 +43,12 @@ impl Wait {
     /// Returns a wait for an edit that may still be running ([`Chain::recover`](crate::Chain::recover)): 2 s, times 1.5 each
     /// time, at most 15 s, for 10 minutes in all, which is twice as long as the vendor's clients give a call.
     pub fn for_an_edit() -> Self {
-        Self {
-            first: Duration::from_secs(2),
-            factor: 1.5,
-            longest: Duration::from_secs(15),
-            total: Duration::from_secs(10 * 60),
-        }
+        Self::of_seconds(2, 1.5, 15, 10 * 60)
+    }
+
+    fn of_seconds(first: u64, factor: f64, longest: u64, total: u64) -> Self {
+        let [first, longest, total] = [first, longest, total].map(Duration::from_secs);
+        Self { first, factor, longest, total }
     }
 
     /// Returns a function that tells how long to wait before the next question: as long as `asked` at least, together as
