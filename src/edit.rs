@@ -192,7 +192,6 @@ pub struct JobStatus {
     #[serde(default, deserialize_with = "lenient")]
     pub progress: Option<f64>,
     /// What else the service says. Its shape is not published.
-    #[serde(default)]
     pub details: Option<Value>,
 }
 

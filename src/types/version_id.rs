@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 /// assert_ne!(VersionId::from("7"), VersionId::from(7));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VersionId(Box<str>);
 
 impl VersionId {
@@ -37,12 +37,6 @@ impl fmt::Display for VersionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = serde_json::from_str::<String>(&self.0);
         f.pad(text.as_deref().unwrap_or(&self.0))
-    }
-}
-
-impl fmt::Debug for VersionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VersionId({})", self.0)
     }
 }
 
