@@ -4,7 +4,7 @@ mod state;
 
 use std::path::PathBuf;
 use std::thread::sleep;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use self::state::State;
 use crate::error::{CallError, Error, Result};
@@ -267,9 +267,9 @@ impl Chain {
         let Some(pending) = &self.state.pending else { return Err(Error::invalid("chain", "no edit is pending")) };
         // A clock that was set back counts as no time.
         let total = wait.total.saturating_sub(pending.sent.elapsed().unwrap_or_default());
-        let mut delays = Wait { total, ..*wait }.delays();
+        let mut pauses = Wait { total, ..*wait }.pauses();
         let (recovery, history) = loop {
-            let delay = delays.next();
+            let delay = pauses(Duration::ZERO);
             let decide = |now| (self.state.decide(pending, self.image.file_name(), &now, delay.is_none()), now);
             let asked = self.image.project().history().map(decide);
             match (asked, delay) {

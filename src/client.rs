@@ -1,6 +1,7 @@
 //! The client and its builder.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use ureq::Agent;
@@ -88,6 +89,21 @@ impl Client {
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { transport: self.transport.with_timeout(timeout) }
+    }
+}
+
+/// Two clients are equal when their base URLs are.
+impl PartialEq for Client {
+    fn eq(&self, other: &Self) -> bool {
+        self.transport.base_url() == other.transport.base_url()
+    }
+}
+
+impl Eq for Client {}
+
+impl Hash for Client {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.transport.base_url().hash(state);
     }
 }
 

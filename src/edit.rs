@@ -9,16 +9,16 @@ use crate::error::{Error, Result, WaitReason};
 use crate::project::Project;
 use crate::transport::Call;
 use crate::types::{ProjectSource, ProjectStatus, lenient, words};
-use crate::wait::{Verdict, Wait, poll};
+use crate::wait::{Wait, poll};
 
 /// Where to look when it is not known whether a call was carried out.
-const EDIT_ADVICE: &str = "the edit may have begun: look at Project::edit_status() before calling again";
-const I2I_EDIT_ADVICE: &str = "the edit may have begun: look at Project::edit_status() before calling again; a Smart \
-                               Editing project needs its images first, five at least";
+const EDIT_ADVICE: &str = "the edit may have begun: look at Project::edit_status() before calling again (a Smart Editing \
+                           project needs its images first, five at least)";
 const EXPORT_ADVICE: &str = "the export may have begun: look at Project::export_status() before calling again";
 
-/// The options of a Smart Editing project.
-const SMART: &str = "hdr_merge perspective_correction sky_replacement sky_replacement_template_id callback_url";
+/// The options that a Smart Editing project does not take.
+const PROFILE_BASED: &str = "profile_key photography_type crop portrait_crop headshot_crop crop_aspect_ratio straighten \
+                             hdr_output_compression smooth_skin subject_mask window_pull";
 
 /// Which options go together.
 const RULES: [(&str, &str, &str); 6] = [
@@ -80,7 +80,7 @@ words! {
     }
 }
 
-/// Defines the options, a method for each that sets it, and a list of those that are set.
+/// Defines the options, and a method for each that sets it.
 macro_rules! options {
     ($($(#[$doc:meta])* $name:ident($from:ty): $type:ty,)+) => {
         /// How [`Project::edit`] edits. What is not set is left out of the request.
@@ -108,11 +108,6 @@ macro_rules! options {
                 self.$name = value.into();
                 self
             })+
-
-            fn set(&self) -> Vec<&'static str> {
-                let all = [$((stringify!($name), is_unset(&self.$name)),)+];
-                all.iter().filter(|(_, unset)| !unset).map(|(name, _)| *name).collect()
-            }
         }
     };
 }
@@ -170,23 +165,18 @@ impl EditOptions {
     }
 
     fn check(&self, source: ProjectSource) -> Result<()> {
-        let set = self.set();
-        let smart_only = source == ProjectSource::I2i;
-        let refuse = |option, why: String| Err(Error::invalid(option, why));
-        if !smart_only && self.profile_key.is_none() {
-            return refuse("profile_key", "a profile-based project needs one".to_owned());
-        }
-        let alien = set.iter().find(|option| !SMART.split(' ').any(|smart| smart == **option));
-        if let Some(alien) = alien.filter(|_| smart_only) {
-            return refuse(alien, format!("a Smart Editing project takes only {SMART}"));
-        }
-        for (option, verb, other) in RULES {
-            if set.contains(&option) && set.contains(&other) == (verb == "excludes") {
-                return refuse(option, format!("it {verb} {other}"));
-            }
-        }
-        match &self.callback_url {
-            Some(url) if !url.starts_with("https://") => refuse("callback_url", "it is no https URL".to_owned()),
+        let body = serde_json::to_value(self).unwrap_or_default();
+        let is_set = |option: &str| body.get(option).is_some();
+        let refuse = |option, why: &str| Err(Error::invalid(option, why));
+        let is_smart = source == ProjectSource::I2i;
+        let alien = PROFILE_BASED.split(' ').find(|option| is_smart && is_set(option));
+        let mut rules = RULES.into_iter();
+        let rule = rules.find(|(option, verb, other)| is_set(option) && is_set(other) == (*verb == "excludes"));
+        match (alien, rule, &self.callback_url) {
+            _ if !is_smart && self.profile_key.is_none() => refuse("profile_key", "a profile-based project needs one"),
+            (Some(option), ..) => refuse(option, "only a profile-based project takes it"),
+            (_, Some((option, verb, other)), _) => refuse(option, &format!("it {verb} {other}")),
+            (.., Some(url)) if !url.starts_with("https://") => refuse("callback_url", "it is no https URL"),
             _ => Ok(()),
         }
     }
@@ -202,7 +192,6 @@ pub struct JobStatus {
     #[serde(default, deserialize_with = "lenient")]
     pub progress: Option<f64>,
     /// What else the service says. Its shape is not published.
-    #[serde(default)]
     pub details: Option<Value>,
 }
 
@@ -247,11 +236,11 @@ impl Project {
     /// - [`Error::Network`]: nothing reached the service.
     pub fn edit(&self, options: &EditOptions) -> Result<()> {
         options.check(self.source())?;
-        let call = Call::post(self.path(&["edit"])?).json(options)?;
+        let call = Call::post(self.path(&["edit"])?).json(options)?.once(EDIT_ADVICE);
         if self.source() == ProjectSource::I2i {
-            return self.send(&call.once(I2I_EDIT_ADVICE))?.empty();
+            return self.send(&call)?.empty();
         }
-        let call = call.once(EDIT_ADVICE).content_type("");
+        let call = call.content_type("");
         match self.send(&call).and_then(|answer| answer.empty()) {
             Err(Error::Api(e)) if e.status == 415 => self.send(&call.content_type("application/json"))?.empty(),
             result => result,
@@ -264,12 +253,12 @@ impl Project {
     /// # Errors
     /// As [`Project::info`].
     pub fn edit_status(&self) -> Result<JobStatus> {
-        let (rest, thumbnail): (&[&str], _) = match self.source() {
-            ProjectSource::Regular => (&["edit", "status"], None),
-            ProjectSource::I2i => (&[], Some(false)),
-        };
-        let call = Call::get(self.path(rest)?).query("get_thumbnail", thumbnail);
-        self.send(&call)?.json_status()
+        match self.source() {
+            ProjectSource::Regular => self.send(&Call::get(self.path(&["edit", "status"])?))?.json_status(),
+            ProjectSource::I2i => {
+                self.info().map(|info| JobStatus { status: info.status, progress: None, details: None })
+            }
+        }
     }
 
     /// Starts the export of the finished photos of a profile-based project, after its edit: `POST /projects/{uuid}/export`. It
@@ -279,8 +268,7 @@ impl Project {
     /// Those of [`Project::edit`], with [`Project::export_status`] to look at; [`Error::InvalidInput`] for a Smart Editing
     /// project, which has no export.
     pub fn export(&self) -> Result<()> {
-        let call = Call::post(self.export_path(&["export"])?).once(EXPORT_ADVICE);
-        self.send(&call)?.empty()
+        self.send(&Call::post(self.export_path(&["export"])?).once(EXPORT_ADVICE))?.empty()
     }
 
     /// Asks how far the export is: `GET /projects/{uuid}/export/status`.
@@ -288,8 +276,7 @@ impl Project {
     /// # Errors
     /// As [`Project::info`]; [`Error::InvalidInput`] for a Smart Editing project, which has no export.
     pub fn export_status(&self) -> Result<JobStatus> {
-        let call = Call::get(self.export_path(&["export", "status"])?);
-        self.send(&call)?.json_status()
+        self.send(&Call::get(self.export_path(&["export", "status"])?))?.json_status()
     }
 
     /// Waits until the edit is done: asks [`Project::edit_status`] now and then until it is `Completed`, and returns its last
@@ -343,17 +330,15 @@ impl Project {
         seen: impl FnMut(&Result<JobStatus>) -> ControlFlow<()>,
     ) -> Result<JobStatus> {
         let judge = |job: &JobStatus| match job.status {
-            ProjectStatus::Completed => Verdict::Ready,
-            ProjectStatus::Failed => Verdict::Never(WaitReason::Failed),
-            _ => Verdict::NotYet,
+            ProjectStatus::Completed => Ok(true),
+            ProjectStatus::Failed => Err(WaitReason::Failed),
+            _ => Ok(false),
         };
-        let failed = |reason, last: Option<JobStatus>| {
-            let (status, details) = last.map(|job| (job.status, job.details)).unzip();
-            let details = details.flatten();
-            let words = details.map(|details| details.as_str().map_or_else(|| details.to_string(), str::to_owned));
-            self.wait_failed(what, reason, status, &words.unwrap_or_default())
+        let told = |job: JobStatus| match job.details {
+            Some(Value::String(words)) => (job.status, words),
+            details => (job.status, details.map(|details| details.to_string()).unwrap_or_default()),
         };
-        poll(wait, || ask(self), judge, seen, failed)
+        poll(wait, || ask(self), judge, seen, |reason, last| self.wait_failed(what, reason, last.map(told)))
     }
 
     fn export_path<'a>(&'a self, rest: &[&'a str]) -> Result<Vec<&'a str>> {

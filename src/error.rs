@@ -78,7 +78,8 @@ impl Error {
         Self::Io { path: path.into(), source: Box::new(source) }
     }
 
-    /// Returns what happened without method and path, for a list in which the photo is named already.
+    /// Returns what happened without method and path, for a list in which the photo is named already. The structs in the
+    /// variants print the same.
     ///
     /// ```no_run
     /// # let photos = imagen_ai::Client::from_env()?.project("65f3a1c2").images()?;
@@ -90,27 +91,28 @@ impl Error {
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
     pub fn summary(&self) -> String {
+        self.parts().1.trim_end().to_owned()
+    }
+
+    /// Returns the variant's name, what happened in short, what the variant holds, and the call, if one was made.
+    fn parts(&self) -> (&'static str, String, &dyn fmt::Debug, Option<&Context>) {
+        let unknown = |e: &CallError| format!("outcome unknown: {e}; {}", e.advice);
         match self {
-            Self::InvalidInput { field, message } => format!("{field}: {message}"),
-            Self::Api(e) => e.summary(),
-            Self::EnhancementFailed(e) => e.summary(),
-            Self::OutcomeUnknown(e) => format!("outcome unknown: {}; {}", e.cause.message, e.advice),
-            Self::Network(e) | Self::Decode(e) => e.cause.message.clone(),
-            Self::WaitFailed(e) => e.summary(),
-            Self::Transfer(e) => e.summary(),
-            Self::Io { path, source } => format!("{}: {source}", path.display()),
+            Self::InvalidInput { field, message } => ("InvalidInput", format!("{field}: {message}"), message, None),
+            Self::Api(e) => ("Api", e.to_string(), e, Some(&e.context)),
+            Self::EnhancementFailed(e) => ("EnhancementFailed", e.to_string(), e, Some(&e.context)),
+            Self::OutcomeUnknown(e) => ("OutcomeUnknown", unknown(e), e, Some(&e.context)),
+            Self::Network(e) => ("Network", e.to_string(), e, Some(&e.context)),
+            Self::Decode(e) => ("Decode", e.to_string(), e, Some(&e.context)),
+            Self::WaitFailed(e) => ("WaitFailed", e.to_string(), e, None),
+            Self::Transfer(e) => ("Transfer", e.to_string(), e, Some(&e.context)),
+            Self::Io { path, source } => ("Io", format!("{}: {source}", path.display()), source, None),
         }
     }
 
     /// Returns what is known of the call, if one was made.
     pub fn context(&self) -> Option<&Context> {
-        match self {
-            Self::Api(e) => Some(&e.context),
-            Self::EnhancementFailed(e) => Some(&e.context),
-            Self::OutcomeUnknown(e) | Self::Network(e) | Self::Decode(e) => Some(&e.context),
-            Self::Transfer(e) => Some(&e.context),
-            Self::InvalidInput { .. } | Self::WaitFailed(_) | Self::Io { .. } => None,
-        }
+        self.parts().3
     }
 
     /// Returns the HTTP status, if an answer came.
@@ -142,15 +144,15 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(context) = self.context() {
-            write!(f, "{} {}: ", context.method, context.path)?;
-        }
-        f.write_str(&self.summary())?;
         let Some(context) = self.context() else {
-            return Ok(());
+            return f.write_str(&self.summary());
         };
+        write!(f, "{} {}: {}", context.method, context.path, self.summary())?;
         if matches!(self, Self::Decode(_)) && !context.body.is_empty() {
             write!(f, ": {}", context.body)?;
+        }
+        if let Some(wait) = context.retry_after {
+            write!(f, " (retry after {} s)", wait.as_secs())?;
         }
         if context.attempts > 1 {
             write!(f, " ({} attempts, {:.1} s)", context.attempts, context.elapsed.as_secs_f64())?;
@@ -167,16 +169,10 @@ impl fmt::Debug for Error {
         if !f.alternate() {
             return fmt::Display::fmt(self, f);
         }
-        match self {
-            Self::InvalidInput { field, message } => f.debug_tuple("InvalidInput").field(field).field(message).finish(),
-            Self::Api(e) => f.debug_tuple("Api").field(e).finish(),
-            Self::EnhancementFailed(e) => f.debug_tuple("EnhancementFailed").field(e).finish(),
-            Self::OutcomeUnknown(e) => f.debug_tuple("OutcomeUnknown").field(e).finish(),
-            Self::Network(e) => f.debug_tuple("Network").field(e).finish(),
-            Self::Decode(e) => f.debug_tuple("Decode").field(e).finish(),
-            Self::WaitFailed(e) => f.debug_tuple("WaitFailed").field(e).finish(),
-            Self::Transfer(e) => f.debug_tuple("Transfer").field(e).finish(),
-            Self::Io { path, source } => f.debug_tuple("Io").field(path).field(source).finish(),
+        let (name, summary, content, context) = self.parts();
+        match context {
+            Some(_) => f.debug_tuple(name).field(content).finish(),
+            None => f.debug_tuple(name).field(&summary).field(content).finish(),
         }
     }
 }
@@ -207,7 +203,7 @@ pub struct Context {
 
 /// The service said no: an answer with a status that is no success, or a 2xx that says that it failed.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{} {}: {}", .context.method, .context.path, self.summary())]
+#[error("{status}{} {message}", if *kind == ApiErrorKind::Failed { ", but the call failed:" } else { "" })]
 #[non_exhaustive]
 pub struct ApiError {
     /// The HTTP status.
@@ -218,17 +214,6 @@ pub struct ApiError {
     pub message: String,
     /// The call.
     pub context: Context,
-}
-
-impl ApiError {
-    fn summary(&self) -> String {
-        let but = if self.kind == ApiErrorKind::Failed { ", but the call failed:" } else { "" };
-        let text = format!("{}{but} {}", self.status, self.message);
-        match self.context.retry_after {
-            Some(wait) => format!("{} (retry after {} s)", text.trim_end(), wait.as_secs()),
-            None => text.trim_end().to_owned(),
-        }
-    }
 }
 
 /// What an [`ApiError`] asks for.
@@ -281,7 +266,7 @@ impl ApiErrorKind {
 
 /// A 2xx answer to `copilot` or `enhance` that says that the edit failed.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{} {}: {}", .context.method, .context.path, self.summary())]
+#[error("the edit failed: {status} {message}")]
 #[non_exhaustive]
 pub struct EnhancementFailed {
     /// What the answer said of the edit.
@@ -294,16 +279,9 @@ pub struct EnhancementFailed {
     pub context: Context,
 }
 
-impl EnhancementFailed {
-    fn summary(&self) -> String {
-        let text = format!("the edit failed: {} {}", self.status, self.message);
-        text.trim_end().trim_end_matches(':').to_owned()
-    }
-}
-
 /// A call that brought no answer to go by.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{} {}: {}", .context.method, .context.path, .cause.message)]
+#[error("{}", .cause.message)]
 #[non_exhaustive]
 pub struct CallError {
     /// What went wrong.
@@ -383,10 +361,9 @@ impl WaitFailed {
             WaitReason::TimedOut => "it was not done within the time to wait",
             WaitReason::Stopped => "the wait was ended by the caller",
         };
-        let status = self.status.as_ref().map(|status| format!(" (status {status})"));
+        let status = self.status.as_ref().map(|status| format!(" (status {status})")).unwrap_or_default();
         let what = if self.waited_for == "project" { "" } else { " of project" };
-        let text = format!("{}{what} {:?}: {why}", self.waited_for, self.project_uuid);
-        let text = text + &status.unwrap_or_default() + ": " + &self.message;
+        let text = format!("{}{what} {:?}: {why}{status}: {}", self.waited_for, self.project_uuid, self.message);
         text.trim_end_matches(": ").to_owned()
     }
 }
@@ -408,7 +385,7 @@ pub enum WaitReason {
 
 /// A file that did not arrive whole, in either direction.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{} {}: {}", .context.method, .context.path, self.summary())]
+#[error("{message}{}", if *bytes > 0 { format!(" after {bytes} bytes") } else { String::new() })]
 #[non_exhaustive]
 pub struct TransferError {
     /// The file's name, as far as it is known.
@@ -421,15 +398,6 @@ pub struct TransferError {
     pub bytes: u64,
     /// The last request.
     pub context: Context,
-}
-
-impl TransferError {
-    fn summary(&self) -> String {
-        match self.bytes {
-            0 => self.message.clone(),
-            bytes => format!("{} after {bytes} bytes", self.message),
-        }
-    }
 }
 
 /// Why a transfer failed.

@@ -2,6 +2,7 @@
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::error::{EnhancementFailed, Error, Result};
 use crate::project::Project;
@@ -77,13 +78,7 @@ impl Image {
     pub fn copilot(&self, request: impl Into<CopilotRequest>) -> Result<Enhancement> {
         let request = request.into();
         check_instruction(&request.instruction)?;
-        let body = Body {
-            instruction: Some(&request.instruction),
-            tool_id: None,
-            parent_version_id: request.parent_version_id.as_ref(),
-            project_source: self.project.source(),
-        };
-        self.edit("copilot", &body)
+        self.edit("copilot", request)
     }
 
     /// Applies a preset and waits for the picture: `POST /projects/{uuid}/images/{filename}/enhance`. Like
@@ -97,13 +92,7 @@ impl Image {
     pub fn enhance(&self, request: impl Into<EnhanceRequest>) -> Result<Enhancement> {
         let request = request.into();
         check_preset(&request.tool_id)?;
-        let body = Body {
-            instruction: None,
-            tool_id: Some(&request.tool_id),
-            parent_version_id: request.parent_version_id.as_ref(),
-            project_source: self.project.source(),
-        };
-        self.edit("enhance", &body)
+        self.edit("enhance", request)
     }
 
     /// Discards all Copilot edits of the photo: `DELETE /projects/{uuid}/images/{filename}/copilot`. It is sent again after a
@@ -114,12 +103,13 @@ impl Image {
     /// # Errors
     /// As [`Project::ai_tools`].
     pub fn reset(&self) -> Result<()> {
-        let call = Call::delete(self.path("copilot")?).json(&self.project.source_body())?;
+        let call = Call::delete(self.path("copilot")?).json(&json!({ "project_source": self.project.source() }))?;
         self.project.send(&call)?.empty()
     }
 
-    fn edit(&self, call: &'static str, body: &Body<'_>) -> Result<Enhancement> {
-        let call = Call::post(self.path(call)?).json(body)?.once(ADVICE);
+    fn edit(&self, call: &'static str, request: impl Serialize) -> Result<Enhancement> {
+        let body = Body { request, project_source: self.project.source() };
+        let call = Call::post(self.path(call)?).json(&body)?.once(ADVICE);
         let answer = self.project.send(&call)?;
         let Told { status, version_id, enhanced_image_url, error } = answer.parse()?;
         if error.is_some() || status == EnhancementStatus::Failed {
@@ -145,12 +135,9 @@ impl Image {
 
 /// The body of an edit.
 #[derive(Serialize)]
-struct Body<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instruction: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tool_id: Option<&'a str>,
-    parent_version_id: Option<&'a VersionId>,
+struct Body<R> {
+    #[serde(flatten)]
+    request: R,
     project_source: ProjectSource,
 }
 
@@ -167,14 +154,11 @@ struct Told {
 
 pub(crate) fn check_instruction(instruction: &str) -> Result<()> {
     let length = instruction.chars().count();
-    let why = match instruction.trim() {
-        "" => format!("empty; it must have 1 to {LONGEST_INSTRUCTION} characters that are not all white space"),
-        _ if length > LONGEST_INSTRUCTION => {
-            format!("{length} characters (Unicode code points); the limit is {LONGEST_INSTRUCTION}")
-        }
-        _ => return Ok(()),
-    };
-    Err(Error::invalid("instruction", why))
+    if length > LONGEST_INSTRUCTION || instruction.trim().is_empty() {
+        let rule = format!("it must not be empty, all white space, or longer than {LONGEST_INSTRUCTION}");
+        return Err(Error::invalid("instruction", format!("{length} characters (Unicode code points); {rule}")));
+    }
+    Ok(())
 }
 
 pub(crate) fn check_preset(tool_id: &str) -> Result<()> {

@@ -1,7 +1,6 @@
 //! Profiles and sky templates: what an edit can be made with.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
 use crate::error::Result;
@@ -62,7 +61,8 @@ impl Client {
     /// - [`Error::Network`](crate::Error::Network): the network or the service failed, in all attempts.
     /// - [`Error::Decode`](crate::Error::Decode): the answer holds no list.
     pub fn profiles(&self) -> Result<Vec<Profile>> {
-        self.list(&Call::get(["profiles"]), "profiles")
+        let profiles = self.transport.send(&Call::get(["profiles"]))?.list("profiles")?;
+        Ok(profiles.into_iter().flatten().collect())
     }
 
     /// Lists the sky templates: `GET /projects/sky_replacement/templates`. Those that cannot be read are left out.
@@ -70,16 +70,7 @@ impl Client {
     /// # Errors
     /// Those of [`Client::profiles`].
     pub fn sky_templates(&self) -> Result<Vec<SkyTemplate>> {
-        self.list(&Call::get(["projects", "sky_replacement", "templates"]), "templates")
-    }
-
-    /// Reads a list that comes bare, or as the field `name` of an object.
-    fn list<T: DeserializeOwned>(&self, call: &Call, name: &str) -> Result<Vec<T>> {
-        let answer = self.transport.send(call)?;
-        let payload: Value = answer.json()?;
-        match payload.get(name).unwrap_or(&payload) {
-            Value::Array(items) => Ok(items.iter().filter_map(|item| T::deserialize(item).ok()).collect()),
-            _ => Err(answer.unreadable(format!("the answer holds no {name}"))),
-        }
+        let call = Call::get(["projects", "sky_replacement", "templates"]);
+        Ok(self.transport.send(&call)?.list("templates")?.into_iter().flatten().collect())
     }
 }

@@ -1,18 +1,16 @@
 //! Projects: making, finding and listing them, what the service says of one, and its files.
 
-use std::hash::{Hash, Hasher};
 use std::iter;
 use std::ops::ControlFlow;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::error::{ApiErrorKind, Error, Result, WaitFailed, WaitReason};
 use crate::image::Image;
 use crate::transport::{Answer, Call, check_segment};
-use crate::types::{AiTools, DownloadLink, Files, Finalized, ProjectInfo, ProjectSource, ProjectStatus, readable};
-use crate::wait::{Verdict, Wait, poll};
+use crate::types::{AiTools, DownloadLink, Finalized, ProjectInfo, ProjectSource, ProjectStatus};
+use crate::wait::{Wait, poll};
 
 /// How many projects are asked for at a time: the most that the service gives.
 const PAGE_SIZE: u64 = 100;
@@ -62,23 +60,15 @@ impl Client {
     }
 
     fn create(&self, source: ProjectSource, call: Call, name: Option<&str>) -> Result<Project> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            #[serde(skip_serializing_if = "Option::is_none")]
-            name: Option<&'a str>,
-        }
-        #[derive(Deserialize)]
-        struct Created {
-            project_uuid: String,
-        }
-        if name.is_some_and(|name| name.trim().is_empty()) {
-            return Err(Error::invalid("name", "empty; None lets the service make a name up"));
-        }
-        let call = call
-            .json(&Body { name })?
-            .once("the project may exist: look for it with Client::projects() before making it again");
-        let created: Created = self.transport.send(&call)?.json()?;
-        Ok(self.project_of(source, created.project_uuid))
+        let body = match name {
+            Some(name) if name.trim().is_empty() => {
+                return Err(Error::invalid("name", "empty; None lets the service make a name up"));
+            }
+            Some(name) => json!({ "name": name }),
+            None => json!({}),
+        };
+        let advice = "the project may exist: look for it with Client::projects() before making it again";
+        self.named_by(source, &call.json(&body)?.once(advice))
     }
 
     /// Finds a profile-based project by its name: `GET /projects/{name}/uuid`. Smart Editing projects cannot be found so;
@@ -88,14 +78,17 @@ impl Client {
     /// [`Error::Api`] of the kind [`NotFound`](ApiErrorKind::NotFound) when there is none; else those of [`Project::info`].
     pub fn find_project(&self, name: &str) -> Result<Project> {
         check_segment("name", "name", name)?;
-        let call = Call::get(["projects", name, "uuid"]);
-        let answer = self.transport.send(&call)?;
-        let found: Value = answer.json()?;
-        let uuid = [Some(&found), found.get("project_uuid"), found.get("uuid")];
-        match uuid.into_iter().flatten().find_map(Value::as_str) {
-            Some(uuid) => Ok(self.project(uuid)),
-            None => Err(answer.unreadable("the answer holds no id")),
-        }
+        self.named_by(ProjectSource::Regular, &Call::get(["projects", name, "uuid"]))
+    }
+
+    /// Makes a handle of the project whose id an answer holds: bare, as `project_uuid` or as `uuid`.
+    fn named_by(&self, source: ProjectSource, call: &Call) -> Result<Project> {
+        let answer = self.transport.send(call)?;
+        let json: Value = answer.json()?;
+        let places = [Some(&json), json.get("project_uuid"), json.get("uuid")];
+        let uuid = places.into_iter().flatten().find_map(Value::as_str);
+        let uuid = uuid.ok_or_else(|| answer.unreadable("the answer holds no id"))?;
+        Ok(self.project_of(source, uuid))
     }
 
     /// Lists the projects of one kind, a page at a time: `GET /projects` or `GET /i2i/projects`. A page is asked for when the
@@ -115,42 +108,31 @@ impl Client {
     /// ```
     pub fn projects(&self, filter: &ProjectFilter) -> impl Iterator<Item = Result<ProjectInfo>> {
         let (client, filter) = (self.clone(), filter.clone());
-        let (mut next, mut projects) = (Some(0), Vec::new().into_iter());
-        iter::from_fn(move || {
-            loop {
-                if let Some(project) = projects.next() {
-                    return Some(Ok(project));
-                }
-                match client.projects_page(&filter, next.take()?) {
-                    Ok((after, page)) => (next, projects) = (after, page.into_iter()),
-                    Err(e) => return Some(Err(e)),
-                }
-            }
-        })
+        let mut next = Some(0);
+        let pages = iter::from_fn(move || {
+            let page = client.projects_page(&filter, next.take()?);
+            Some(page.map(|(projects, more)| {
+                next = more;
+                projects
+            }))
+        });
+        pages.flat_map(|page| page.map_or_else(|e| vec![Err(e)], |projects| projects.into_iter().map(Ok).collect()))
     }
 
     /// Asks for a page of the list. Returns the number of the next one too, if there is one.
-    fn projects_page(&self, filter: &ProjectFilter, page: u64) -> Result<(Option<u64>, Vec<ProjectInfo>)> {
-        #[derive(Deserialize)]
-        struct Page {
-            #[serde(deserialize_with = "readable")]
-            projects: Vec<ProjectInfo>,
-            pagination: Pagination,
-        }
-        #[derive(Deserialize)]
-        struct Pagination {
-            total: u64,
-        }
+    fn projects_page(&self, filter: &ProjectFilter, page: u64) -> Result<(Vec<ProjectInfo>, Option<u64>)> {
         let call = match filter.source {
             ProjectSource::Regular => Call::get(["projects"]).query("get_thumbnail", Some(false)),
             ProjectSource::I2i => Call::get(["i2i", "projects"]),
         };
         let call = call.query("size", Some(PAGE_SIZE)).query("page", Some(page));
         let call = call.query("is_archived", filter.is_archived);
-        let answer: Page = self.transport.send(&call)?.json()?;
+        let answer = self.transport.send(&call)?;
+        let projects = answer.list("projects")?;
+        let total = answer.json::<Value>()?.pointer("/pagination/total").and_then(Value::as_u64);
         // An empty page ends the list too, whatever the total is by now.
-        let more = (page + 1) * PAGE_SIZE < answer.pagination.total && !answer.projects.is_empty();
-        Ok((more.then_some(page + 1), answer.projects))
+        let more = total.is_none_or(|total| (page + 1) * PAGE_SIZE < total) && !projects.is_empty();
+        Ok((projects.into_iter().flatten().collect(), more.then_some(page + 1)))
     }
 }
 
@@ -176,31 +158,11 @@ pub struct ProjectFilter {
 /// assert_eq!(house, client.clone().i2i_project("65f3a1c2d4e5f6a7b8c9d0e2"));
 /// # Ok::<(), imagen_ai::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Project {
     client: Client,
     uuid: String,
     source: ProjectSource,
-}
-
-impl Project {
-    fn identity(&self) -> (&str, &str, ProjectSource) {
-        (self.client.transport.base_url(), &self.uuid, self.source)
-    }
-}
-
-impl PartialEq for Project {
-    fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
-    }
-}
-
-impl Eq for Project {}
-
-impl Hash for Project {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.identity().hash(state);
-    }
 }
 
 /// Which files of a project.
@@ -268,42 +230,31 @@ impl Project {
         wait: &Wait,
         seen: impl FnMut(&Result<ProjectInfo>) -> ControlFlow<()>,
     ) -> Result<ProjectInfo> {
-        let failed = |reason, info: Option<ProjectInfo>| {
-            let export = info.as_ref().and_then(|info| info.export_status.as_ref());
-            let message = export.map(|export| format!("export {export}")).unwrap_or_default();
-            self.wait_failed("project", reason, info.map(|info| info.status), &message)
+        let judge = |info: &ProjectInfo| match (&info.status, &info.export_status) {
+            (ProjectStatus::Failed, _) => Err(WaitReason::Failed),
+            (ProjectStatus::Completed, _) if self.source == ProjectSource::I2i => Ok(true),
+            (ProjectStatus::Completed, None) => Err(WaitReason::NotExported),
+            (ProjectStatus::Completed, Some(ProjectStatus::Failed)) => Err(WaitReason::Failed),
+            (ProjectStatus::Completed, Some(ProjectStatus::Pending | ProjectStatus::InProgress)) => Ok(false),
+            (status, _) => Ok(*status == ProjectStatus::Completed),
         };
-        poll(wait, || self.info(), |info| self.judge(info), seen, failed)
+        let export = |export| format!("export {export}");
+        let told = |info: ProjectInfo| (info.status, info.export_status.map(export).unwrap_or_default());
+        poll(wait, || self.info(), judge, seen, |reason, last| self.wait_failed("project", reason, last.map(told)))
     }
 
-    fn judge(&self, info: &ProjectInfo) -> Verdict {
-        match (&info.status, self.source, &info.export_status) {
-            (ProjectStatus::Failed, ..) => Verdict::Never(WaitReason::Failed),
-            (ProjectStatus::Completed, ProjectSource::I2i, _) => Verdict::Ready,
-            (ProjectStatus::Completed, _, None) => Verdict::Never(WaitReason::NotExported),
-            (ProjectStatus::Completed, _, Some(ProjectStatus::Failed)) => Verdict::Never(WaitReason::Failed),
-            (ProjectStatus::Completed, _, Some(ProjectStatus::Pending | ProjectStatus::InProgress)) => Verdict::NotYet,
-            (ProjectStatus::Completed, _, Some(_)) => Verdict::Ready,
-            _ => Verdict::NotYet,
-        }
-    }
-
-    /// Makes the error of a wait in vain. `message` may hold the service's words.
+    /// Makes the error of a wait in vain, from the status and the words that the service told last.
     pub(crate) fn wait_failed(
         &self,
         waited_for: &'static str,
         reason: WaitReason,
-        status: Option<ProjectStatus>,
-        message: &str,
+        told: Option<(ProjectStatus, String)>,
     ) -> Error {
         let redact = |text: &str| self.client.transport.redact(text, &[]);
-        Error::WaitFailed(Box::new(WaitFailed {
-            project_uuid: self.uuid.clone(),
-            waited_for,
-            reason,
-            status: status.map(|status| redact(status.as_str()).into()),
-            message: redact(message),
-        }))
+        let told = told.map(|(status, message)| (redact(status.as_str()).into(), redact(&message)));
+        let (project_uuid, (status, message)) = (self.uuid.clone(), told.unzip());
+        let message = message.unwrap_or_default();
+        Error::WaitFailed(Box::new(WaitFailed { project_uuid, waited_for, reason, status, message }))
     }
 
     /// Asks for the presets that can be applied: `GET /projects/{uuid}/ai-tools`. The versions of the photos, which the same
@@ -348,18 +299,17 @@ impl Project {
     /// # Errors
     /// As [`Project::ai_tools`]; [`Error::InvalidInput`] for the XMP files of a Smart Editing project, which has none.
     pub fn download_links(&self, output: Output) -> Result<Vec<DownloadLink>> {
-        let path = match (self.source, output) {
-            (ProjectSource::Regular, Output::Jpeg) => self.path(&["export", "get_temporary_download_links"])?,
-            (ProjectSource::Regular, Output::Xmp) => self.path(&["edit", "get_temporary_download_links"])?,
-            (ProjectSource::I2i, Output::Jpeg) => self.path(&["get_temporary_download_links"])?,
+        let call: &[&str] = match (self.source, output) {
+            (ProjectSource::Regular, Output::Jpeg) => &["export", "get_temporary_download_links"],
+            (ProjectSource::Regular, Output::Xmp) => &["edit", "get_temporary_download_links"],
+            (ProjectSource::I2i, Output::Jpeg) => &["get_temporary_download_links"],
             (ProjectSource::I2i, Output::Xmp) => {
                 return Err(Error::invalid("output", "a Smart Editing project has no XMP files"));
             }
         };
-        let call = Call::get(path);
-        let answer = self.send(&call)?;
-        let files: Files<DownloadLink> = answer.json()?;
-        files.files_list.ok_or_else(|| answer.unreadable("the answer holds no files_list"))
+        let links = self.send(&Call::get(self.path(call)?))?.list("files_list")?;
+        // One that cannot be read keeps its place.
+        Ok(links.into_iter().map(Option::unwrap_or_default).collect())
     }
 
     /// Locks the edits of all photos in and has the edited ones upscaled: `POST /projects/{uuid}/finalize`. It can take as long
@@ -373,30 +323,25 @@ impl Project {
     /// # Errors
     /// As [`Project::ai_tools`]. When asking for the links fails, the edits are locked in all the same.
     pub fn finalize(&self) -> Result<Finalized> {
-        let call = Call::post(self.copilot_path(&["finalize"])?).json(&self.source_body())?;
+        let call = Call::post(self.copilot_path(&["finalize"])?).json(&json!({ "project_source": self.source }))?;
         let answer = self.send(&call)?;
-        let files: Option<Vec<DownloadLink>> = match answer.payload().is_empty() {
-            true => None,
-            false => answer.json::<Files<DownloadLink>>()?.files_list,
-        };
-        let files = match files {
-            Some(files) if !files.is_empty() => files,
-            _ => self.download_links(Output::Jpeg)?,
-        };
-        Ok(Finalized { files })
+        let mut finalized = if answer.payload().is_empty() { Finalized::default() } else { answer.json()? };
+        if finalized.files.is_empty() {
+            finalized.files = self.download_links(Output::Jpeg)?;
+        }
+        Ok(finalized)
     }
 
     /// Makes a call of this project.
     pub(crate) fn send<'c>(&'c self, call: &'c Call) -> Result<Answer<'c>> {
-        self.client.transport.send(call).map_err(|mut error| {
-            if let Error::Api(e) = &mut error {
-                if e.kind == ApiErrorKind::NotFound {
-                    e.message += " (profile-based and Smart Editing projects are told apart by the handle: \
-                                  Client::project() or Client::i2i_project())";
-                }
+        match self.client.transport.send(call) {
+            Err(Error::Api(mut e)) if e.kind == ApiErrorKind::NotFound => {
+                e.message += " (profile-based and Smart Editing projects are told apart by the handle: \
+                              Client::project() or Client::i2i_project())";
+                Err(Error::Api(e))
             }
-            error
-        })
+            result => result,
+        }
     }
 
     /// Returns the path of this project where projects of its kind stand, with more segments.
@@ -413,14 +358,4 @@ impl Project {
         check_segment("project_uuid", "id", &self.uuid)?;
         Ok([&["projects", self.uuid.as_str()], rest].concat())
     }
-
-    pub(crate) fn source_body(&self) -> SourceBody {
-        SourceBody { project_source: self.source }
-    }
-}
-
-/// The body of the calls that need nothing else.
-#[derive(Serialize)]
-pub(crate) struct SourceBody {
-    project_source: ProjectSource,
 }

@@ -16,11 +16,12 @@ macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal $(| $alias:literal)*,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-        #[serde(from = "String", into = "String")]
+        #[serde(from = "String")]
         #[non_exhaustive]
         pub enum $name {
-            $($(#[$doc])* $variant,)+
+            $($(#[$doc])* #[serde(rename = $word)] $variant,)+
             /// Any other word, as it came.
+            #[serde(untagged)]
             Other(String),
         }
 
@@ -43,12 +44,6 @@ macro_rules! words {
             }
         }
 
-        impl From<$name> for String {
-            fn from(value: $name) -> Self {
-                value.as_str().to_owned()
-            }
-        }
-
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
@@ -60,63 +55,38 @@ pub(crate) use words;
 
 /// Whether two words of the wire are the same: case, spaces and punctuation do not count.
 pub(crate) fn same_word(one: &str, other: &str) -> bool {
-    fn letters(word: &str) -> impl Iterator<Item = char> {
-        let letters = word.chars().filter(|c| c.is_alphanumeric());
-        letters.map(|c| c.to_ascii_lowercase())
-    }
-    one == other || letters(one).eq(letters(other))
+    let letters = |c: &char| c.is_alphanumeric();
+    let [one, other] = [one, other].map(|word| word.chars().filter(letters).map(|c| c.to_ascii_lowercase()));
+    one.eq(other)
 }
 
 /// Parses JSON. Escapes of lone surrogates, with which Python writes names that are no UTF-8, read as U+FFFD.
 pub(crate) fn from_json<T: DeserializeOwned>(json: &str) -> serde_json::Result<T> {
-    serde_json::from_str(json).or_else(|error| match without_lone_surrogates(json) {
-        Some(mended) => serde_json::from_str(&mended),
-        None => Err(error),
-    })
+    serde_json::from_str(json).or_else(|_| serde_json::from_str(&without_lone_surrogates(json)))
 }
 
-/// Replaces the escapes of lone surrogates. Returns `None` if there are none.
-fn without_lone_surrogates(json: &str) -> Option<String> {
-    let unit = |text: Option<&str>| {
-        let digits = text?.strip_prefix("\\u")?.get(..4)?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let mut mended = String::with_capacity(json.len());
-    let mut rest = json;
-    let mut found = false;
+/// Replaces the escapes of lone surrogates.
+fn without_lone_surrogates(json: &str) -> String {
+    let unit = |text: &str, at| u16::from_str_radix(text.get(at..)?.strip_prefix("\\u")?.get(..4)?, 16).ok();
+    let (mut mended, mut rest) = (String::with_capacity(json.len()), json);
     while let Some(at) = rest.find('\\') {
         let (before, escape) = rest.split_at(at);
-        mended.push_str(before);
-        let (length, lone) = match (unit(Some(escape)), unit(escape.get(6..))) {
+        let (length, is_lone) = match (unit(escape, 0), unit(escape, 6)) {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, false),
             (Some(0xd800..=0xdfff), _) => (6, true),
-            (Some(_), _) => (6, false),
-            (None, _) => (2, false),
+            _ => (2, false),
         };
-        let (escape, after) = escape.split_at_checked(length)?;
-        mended.push_str(if lone { "\\ufffd" } else { escape });
-        found |= lone;
+        let (escape, after) = escape.split_at_checked(length).unwrap_or((escape, ""));
+        mended.extend([before, if is_lone { "\\ufffd" } else { escape }]);
         rest = after;
     }
-    mended.push_str(rest);
-    found.then_some(mended)
+    mended + rest
 }
 
 /// Reads an optional field. A value of another type than expected reads as absent.
 pub(crate) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(field: D) -> Result<T, D::Error> {
     let raw = Box::<RawValue>::deserialize(field)?;
     Ok(from_json(raw.get()).unwrap_or_default())
-}
-
-/// Reads a list, in which an item that cannot be read has its place and is empty.
-pub(crate) fn each<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
-    field: D,
-) -> Result<Option<Vec<T>>, D::Error> {
-    let items = Option::<Vec<Box<RawValue>>>::deserialize(field)?;
-    Ok(items.map(|items| {
-        let read = items.iter().map(|item| from_json(item.get()).unwrap_or_default());
-        read.collect()
-    }))
 }
 
 /// A presigned URL: whoever has it can read, or write, the file for a while.
@@ -184,13 +154,12 @@ impl TryFrom<String> for SignedUrl {
 
 /// How a project is edited, which the service wants to know in every Copilot call (`project_source`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum ProjectSource {
     /// With a profile: `REGULAR`, as made by [`Client::create_project`](crate::Client::create_project).
     #[default]
-    #[serde(rename = "REGULAR")]
     Regular,
     /// By Smart Editing: `I2I`, as made by [`Client::create_i2i_project`](crate::Client::create_i2i_project).
-    #[serde(rename = "I2I")]
     I2i,
 }
 
@@ -310,19 +279,12 @@ impl<T: AsRef<str>> From<T> for DownloadLink {
     }
 }
 
-/// A list of a project's files. `None` when the answer holds no list.
-#[derive(Deserialize)]
-pub(crate) struct Files<T: DeserializeOwned + Default> {
-    #[serde(default, deserialize_with = "each")]
-    pub(crate) files_list: Option<Vec<T>>,
-}
-
 /// The links to the finished files, from [`Project::finalize`](crate::Project::finalize).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finalized {
     /// The finished files.
-    #[serde(rename = "files_list")]
+    #[serde(rename = "files_list", default, deserialize_with = "each")]
     pub files: Vec<DownloadLink>,
 }
 
@@ -375,12 +337,6 @@ macro_rules! request {
                 Self::new(text.as_ref())
             }
         }
-
-        impl From<&$request> for $request {
-            fn from(request: &$request) -> Self {
-                request.clone()
-            }
-        }
     };
 }
 request!(CopilotRequest, instruction, "a prompt");
@@ -431,13 +387,9 @@ impl Enhancement {
     /// [`Error::InvalidInput`] when the service named no version: going on with "no parent" would silently start over
     /// from the unedited photo.
     pub fn version(&self) -> Result<&VersionId> {
-        self.version_id.as_ref().ok_or_else(|| {
-            Error::invalid(
-                "version_id",
-                "the service named no version for this edit, and building on \"no version\" would start over from the \
-                 unedited photo; find it with Image::history()",
-            )
-        })
+        let why = "the service named no version for this edit, and building on \"no version\" would start over from the \
+                   unedited photo; find it with Image::history()";
+        self.version_id.as_ref().ok_or_else(|| Error::invalid("version_id", why))
     }
 }
 
@@ -465,8 +417,14 @@ pub struct AiTools {
     pub prompts: Vec<AiTool>,
 }
 
+/// Reads a list, in which an item that cannot be read has its place and is empty.
+fn each<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(field: D) -> Result<Vec<T>, D::Error> {
+    let items = Option::<Vec<Box<RawValue>>>::deserialize(field)?;
+    Ok(items.iter().flatten().map(|item| from_json(item.get()).unwrap_or_default()).collect())
+}
+
 /// Reads a list without the items that cannot be read.
-pub(crate) fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(field: D) -> Result<Vec<T>, D::Error> {
+fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(field: D) -> Result<Vec<T>, D::Error> {
     let items: Vec<Box<RawValue>> = lenient(field)?;
     Ok(items.iter().filter_map(|item| from_json(item.get()).ok()).collect())
 }
@@ -486,17 +444,6 @@ mod tests {
         }
         assert!(from_json::<String>(r#""\ud83"#).is_err());
         assert!(from_json::<String>(r#""\ud83d\x""#).is_err());
-    }
-
-    #[test]
-    fn one_unreadable_file_of_a_list_keeps_its_place() {
-        let json = r#"{"files_list":[{"file_name":7,"download_link":"https://a/"},null,{"file_name":"b.jpg","download_link":""}]}"#;
-        let files: Files<DownloadLink> = from_json(json).unwrap();
-        let files = files.files_list.unwrap();
-        assert_eq!(files[0], DownloadLink::from("https://a/"));
-        assert_eq!(files[1], DownloadLink::default());
-        assert_eq!((files[2].file_name.as_deref(), &files[2].download_link), (Some("b.jpg"), &None));
-        assert!(from_json::<Files<DownloadLink>>("{}").unwrap().files_list.is_none());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::profile::{ImageType, Profile};
 use crate::progress::{Batch, Progress, ProgressCallback};
 use crate::project::Project;
 use crate::transport::{Call, STALL, Tell, Transfer, check_limit, no_link};
-use crate::types::{Files, ProjectSource, SignedUrl};
+use crate::types::{ProjectSource, SignedUrl};
 
 /// The extensions of RAW files that the service takes.
 const RAW: &str = "dng nef cr2 arw nrw crw srf sr2 orf raw rw2 raf ptx pef rwl srw cr3 3fr fff";
@@ -158,8 +158,7 @@ impl Project {
         };
         let call = Call::post(self.path(&["get_temporary_upload_links"])?).json(&body)?;
         let answer = self.send(&call)?;
-        let links = answer.json::<Files<Option<UploadLink>>>()?.files_list;
-        let links = links.ok_or_else(|| answer.unreadable("the answer holds no files_list"))?;
+        let links: Vec<Option<UploadLink>> = answer.list("files_list")?;
         Ok(links.into_iter().flatten().map(|link| (link.file_name, link.upload_link)).collect())
     }
 }

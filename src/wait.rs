@@ -1,6 +1,5 @@
 //! How long to wait for something that takes its time, and the one polling loop.
 
-use std::iter;
 use std::ops::ControlFlow;
 use std::thread::sleep;
 use std::time::Duration;
@@ -36,12 +35,7 @@ pub struct Wait {
 
 impl Default for Wait {
     fn default() -> Self {
-        Self {
-            first: Duration::from_secs(10),
-            factor: 1.2,
-            longest: Duration::from_secs(60),
-            total: Duration::from_secs(20 * 60 * 60),
-        }
+        Self::of_seconds(10, 1.2, 60, 20 * 60 * 60)
     }
 }
 
@@ -49,64 +43,55 @@ impl Wait {
     /// Returns a wait for an edit that may still be running ([`Chain::recover`](crate::Chain::recover)): 2 s, times 1.5 each
     /// time, at most 15 s, for 10 minutes in all, which is twice as long as the vendor's clients give a call.
     pub fn for_an_edit() -> Self {
-        Self {
-            first: Duration::from_secs(2),
-            factor: 1.5,
-            longest: Duration::from_secs(15),
-            total: Duration::from_secs(10 * 60),
+        Self::of_seconds(2, 1.5, 15, 10 * 60)
+    }
+
+    fn of_seconds(first: u64, factor: f64, longest: u64, total: u64) -> Self {
+        let [first, longest, total] = [first, longest, total].map(Duration::from_secs);
+        Self { first, factor, longest, total }
+    }
+
+    /// Returns a function that tells how long to wait before the next question: as long as `asked` at least, together as
+    /// long as the total. `None` says that the total is over.
+    pub(crate) fn pauses(self) -> impl FnMut(Duration) -> Option<Duration> {
+        let longest = self.longest.max(SHORTEST);
+        let (mut next, mut left) = (self.first.clamp(SHORTEST, longest), self.total);
+        move |asked| {
+            let pause = next.max(asked).min(left);
+            left -= pause;
+            // In seconds, since a product of durations panics where it overflows.
+            let longer = Duration::try_from_secs_f64(next.as_secs_f64() * self.factor.max(1.0));
+            next = longer.unwrap_or(longest).min(longest);
+            (!pause.is_zero()).then_some(pause)
         }
     }
-
-    /// Returns the waits between the questions, in order; together they are the total.
-    pub(crate) fn delays(self) -> impl Iterator<Item = Duration> {
-        let factor = if self.factor >= 1.0 { self.factor } else { 1.0 };
-        let longest = self.longest.max(SHORTEST);
-        let mut next = self.first.clamp(SHORTEST, longest);
-        let mut left = self.total;
-        iter::from_fn(move || {
-            let delay = next.min(left);
-            left -= delay;
-            // In seconds, since a product of durations panics where it overflows.
-            let longer = Duration::try_from_secs_f64(next.as_secs_f64() * factor);
-            next = longer.map_or(longest, |longer| longer.min(longest));
-            (!delay.is_zero()).then_some(delay)
-        })
-    }
 }
 
-/// What an answer says to someone who waits.
-pub(crate) enum Verdict {
-    Ready,
-    NotYet,
-    /// Waiting longer does not help.
-    Never(WaitReason),
-}
-
-/// Asks until the answer is `Ready` or the time is over, and tells `seen` of every answer and of every failure to get one.
-/// `failed` makes the error of a wait in vain from the last answer.
+/// Asks until the answer is one to stop at or the time is over, and tells `seen` of every answer and of every failure to
+/// get one. `judge` says whether an answer is what is waited for, or why waiting longer does not help. `failed` makes the
+/// error of a wait in vain from the last answer.
 ///
 /// A failure that may pass (see [`Error::is_safe_to_retry`], and a page where JSON should be) is not the end.
 pub(crate) fn poll<T>(
     wait: &Wait,
     ask: impl Fn() -> Result<T>,
-    judge: impl Fn(&T) -> Verdict,
+    judge: impl Fn(&T) -> Result<bool, WaitReason>,
     mut seen: impl FnMut(&Result<T>) -> ControlFlow<()>,
     failed: impl Fn(WaitReason, Option<T>) -> Error,
 ) -> Result<T> {
-    let mut left = wait.total;
-    let mut delays = wait.delays();
+    let mut pauses = wait.pauses();
     let mut last = None;
     loop {
         let answer = ask();
         let go_on = seen(&answer);
         let error = match answer {
             Ok(answer) => match judge(&answer) {
-                Verdict::Ready => return Ok(answer),
-                Verdict::Never(reason) => return Err(failed(reason, Some(answer))),
-                Verdict::NotYet => {
+                Ok(true) => return Ok(answer),
+                Ok(false) => {
                     last = Some(answer);
                     None
                 }
+                Err(reason) => return Err(failed(reason, Some(answer))),
             },
             Err(e) if e.is_safe_to_retry() || matches!(e, Error::Decode(_)) => Some(e),
             Err(e) => return Err(e),
@@ -114,23 +99,23 @@ pub(crate) fn poll<T>(
         if go_on.is_break() {
             return Err(failed(WaitReason::Stopped, last));
         }
-        let Some(delay) = delays.next().filter(|_| !left.is_zero()) else {
-            return Err(error.unwrap_or_else(|| failed(WaitReason::TimedOut, last)));
-        };
-        // A service that asks for more time gets it, unless that is more than there is.
         let asked = error.as_ref().and_then(Error::retry_after).unwrap_or_default();
-        let pause = delay.max(asked).min(left);
-        sleep(pause);
-        left -= pause;
+        match pauses(asked) {
+            Some(pause) => sleep(pause),
+            None => return Err(error.unwrap_or_else(|| failed(WaitReason::TimedOut, last))),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
 
     fn seconds(wait: Wait) -> Vec<f64> {
-        wait.delays().map(|delay| delay.as_secs_f64()).collect()
+        let mut pauses = wait.pauses();
+        iter::from_fn(|| Some(pauses(Duration::ZERO)?.as_secs_f64())).collect()
     }
 
     #[test]
@@ -142,9 +127,10 @@ mod tests {
             total: Duration::from_secs(95),
         };
         assert_eq!(seconds(wait), [10.0, 20.0, 30.0, 30.0, 5.0]);
-        let default: Vec<_> = Wait::default().delays().collect();
-        assert_eq!(default.iter().sum::<Duration>(), Duration::from_secs(20 * 60 * 60));
-        assert_eq!(default[1], Duration::from_secs(12));
+        assert_eq!(seconds(Wait::default())[..3], [10.0, 12.0, 14.4]);
+        let mut pauses = wait.pauses();
+        assert_eq!(pauses(Duration::from_secs(90)), Some(Duration::from_secs(90)));
+        assert_eq!((pauses(Duration::MAX), pauses(Duration::MAX)), (Some(Duration::from_secs(5)), None));
     }
 
     #[test]
@@ -156,6 +142,6 @@ mod tests {
         assert!(seconds(none).is_empty());
         let endless =
             Wait { first: Duration::MAX, factor: f64::INFINITY, longest: Duration::MAX, total: Duration::MAX };
-        assert_eq!(endless.delays().take(5).count(), 1);
+        assert_eq!(seconds(endless).len(), 1);
     }
 }

@@ -83,6 +83,15 @@ impl<'c> Answer<'c> {
             .map_err(|e| self.unreadable(format!("the answer is not the JSON that the API promises: {e}")))
     }
 
+    /// Reads a list that comes bare, or as the field `name` of an object. An item that cannot be read is `None`.
+    pub(crate) fn list<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<Option<T>>> {
+        let payload: Value = self.json()?;
+        match payload.get(name).unwrap_or(&payload) {
+            Value::Array(items) => Ok(items.iter().map(|item| T::deserialize(item).ok()).collect()),
+            _ => Err(self.unreadable(format!("the answer holds no {name}"))),
+        }
+    }
+
     /// Reads an answer that need not hold anything, and refuses one that says that the call failed.
     pub(crate) fn empty(&self) -> Result<()> {
         let payload = self.payload();

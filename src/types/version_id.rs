@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 /// assert_ne!(VersionId::from("7"), VersionId::from(7));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VersionId(Box<str>);
 
 impl VersionId {
@@ -31,50 +31,25 @@ impl VersionId {
         let number: i128 = self.0.parse().ok()?;
         (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&number).then_some(number)
     }
-
-    /// Whether it is a string.
-    pub(crate) fn is_text(&self) -> bool {
-        self.0.starts_with('"')
-    }
 }
 
 impl fmt::Display for VersionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match serde_json::from_str::<String>(&self.0) {
-            Ok(text) => f.pad(&text),
-            Err(_) => f.pad(&self.0),
-        }
-    }
-}
-
-impl fmt::Debug for VersionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VersionId({})", self.0)
+        let text = serde_json::from_str::<String>(&self.0);
+        f.pad(text.as_deref().unwrap_or(&self.0))
     }
 }
 
 macro_rules! version_id_from {
-    ($($integer:ty),*) => {$(
-        impl From<$integer> for VersionId {
-            fn from(number: $integer) -> Self {
-                Self(number.to_string().into())
+    ($($type:ty),*) => {$(
+        impl From<$type> for VersionId {
+            fn from(id: $type) -> Self {
+                Self(serde_json::Value::from(id).to_string().into())
             }
         }
     )*};
 }
-version_id_from!(i32, i64, u32, u64, usize);
-
-impl From<&str> for VersionId {
-    fn from(text: &str) -> Self {
-        Self(serde_json::Value::from(text).to_string().into())
-    }
-}
-
-impl From<String> for VersionId {
-    fn from(text: String) -> Self {
-        Self::from(text.as_str())
-    }
-}
+version_id_from!(i32, i64, u32, u64, usize, &str, String);
 
 impl From<&VersionId> for VersionId {
     fn from(id: &VersionId) -> Self {
