@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use imagen_ai::ureq::tls::{TlsConfig, TlsProvider};
 use imagen_ai::{CallError, CauseKind, Client, ClientBuilder, Enhancement, Error, Result, RetryPolicy, Wait};
 
-use crate::support::canned::{Canned, KEY};
-use crate::support::faulty::{End::Stall, Faulty};
+use crate::support::canned::KEY;
+use crate::support::faulty::End::{Close, Stall};
+use crate::support::faulty::{Faulty, Reply};
 use crate::support::tls::{Authority, TlsServer, agent, providers, trusting};
 use crate::support::{child, ms};
 
@@ -102,10 +103,9 @@ fn a_certificate_that_proves_nothing_is_refused() {
 fn a_server_that_speaks_no_tls_gets_no_request() {
     let authority = Authority::new("private");
     for provider in providers() {
-        let server = Canned::new(200, "{}");
+        let server = Faulty::start([Reply::raw("HTTP/1.1 400 TLS, please\r\n\r\n").on_accept().then(Close)]);
         let speaking = client("127.0.0.1", server.addr().port(), trusting(provider, &authority));
         not_sent(edit(&speaking), CauseKind::Tls);
-        assert_eq!(server.seen().len(), 0);
 
         let server = Faulty::start([Stall.on_accept()]);
         let began = Instant::now();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use imagen_ai::ureq::config::{ConfigBuilder, RedirectAuthHeaders};
 use imagen_ai::ureq::{Agent, typestate::AgentScope};
-use imagen_ai::{Client, Error, Result, RetryPolicy};
+use imagen_ai::{Client, ClientBuilder, Error, Result, RetryPolicy};
 
 use simulator::Simulator;
 
@@ -31,6 +31,11 @@ pub fn agent_config() -> ConfigBuilder<AgentScope> {
         config.tls_config(TlsConfig::builder().provider(TlsProvider::NativeTls).build())
     };
     config
+}
+
+/// A client's settings with an agent of its own, and with one of a caller's.
+pub fn with_both_agents(builder: impl Fn() -> ClientBuilder) -> [ClientBuilder; 2] {
+    [builder(), builder().agent(agent_config().build().into())]
 }
 
 /// Settings that have everything as this client must not have it.

@@ -62,7 +62,6 @@ pub struct Reply {
     headers: Vec<Header>,
     /// What the head goes on with in place of its end.
     head_rest: Option<Piece>,
-    line_end: &'static str,
     body: Vec<Piece>,
     framing: Framing,
     head_limits: Limits,
@@ -119,7 +118,6 @@ impl Reply {
             status: Some(Status { version: "HTTP/1.1".into(), code: code.to_string(), reason: "Because".into() }),
             headers: Vec::new(),
             head_rest: None,
-            line_end: "\r\n",
             body: Vec::new(),
             framing: Framing::Length,
             head_limits: Limits::default(),
@@ -190,8 +188,6 @@ parts! {
     version(it, version: impl Into<String>) if let Some(status) = &mut it.status { status.version = version.into() };
     /// An answer of the old kind: the connection ends with it.
     http10(it) it = it.version("HTTP/1.0").then(End::Close);
-    /// Ends the head's lines with a line feed alone.
-    lf_only(it) it.line_end = "\n";
 }
 
 // What the body is, and how its end is told. Lengths are right unless they are given by hand.

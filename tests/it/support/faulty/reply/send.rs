@@ -86,20 +86,18 @@ impl Reply {
         let framing = match self.framing {
             // An answer that never has a body must not announce one.
             Framing::Length if ["204", "304"].contains(&&*status.code) => None,
-            Framing::Length => Some(format!("Content-Length: {length}")),
-            Framing::Chunked(_) => Some("Transfer-Encoding: chunked".into()),
+            Framing::Length => Some(format!("Content-Length: {length}\r\n")),
+            Framing::Chunked(_) => Some("Transfer-Encoding: chunked\r\n".to_owned()),
             Framing::UntilClose | Framing::ByHand => None,
         };
-        let end = self.line_end.as_bytes();
-        let mut head = format!("{} {} {}", status.version, status.code, status.reason).into_bytes();
-        head.extend(framing.iter().flat_map(|line| [end, line.as_bytes()]).flatten());
+        let mut head = format!("{} {} {}\r\n", status.version, status.code, status.reason).into_bytes();
         for (name, value) in &self.headers {
-            head.extend([end, name, b": ", value].concat());
+            head.extend([name, &b": "[..], value, b"\r\n"].concat());
         }
-        head.extend(end);
+        head.extend(framing.unwrap_or_default().into_bytes());
         match &self.head_rest {
             Some(endless) => vec![Piece::Bytes(head), endless.clone()],
-            None => vec![Piece::Bytes([&head, end].concat())],
+            None => vec![Piece::Bytes([&head[..], b"\r\n"].concat())],
         }
     }
 
