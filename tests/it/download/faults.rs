@@ -97,7 +97,7 @@ fn range(request: &Request) -> (Option<&str>, Option<&str>) {
 }
 
 #[test]
-fn a_broken_transfer_goes_on_where_it_stopped() {
+fn a_broken_transfer_goes_on_where_it_stopped_and_the_log_tells() {
     let file = File::made(1, 300_000);
     for end in [Close, HangUp, Reset, Stall] {
         let server = Faulty::start(broken(&file, 2, 100_000, end));
@@ -108,7 +108,14 @@ fn a_broken_transfer_goes_on_where_it_stopped() {
             most = bytes;
             ControlFlow::Continue(())
         });
-        assert!(download.to_vec(300_000).unwrap() == file.bytes(), "{end:?}");
+        let (bytes, lines) = logged(|| download.to_vec(300_000));
+        assert!(bytes.unwrap() == file.bytes(), "{end:?}");
+        let ours: Vec<_> = lines.iter().filter(|line| line.target == "imagen_ai").collect();
+        let told = |level| ours.iter().filter(|line| line.level == level).count();
+        assert_eq!((told(Level::Debug), told(Level::Warn)), (3, 2), "{ours:#?}");
+        let place = "/photos/DSC_0001.JPEG: ";
+        assert!(ours.iter().all(|line| line.text.contains(place) && !line.text.contains("SECRET")), "{ours:#?}");
+
         let received = server.received();
         assert_eq!((received.len(), range(&received[0])), (3, (None, None)), "{end:?}");
         for request in &received[1..] {
@@ -389,21 +396,6 @@ fn a_callback_ends_a_transfer_that_moves_one_that_stalls_and_one_that_waits() {
     let server = Faulty::start([Reply::file(&file)]);
     let download = client.download(url(&server)).progress(|_, _| ControlFlow::Break(()));
     assert_eq!((reason(download.to_vec(1)).0, server.connections()), (TransferReason::Cancelled, 0));
-}
-
-#[test]
-fn a_log_tells_of_each_request_and_of_each_that_is_made_again() {
-    let file = File::made(17, 50_000);
-    let server = Faulty::start(broken(&file, 2, 10_000, Close));
-    let client = client();
-    let (result, lines) = logged(|| client.download(url(&server)).to_vec(50_000));
-    assert!(result.unwrap() == file.bytes());
-    let ours: Vec<_> = lines.iter().filter(|line| line.target == "imagen_ai").collect();
-    let told = |level| ours.iter().filter(|line| line.level == level).count();
-    assert_eq!((told(Level::Debug), told(Level::Warn)), (3, 2), "{ours:#?}");
-    let place = "/photos/DSC_0001.JPEG: ";
-    assert!(ours.iter().all(|line| line.text.contains(place)), "{ours:#?}");
-    assert!(!ours.iter().any(|line| line.text.contains("SECRET")), "{ours:#?}");
 }
 
 #[cfg(feature = "rustls")]
