@@ -208,9 +208,9 @@ fn message_in(json: &Value) -> Option<String> {
 
 /// Joins `[{"loc":["body","instruction"],"msg":"too long"}]` to `body.instruction: too long`.
 fn validation_errors(detail: &Value) -> Option<String> {
-    let word = |step: &Value| step.as_str().map_or_else(|| step.to_string(), str::to_owned);
+    let word = |step: &Value| step.as_str().map(str::to_owned).or_else(|| Some(step.as_u64()?.to_string()));
     let line = |item: &Value| {
-        let steps: Vec<String> = item.get("loc")?.as_array()?.iter().map(word).collect();
+        let steps: Vec<String> = item.get("loc")?.as_array()?.iter().filter_map(word).collect();
         Some(format!("{}: {}", steps.join("."), item.get("msg")?.as_str()?))
     };
     let lines: Vec<String> = detail.as_array()?.iter().filter_map(line).collect();

@@ -199,6 +199,9 @@ impl Transport {
             headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
             if call.body.is_some() {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static(call.content_type));
+            }
+            // Without a length `ureq` sends an empty body in chunks, which some gateways refuse.
+            if call.method != "GET" {
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
             }
         }

@@ -91,9 +91,12 @@ pub(crate) fn may_pass(status: u16) -> bool {
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if text.starts_with(|c: char| c.is_ascii_digit()) {
-        let seconds: f64 = text.parse().ok()?;
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let digits = [whole, fraction].concat().bytes().all(|byte| byte.is_ascii_digit());
         // A number that does not fit means "for ever".
-        return Some(Duration::try_from_secs_f64(seconds.ceil()).unwrap_or(Duration::from_secs(u64::MAX)));
+        let seconds =
+            whole.parse().unwrap_or(u64::MAX).saturating_add(u64::from(!fraction.trim_end_matches('0').is_empty()));
+        return digits.then_some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(text).ok()?;
     let answered = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());

@@ -83,6 +83,8 @@ fn a_smart_edit_is_json_and_an_export_has_no_body() {
     assert_eq!(parts(&received[0]), (line, json, body));
     assert_eq!(parts(&received[1]), (line, json, "{}"));
     assert_eq!(parts(&received[2]), ("POST /projects/p/export HTTP/1.1", None, ""));
+    let framing = ["content-length", "transfer-encoding"].map(|name| received[2].header(name));
+    assert_eq!(framing, [Some("0"), None]);
 }
 
 #[test]

@@ -130,10 +130,7 @@ impl<'s> Wire<'s> {
     /// Reads the body that the head announces and adds it to the record.
     pub(crate) fn read_body(&mut self, request: &mut Request) -> io::Result<()> {
         let length: usize = request.header("content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
-        request.body = match request.header("transfer-encoding") {
-            Some(_) => self.read_until(|bytes| bytes.starts_with(b"0\r\n\r\n").then(|| (Vec::new(), 5)))?,
-            None => self.read_until(|bytes| Some((bytes.get(..length)?.to_vec(), length)))?,
-        };
+        request.body = self.read_until(|bytes| Some((bytes.get(..length)?.to_vec(), length)))?;
         let mut state = self.shared.state();
         // One request of a connection is underway at a time, so its last one is this one.
         let record = state.requests.iter_mut().rfind(|r| r.connection == self.id);
