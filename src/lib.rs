@@ -94,9 +94,10 @@
 //! [`imagen-ai-simulator`](https://docs.rs/imagen-ai-simulator) is a stand-in for the service, as strict as what is published
 //! of it. As a dev-dependency it starts inside a test:
 //!
-//! ```ignore
+//! ```
 //! let simulator = imagen_ai_simulator::Simulator::start();
 //! let client = imagen_ai::Client::builder(simulator.key()).base_url(simulator.base_url()).build()?;
+//! # Ok::<(), imagen_ai::Error>(())
 //! ```
 //!
 //! As a program (`imagen-ai-simulator --port 8080`) it serves clients in any language, and prints the environment variables

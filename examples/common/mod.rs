@@ -1,6 +1,6 @@
 //! What the examples share: their arguments, and a client of the real service or of a simulator inside the program.
 
-#![allow(dead_code)] // Each example uses a part of it.
+#![allow(dead_code, unreachable_pub)] // Each example uses a part of it.
 
 use std::process::exit;
 use std::time::Duration;

@@ -71,6 +71,8 @@ fn describe(project: &Project) -> Value {
         "profile": project.profile,
         "ai_tools": project.tools,
         "thumbnail_src": null,
+        // The vendor's Python client wants a number.
+        "customer_reference_id": 1,
     })
 }
 

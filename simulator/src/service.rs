@@ -37,7 +37,8 @@ pub struct Settings {
     pub jpeg_size: usize,
     /// The presets of `enhance`, as `ai-tools` lists them. Default: four, with the key `enhancement_type`.
     pub presets: Vec<Value>,
-    /// The profiles, as they are listed. Default: 5700 for RAW, 5701 for JPEG, 5702 for either.
+    /// The profiles, as they are listed. Default: 5700 for RAW, 5701 for JPEG. One without `image_type` takes
+    /// either.
     pub profiles: Vec<Value>,
     /// The sky templates, as they are listed. Default: 1 to 3.
     pub sky_templates: Vec<Value>,

@@ -145,6 +145,8 @@ fn names() {
 #[test]
 fn from_photos_to_pictures() {
     let simulator = Simulator::start();
+    let either = json!({"profile_key": 5702, "profile_name": "Studio", "profile_type": "Shared"});
+    simulator.configure(|settings| settings.profiles.push(either));
     let names = converse(&simulator, include_str!("road.txt"));
     let files = simulator.uploaded(&names["project"]);
     assert_eq!((files[0].name.as_str(), files[0].length), ("DSC_0001.NEF", 9));

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use imagen_ai::{Client, ClientBuilder, Error, RetryPolicy};
+use imagen_ai::{Client, ClientBuilder, Error, RetryPolicy, UploadOptions};
 
 use crate::support::canned::OK;
 use crate::support::child;
@@ -162,8 +162,18 @@ fn memory(field: &str) -> u64 {
 fn no_call_starts_a_thread() {
     const STACK: u64 = 64 << 20;
     let Ok(port) = std::env::var("TEST_PORT") else {
-        for (reply, connections) in [(Reply::json(OK).header("Connection", "close"), 9), (Reply::json(OK), 1)] {
-            let server = Faulty::start([reply]);
+        // Calls and files have connections of their own.
+        for (connection, connections) in [("close", 18), ("keep-alive", 2)] {
+            let server = Faulty::each(move |request| {
+                let url = format!("http://{}/a.jpg", request.header("host").unwrap());
+                let link = format!(r#"{{"files_list":[{{"file_name":"a.jpg","upload_link":"{url}"}}]}}"#);
+                let body = match (request.method(), request.path().contains("upload_links")) {
+                    ("PUT", _) => "",
+                    (_, true) => &link,
+                    _ => OK,
+                };
+                Reply::json(body).header("Connection", connection)
+            });
             let port = server.addr().port().to_string();
             let variables = [("TEST_PORT", port), ("RUST_MIN_STACK", STACK.to_string())];
             child::run("bounds::no_call_starts_a_thread", &variables);
@@ -171,8 +181,11 @@ fn no_call_starts_a_thread() {
         }
         return;
     };
-    let client = Client::builder("key").base_url(format!("http://localhost:{port}"));
-    let client = client.retry(policy(1)).build().unwrap();
+    let url = format!("http://localhost:{port}");
+    let client = Client::builder("key").base_url(&url).retry(policy(1)).build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let photo = folder.path().join("a.jpg");
+    std::fs::write(&photo, "a picture").unwrap();
     let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
     // The system's lookup loads what it needs, once.
     std::net::ToSocketAddrs::to_socket_addrs(&("localhost", 80)).unwrap();
@@ -182,6 +195,8 @@ fn no_call_starts_a_thread() {
         project.info().unwrap();
         project.image("a").copilot("x").unwrap();
         project.finalize().unwrap();
+        client.download(format!("{url}/a.jpg")).to_vec(1000).unwrap();
+        project.upload([&photo], &UploadOptions::default()).unwrap().pop().unwrap().unwrap();
     }
     assert_eq!(threads(), before.0);
     let grown = memory("VmPeak:") - before.1;

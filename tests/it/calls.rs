@@ -5,11 +5,12 @@ use std::fmt::Debug;
 
 use imagen_ai::{
     ApiErrorKind, Client, CopilotRequest, DownloadLink, EnhanceRequest, EnhancementStatus, Error, Image, Output,
-    ProjectFilter, ProjectSource, ProjectStatus, Result, VersionId,
+    ProjectSource, ProjectStatus, Result, VersionId,
 };
 
 use crate::support::canned::{Canned, KEY, OK, Seen};
 use crate::support::faulty::{Faulty, Reply};
+use crate::support::refused;
 
 /// The answer that the vendor's page shows.
 const PUBLISHED: &str = r#"{
@@ -32,14 +33,6 @@ fn edit(body: &str) -> Result<imagen_ai::Enhancement> {
 /// What came, as method, path and body.
 fn lines(seen: &[Seen]) -> Vec<String> {
     seen.iter().map(|seen| format!("{} {} {}", seen.method, seen.path, seen.body)).collect()
-}
-
-#[track_caller]
-fn refused<T: Debug>(result: Result<T>, wrong: &str) -> String {
-    match result {
-        Err(Error::InvalidInput { field, message }) if field == wrong => message,
-        other => panic!("{wrong}: {other:?}"),
-    }
 }
 
 #[track_caller]
@@ -119,61 +112,20 @@ fn every_call_is_sent_as_the_contract_has_it() {
 }
 
 #[test]
-fn projects_are_listed_to_their_end_or_to_an_error() {
-    let page = |from: u64, to: u64| {
-        let projects: Vec<_> =
-            (from..to).map(|n| format!(r#"{{"status":"Completed","project_uuid":"{n}"}}"#)).collect();
-        let projects = projects.join(",");
-        Reply::json(format!(r#"{{"projects":[{projects}],"pagination":{{"total":101}}}}"#))
-    };
-    let list = |script: [Reply; 2], source| {
-        let server = Faulty::start(script);
-        let client = Client::builder(KEY).base_url(server.url()).build().unwrap();
-        let is_archived = Some(false);
-        let ids: Vec<_> = client
-            .projects(&ProjectFilter { source, is_archived })
-            .map(|project| project.map(|project| project.project_uuid.unwrap()))
-            .collect();
-        (ids, server.received())
-    };
-    let (ids, requests) = list([page(0, 100), page(100, 101)], ProjectSource::Regular);
-    let ids: Vec<_> = ids.into_iter().map(Result::unwrap).collect();
-    assert_eq!(ids, (0..101).map(|n: u64| n.to_string()).collect::<Vec<_>>());
-    let path = |request: &crate::support::faulty::Request| request.path().to_owned();
-    assert_eq!(
-        requests.iter().map(path).collect::<Vec<_>>(),
-        [0, 1].map(|page| format!("/projects?get_thumbnail=false&size=100&page={page}&is_archived=false"))
-    );
-    // An empty page ends it, and so does a failure.
-    let (ids, requests) = list([page(0, 100), page(0, 0)], ProjectSource::I2i);
-    assert_eq!((ids.len(), requests.len()), (100, 2));
-    assert_eq!(path(&requests[0]), "/i2i/projects?size=100&page=0&is_archived=false");
-    let (ids, requests) = list([page(0, 100), Reply::status(404)], ProjectSource::I2i);
-    assert_eq!((ids.len(), requests.len()), (101, 2));
-    assert_eq!(ids.into_iter().last().unwrap().unwrap_err().status(), Some(404));
-}
-
-#[test]
-fn a_project_is_found_in_each_published_form() {
-    for body in [r#""u-1""#, r#"{"project_uuid":"u-1"}"#, r#"{"uuid":"u-1"}"#] {
-        let found = Canned::new(200, body).client().find_project("Villa").unwrap();
-        assert_eq!((found.uuid(), found.source()), ("u-1", ProjectSource::Regular));
+fn an_edit_with_a_picture_is_a_success_whatever_its_status_and_version() {
+    let other = |status: &str| EnhancementStatus::Other(status.to_owned());
+    for (status, read) in [
+        (r#""PARTIAL""#, other("PARTIAL")),
+        (r#""success""#, EnhancementStatus::Success),
+        ("null", other("")),
+        ("7", other("")),
+    ] {
+        let body = format!(r#"{{"status":{status},"version_id":1,"enhanced_image_url":"https://s3/a"}}"#);
+        assert_eq!(edit(&body).unwrap().status, read);
     }
-    let error = Canned::new(200, "{}").client().find_project("Villa").unwrap_err();
-    assert!(matches!(error, Error::Decode(_)), "{error}");
-    let error = Canned::new(200, "{}").client().create_project("Villa").unwrap_err();
-    assert!(error.summary().contains("look for it with Client::projects()"), "{error}");
-    refused(Canned::new(200, OK).client().create_project(" "), "name");
-    let taken = r#"{"detail":"Project with name 'X' already exists"}"#;
-    let error = api(Canned::new(400, taken).client().create_project("X"));
-    assert_eq!(error.kind, ApiErrorKind::InvalidRequest);
-}
-
-#[test]
-fn an_answer_without_a_version_is_a_success_that_cannot_be_built_on() {
+    // It cannot be built on.
     for version in ["", r#""version_id":null,"#, r#""version_id":{},"#, r#""version_id":"","#] {
-        let body = format!(r#"{{{version}"status":"SUCCESS","enhanced_image_url":"https://s3/a"}}"#);
-        let edit = edit(&body).unwrap();
+        let edit = edit(&format!(r#"{{{version}"enhanced_image_url":"https://s3/a"}}"#)).unwrap();
         assert_eq!(edit.version_id, None, "{version}");
         refused(edit.version(), "version_id");
     }
@@ -210,19 +162,6 @@ fn an_edit_that_failed_is_told_from_one_of_which_nothing_is_known() {
         let error = edit(&format!(r#"{{"version_id":5,"enhanced_image_url":{url}}}"#)).unwrap_err();
         assert!(matches!(&error, Error::OutcomeUnknown(_)), "{error}");
         assert!(error.to_string().contains("look at Image::history()"), "{error}");
-    }
-}
-
-#[test]
-fn a_status_nobody_has_documented_is_success_when_it_brings_a_picture() {
-    for (status, read) in [
-        (r#""PARTIAL""#, EnhancementStatus::Other("PARTIAL".into())),
-        (r#""success""#, EnhancementStatus::Success),
-        ("null", EnhancementStatus::Other(String::new())),
-        ("7", EnhancementStatus::Other(String::new())),
-    ] {
-        let body = format!(r#"{{"status":{status},"version_id":1,"enhanced_image_url":"https://s3/a"}}"#);
-        assert_eq!(edit(&body).unwrap().status, read);
     }
 }
 
@@ -266,18 +205,15 @@ fn one_unreadable_file_does_not_lose_the_others() {
     let project = server.client().project("p");
     let links = project.download_links(Output::Jpeg).unwrap();
     assert_eq!(project.finalize().unwrap().files, links);
-    assert_eq!(links[0], DownloadLink::new("caf\u{fffd}.jpg", "https://s3/1"));
+    assert_eq!((links.len(), &links[0]), (3, &DownloadLink::new("caf\u{fffd}.jpg", "https://s3/1")));
     assert_eq!(links[1].download_link, None);
-    let images = project.images().unwrap();
-    let names: Vec<_> = images.iter().map(Image::file_name).collect();
-    assert_eq!(names, ["caf\u{fffd}.jpg", "b.jpg", "c.jpg"]);
 }
 
 #[test]
 fn what_is_no_name_is_refused_before_anything_is_sent() {
     let server = Canned::new(200, PUBLISHED);
     let client = server.client();
-    for name in ["", ".", "..", "a\nb", "a\0", "\u{7f}", "\u{9b}31m", "a\r\nx-evil: 1"] {
+    for name in ["", "..", "a\r\nx-evil: 1"] {
         let photo = client.project("p").image(name);
         refused(photo.copilot("x"), "file_name");
         refused(photo.enhance("x"), "file_name");
@@ -291,7 +227,7 @@ fn what_is_no_name_is_refused_before_anything_is_sent() {
             refused(project.images(), "project_uuid");
         }
     }
-    assert_eq!(refused(client.project("").info(), "project_uuid"), "the id is empty");
+    assert!(refused(client.project("").info(), "project_uuid").contains(": the id is empty"));
     assert_eq!(server.seen().len(), 0);
 }
 

@@ -1,88 +1,99 @@
 //! Chains of edits: what they send, what they remember and save, and that every edit is made once whatever the network does.
 
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use imagen_ai::{DownloadLink, Edit, Error, Image, Recovery, Result, Step, VersionId, Wait};
+use imagen_ai::{Chain, DownloadLink, Edit, Error, Image, Recovery, Result, Step, VersionId, Wait};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::killed::{Dice, PHOTO, assert_in_order, photo_at};
 use crate::support::canned::Canned;
-use crate::support::faulty::Fate::{self, Late, LoseAfter, LoseBefore, Pass};
 use crate::support::faulty::{End, Faulty, Reply, Request};
 use crate::support::simulator::{I2I, READY, Received, Simulator};
-use crate::support::{address_of, ms, side_by_side};
+use crate::support::{refused, side_by_side};
 
 fn photo_behind(network: &Faulty) -> Image {
     photo_at(&format!("{}/v1", network.url()))
 }
 
+/// What becomes of an edit and of the answer to it.
+#[derive(Clone, Copy)]
+enum Fate {
+    Pass,
+    LoseBefore,
+    LoseAfter,
+    /// The answer is lost, and the edit is made as the history is asked for so many times more.
+    Late(u32),
+}
+use Fate::{Late, LoseAfter, LoseBefore, Pass};
+
 /// A simulator behind a network that does to the edits, in order, what the fates say, and then no more harm.
-fn behind(fates: impl IntoIterator<Item = Fate>) -> (Simulator, Faulty) {
-    let simulator = Simulator::start();
-    let mut fates = fates.into_iter().collect::<Vec<_>>().into_iter();
-    let network = Faulty::proxy(address_of(&simulator), move |request| match request.method() {
-        "POST" => fates.next().unwrap_or(Pass),
-        _ => Pass,
-    });
-    (simulator, network)
+fn behind(fates: impl IntoIterator<Item = Fate, IntoIter: Send + 'static>) -> (Arc<Simulator>, Faulty) {
+    let (mut fates, mut late) = (fates.into_iter(), None);
+    in_process(move |request, answer| {
+        if request.method() == "GET" {
+            late = late.take().and_then(|(edit, left)| match left {
+                1 => Some(answer(&edit)).and(None),
+                _ => Some((edit, left - 1)),
+            });
+            return answer(request);
+        }
+        assert!(late.is_none(), "sent again while the first may still come");
+        match fates.next().unwrap_or(Pass) {
+            Pass => return answer(request),
+            LoseBefore => {}
+            LoseAfter => drop(answer(request)),
+            Late(questions) => late = Some((request.clone(), questions)),
+        }
+        End::Close.after_request()
+    })
 }
 
-/// The simulator behind raw TCP: what mockito does for one request takes longer than all the rest. What becomes of a
-/// request is decided with the simulator's way to answer it at hand, to be used when and if it arrives.
+/// A simulator behind raw TCP: what mockito does for one request takes longer than all the rest. What becomes of a
+/// request is decided with the simulator's way to answer it at hand.
 fn in_process(
-    simulator: &Arc<Simulator>,
     mut network: impl FnMut(&Request, &dyn Fn(&Request) -> Reply) -> Reply + Send + 'static,
-) -> Faulty {
-    let simulator = Arc::clone(simulator);
+) -> (Arc<Simulator>, Faulty) {
+    let simulator = Arc::new(Simulator::start());
+    let service = Arc::clone(&simulator);
     let answer = move |request: &Request| {
         let (path, query) = request.path().split_once('?').unwrap_or((request.path(), ""));
         let headers = request.headers.iter();
-        let (status, body) = simulator.answer(Received {
+        let (status, body) = service.answer(Received {
             method: request.method().to_owned(),
             path: path.to_owned(),
             query: (!query.is_empty()).then(|| query.to_owned()),
             headers: headers.map(|(name, value)| (name.to_lowercase(), value.clone())).collect(),
             body: request.body.clone(),
         });
-        let reply = Reply::status(status).header("Content-Type", "application/json");
-        reply.body(body)
+        Reply::status(status).header("Content-Type", "application/json").body(body)
     };
-    Faulty::each(move |request| network(request, &answer))
+    (simulator, Faulty::each(move |request| network(request, &answer)))
 }
 
 /// The parent that each edit so far was sent with, as JSON.
 fn parents(simulator: &Simulator) -> Vec<String> {
-    let requests = simulator.requests().into_iter();
-    let bodies = requests.filter(|request| request.method == "POST").map(|edit| edit.json());
-    bodies.map(|body| body["parent_version_id"].to_string()).collect()
-}
-
-fn questions(simulator: &Simulator) -> usize {
-    let requests = simulator.requests();
-    requests.iter().filter(|request| request.method == "GET").count()
+    let requests = simulator.requests().into_iter().filter(|request| request.method == "POST");
+    requests.map(|edit| edit.json()["parent_version_id"].to_string()).collect()
 }
 
 fn sent(network: &Faulty, method: &str) -> usize {
-    let requests = network.received().into_iter();
-    requests.filter(|request| request.method() == method).count()
+    network.received().iter().filter(|request| request.method() == method).count()
 }
 
 fn ids(simulator: &Simulator) -> Vec<u64> {
-    let versions = simulator.versions(READY, PHOTO).into_iter();
-    versions.map(|version| version.id).collect()
+    simulator.versions(READY, PHOTO).iter().map(|version| version.id).collect()
 }
 
 #[track_caller]
 fn assert_refused<T: std::fmt::Debug>(result: Result<T>, field: &str, word: &str) {
-    match result {
-        Err(Error::InvalidInput { field: f, message }) if f == field && message.contains(word) => {}
-        other => panic!("not refused for {field} with {word:?}: {other:?}"),
-    }
+    let text = refused(result, field);
+    assert!(text.contains(word), "{text}");
 }
 
 /// A history with these versions of the photo.
@@ -129,7 +140,7 @@ fn each_edit_builds_on_the_one_before() {
     let bodies: Vec<_> = simulator.requests().iter().map(Received::json).collect();
     assert_eq!(bodies[1]["tool_id"], "virtual_staging");
     assert_eq!(bodies[2]["instruction"], "brighten");
-    assert_eq!(questions(&simulator), 0);
+    assert!(simulator.requests().iter().all(|request| request.method == "POST"), "the history is not read");
 
     let link = DownloadLink::from(&sky);
     assert!(link.download_link.unwrap().as_str().contains("Signature="));
@@ -197,7 +208,7 @@ fn a_chain_from_latest_never_starts_too_early() {
 }
 
 #[test]
-fn an_error_leaves_the_chain_where_it_was() {
+fn an_error_leaves_the_chain_where_it_was_and_a_reset_starts_over() {
     let simulator = Simulator::start();
     let mut chain = photo_at(&simulator.base_url()).chain().recovering(NONE);
     assert_refused(chain.copilot(" "), "instruction", "empty");
@@ -211,14 +222,23 @@ fn an_error_leaves_the_chain_where_it_was() {
 
     simulator.mend_photo(READY, PHOTO);
     chain.copilot("b").unwrap();
-    assert_eq!(parents(&simulator).last().unwrap(), "123");
-    assert_eq!(questions(&simulator), 1, "the history is read once");
+    let questions = simulator.requests().iter().filter(|request| request.method == "GET").count();
+    assert_eq!(questions, 1, "the history is read once");
+
+    simulator.set_exported(READY, false);
+    chain.reset().unwrap_err();
+    assert_eq!(chain.path(), [id(123), id(124)]);
+    simulator.set_exported(READY, true);
+    chain.reset().unwrap();
+    assert!(chain.path().is_empty());
+    chain.copilot("c").unwrap();
+    let parents = parents(&simulator);
+    assert_eq!((parents[0].as_str(), &parents[parents.len() - 2..]), ("null", &["123".into(), "null".into()][..]));
 }
 
 #[test]
 fn a_failed_version_is_not_taken_for_the_next_edit() {
     // The service names the failed version, and its history tells no status.
-    let failed = r#"[{"version_id":9,"parent_id":null,"prompt":"a"}]"#;
     let mut edits = 0;
     let server = Faulty::each(move |request| {
         edits += u32::from(request.method() == "POST");
@@ -226,28 +246,12 @@ fn a_failed_version_is_not_taken_for_the_next_edit() {
             ("POST", 1) => Reply::json(r#"{"status":"FAILED","version_id":9}"#),
             ("POST", _) => End::Close.after_request(),
             (_, 0) => listing("[]"),
-            _ => listing(failed),
+            _ => listing(r#"[{"version_id":9,"parent_id":null,"prompt":"a"}]"#),
         }
     });
     let mut chain = photo_behind(&server).chain().recovering(NONE);
     assert!(matches!(chain.copilot("a"), Err(Error::EnhancementFailed(_))));
     assert!(matches!(chain.copilot("a"), Err(Error::Network(_))));
-}
-
-#[test]
-fn reset_forgets_only_what_the_service_has_discarded() {
-    let simulator = Simulator::start();
-    let mut chain = photo_at(&simulator.base_url()).chain();
-    chain.copilot("a").unwrap();
-    simulator.set_exported(READY, false);
-    chain.reset().unwrap_err();
-    assert_eq!(chain.path(), [id(123)]);
-
-    simulator.set_exported(READY, true);
-    chain.reset().unwrap();
-    assert!(chain.path().is_empty());
-    chain.copilot("b").unwrap();
-    assert_eq!(parents(&simulator), ["null", "null"]);
 }
 
 // ---- after a failure ----
@@ -282,7 +286,7 @@ fn after_an_unknown_outcome_nothing_is_built_until_it_is_known() {
 
 #[test]
 fn a_recovering_chain_finds_out_by_itself_and_sends_nothing_again() {
-    let (simulator, network) = behind([LoseAfter, LoseBefore, Late(ms(300))]);
+    let (simulator, network) = behind([LoseAfter, LoseBefore, Late(3)]);
     let mut chain = photo_behind(&network).chain().recovering(wait(10, 50));
     assert!(chain.copilot("a").unwrap().url.is_some());
     assert_eq!(chain.current(), Some(&id(123)));
@@ -291,34 +295,10 @@ fn a_recovering_chain_finds_out_by_itself_and_sends_nothing_again() {
     assert!(error.is_safe_to_retry() && matches!(&error, Error::Network(e) if e.advice.is_empty()));
     assert_eq!((sent(&network, "POST"), chain.pending()), (2, None));
 
-    // It is waited for longer than it takes to turn up.
+    // It is waited for until it turns up.
     let mut chain = chain.recovering(wait(20, 20_000));
     assert_eq!(chain.copilot("b").unwrap().version_id, Some(id(124)));
     assert_eq!(ids(&simulator), [123, 124]);
-}
-
-#[test]
-fn the_wait_counts_from_the_sending() {
-    // The first edit is lost late, the second after it was told to come again.
-    let mut edits = 0;
-    let network = Faulty::each(move |request| {
-        edits += u32::from(request.method() == "POST");
-        match (request.method(), edits) {
-            ("GET", _) => return listing("[]"),
-            (_, 1) => std::thread::sleep(ms(400)),
-            (_, 2) => return Reply::status(429).header("Retry-After", "1"),
-            _ => {}
-        }
-        End::Close.after_request()
-    });
-    let mut chain = photo_behind(&network).chain();
-    let mut questions = || {
-        chain.copilot("a").unwrap_err();
-        assert_eq!(chain.recover(&wait(50, 400)).unwrap(), Recovery::NotApplied);
-        sent(&network, "GET")
-    };
-    assert_eq!(questions(), 1);
-    assert!(questions() > 2);
 }
 
 #[test]
@@ -364,9 +344,8 @@ fn a_first_edit_is_not_confused_with_what_was_there_before() {
 fn what_the_service_says_it_made_is_never_not_applied() {
     let nameless = r#"{"status":"SUCCESS","version_id":null,"enhanced_image_url":"https://s3/x?sig=1"}"#;
     for (answer, is_step) in [(nameless, true), (r#"{"status":"SUCCESS","version_id":9}"#, false), ("<html>", false)] {
-        let simulator = Arc::new(Simulator::start());
         let mut edits = 0;
-        let server = in_process(&simulator, move |request, simulated| {
+        let (_simulator, server) = in_process(move |request, simulated| {
             edits += u32::from(request.method() == "POST");
             match request.method() {
                 "POST" if edits == 3 => {}
@@ -470,12 +449,11 @@ fn a_file_that_is_not_of_this_chain_is_refused_and_stays() {
 
 #[test]
 fn what_cannot_be_written_is_not_sent_and_an_answer_is_kept_all_the_same() {
-    let simulator = Arc::new(Simulator::start());
     let top = TempDir::new().unwrap();
     let (folder, moved) = (top.path().join("here"), top.path().join("moved"));
     fs::create_dir(&folder).unwrap();
     let (from, to) = (folder.clone(), moved.clone());
-    let server = in_process(&simulator, move |request, answer| {
+    let (simulator, server) = in_process(move |request, answer| {
         if request.method() == "POST" {
             fs::rename(&from, &to).unwrap();
         }
@@ -501,26 +479,36 @@ fn what_cannot_be_written_is_not_sent_and_an_answer_is_kept_all_the_same() {
 }
 
 #[test]
-fn the_time_of_sending_is_in_the_file() {
-    let (_simulator, network) = behind([LoseBefore]);
+fn the_wait_counts_from_the_sending_today_and_tomorrow() {
+    // The edit is told to come again, and lost when it does.
+    let mut edits = 0;
+    let network = Faulty::each(move |request| {
+        edits += u32::from(request.method() == "POST");
+        match (request.method(), edits) {
+            ("GET", _) => listing("[]"),
+            (_, 1) => Reply::status(429).header("Retry-After", "1"),
+            _ => End::Close.after_request(),
+        }
+    });
     let (photo, folder) = (photo_behind(&network), TempDir::new().unwrap());
     let path = file(&folder);
-    photo.chain_saved_in(&path).unwrap().copilot("a").unwrap_err();
-    let saved = read(&path);
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    let questions_with = |time: u64| {
-        let mut saved = saved.clone();
-        saved["pending"]["sent"]["secs_since_epoch"] = time.into();
-        fs::write(&path, saved.to_string()).unwrap();
+    let questions = |chain: &mut Chain| {
         let before = sent(&network, "GET");
-        let mut chain = photo.chain_saved_in(&path).unwrap();
         assert_eq!(chain.recover(&wait(100, 500)).unwrap(), Recovery::NotApplied);
         assert_eq!(read(&path)["pending"], Value::Null);
         sent(&network, "GET") - before
     };
-    assert_eq!(questions_with(now - 60), 1);
+    let mut chain = photo.chain_saved_in(&path).unwrap();
+    chain.copilot("a").unwrap_err();
+    let mut saved = read(&path);
+    assert!(questions(&mut chain) > 2);
     // A clock that was set back counts as no time.
-    assert_eq!(questions_with(now + 60), 6);
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    for (time, count) in [(now - 60, 1), (now + 60, 6)] {
+        saved["pending"]["sent"]["secs_since_epoch"] = time.into();
+        fs::write(&path, saved.to_string()).unwrap();
+        assert_eq!(questions(&mut photo.chain_saved_in(&path).unwrap()), count);
+    }
 }
 
 // ---- a hundred bad days ----
@@ -538,28 +526,14 @@ fn twenty_edits_are_made_once_each_through_a_hundred_bad_days() {
 
 fn a_bad_day(seed: u64, lost: &AtomicU64) {
     const EDITS: usize = 20;
-    let simulator = Arc::new(Simulator::start());
     // Half the days the chain recovers by itself; on the others each edit is made by a new process, as it were.
     let by_itself = seed % 2 == 0;
     // Some days all edits are alike, so that only the parents tell them apart.
     let text = move |edit| format!("edit {}", if seed % 4 < 2 { 0 } else { edit });
 
-    let (mut dice, mut late) = (Dice(seed), None);
-    let network = in_process(&simulator, move |request, answer| {
-        if request.method() == "GET" {
-            late.take().map(|edit| answer(&edit));
-            return answer(request);
-        }
-        assert!(late.is_none(), "sent again while the first may still come");
-        match dice.roll(5) {
-            0 | 1 => return answer(request),
-            2 => {}
-            3 => drop(answer(request)),
-            _ => late = Some(request.clone()),
-        }
-        End::Close.after_request()
-    });
-
+    let mut dice = Dice(seed);
+    let fates = iter::repeat_with(move || [Pass, Pass, LoseBefore, LoseAfter, Late(1)][dice.roll(5) as usize]);
+    let (simulator, network) = behind(fates);
     let (photo, folder, short) = (photo_behind(&network), TempDir::new().unwrap(), wait(1, 2));
     let mut chain = photo.chain().recovering(short);
     let mut turns = 0..1000;

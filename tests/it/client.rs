@@ -5,19 +5,11 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use imagen_ai::{Client, ClientBuilder, Error, Result, RetryPolicy, Wait};
+use imagen_ai::{Client, ClientBuilder, Result, RetryPolicy, Wait};
 
 use crate::support::canned::{Canned, KEY, OK};
 use crate::support::faulty::{Faulty, Reply};
-use crate::support::{agent_config, child, ms};
-
-#[track_caller]
-fn refused(result: Result<Client>, wrong: &str) -> String {
-    match result {
-        Err(Error::InvalidInput { field, message }) if field == wrong => message,
-        other => panic!("{wrong}: {other:?}"),
-    }
-}
+use crate::support::{child, ms, refused, with_both_agents};
 
 fn edit(client: &Client) {
     client.project("p").image("a.jpg").copilot("x").unwrap();
@@ -35,17 +27,6 @@ fn a_base_url_may_end_in_a_slash_and_have_a_path_of_its_own() {
     }
 }
 
-#[test]
-fn the_user_agent_takes_a_suffix() {
-    let server = Canned::new(200, OK);
-    edit(&server.builder().user_agent_suffix(" darkroom/2.1 ").build().unwrap());
-    let expected = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"), " darkroom/2.1");
-    assert_eq!(server.only().header("user-agent"), Some(expected));
-    for bad in ["a\r\nx-evil: 1", &"x".repeat(257)] {
-        refused(server.builder().user_agent_suffix(bad).build(), "user_agent_suffix");
-    }
-}
-
 /// All that a caller can make long, as long as it may be: `ureq` fails where a line of a head, and the lines that it
 /// writes at once, do not fit in its buffer.
 #[test]
@@ -55,12 +36,8 @@ fn the_longest_names_key_and_user_agent_reach_the_server_together() {
     // Three bytes, each of them percent-encoded.
     let name = "\u{20ac}".repeat(341) + "x";
     assert_eq!(name.len(), 1024);
-    for agent in [None, Some(agent_config().build().into())] {
-        let mut builder = Client::builder(&key).base_url(server.url()).user_agent_suffix(&suffix);
-        if let Some(agent) = agent {
-            builder = builder.agent(agent);
-        }
-        let client = builder.retry(RetryPolicy::none()).build().unwrap();
+    for builder in with_both_agents(|| Client::builder(&key).base_url(server.url())) {
+        let client = builder.user_agent_suffix(format!(" {suffix} ")).build().unwrap();
         client.project(&name).image(&name).copilot("x").unwrap();
         client.i2i_project(&name).info().unwrap();
     }
@@ -68,7 +45,8 @@ fn the_longest_names_key_and_user_agent_reach_the_server_together() {
     assert_eq!(requests.len(), 4);
     for request in requests {
         assert_eq!(request.header("x-api-key"), Some(key.as_str()));
-        assert!(request.header("user-agent").unwrap().ends_with(&suffix));
+        let agent = format!("imagen-ai/{} {suffix}", env!("CARGO_PKG_VERSION"));
+        assert_eq!(request.header("user-agent"), Some(agent.as_str()));
         assert!(request.path().contains(&("%E2%82%AC".repeat(341) + "x")));
     }
 }
@@ -80,10 +58,8 @@ fn the_key_is_trimmed_and_a_bad_one_is_refused_without_being_shown() {
     edit(&client.build().unwrap());
     assert_eq!(server.only().header("x-api-key"), Some("sk-1234567890"));
     for bad in ["", "   ", "sec ret", "sec\nret", "sec\u{e9}ret", "sec\u{0}ret"] {
-        let builder = || Client::builder(bad).base_url(server.base_url());
-        refused(builder().build(), "api_key");
-        let error = builder().build().unwrap_err();
-        assert!(!format!("{error}{error:#?}").contains("sec"), "{error}");
+        let text = refused(Client::builder(bad).base_url(server.base_url()).build(), "api_key");
+        assert!(!text.contains("sec"), "{text}");
     }
 }
 
@@ -93,9 +69,11 @@ fn settings_that_let_no_call_succeed_are_refused() {
     refused(builder().timeout(Duration::ZERO).build(), "timeout");
     refused(builder().connect_timeout(Duration::ZERO).build(), "connect_timeout");
     refused(builder().max_answer_size(0).build(), "max_answer_size");
+    for bad in ["a\r\nx-evil: 1", &"x".repeat(257)] {
+        refused(builder().user_agent_suffix(bad).build(), "user_agent_suffix");
+    }
     let client = builder().build().unwrap().with_timeout(Duration::ZERO);
-    let error = client.project("p").info().unwrap_err();
-    assert!(matches!(error, Error::InvalidInput { field: "timeout", .. }), "{error}");
+    refused(client.project("p").info(), "timeout");
     for (url, part) in [
         ("http://api.imagen-ai.com/v1", r#""http://api.imagen-ai.com/v1""#),
         ("https://imagen.example/v1?sig=secret", r#""https://imagen.example/v1""#),
@@ -114,12 +92,8 @@ fn settings_that_let_no_call_succeed_are_refused() {
 #[test]
 fn limits_without_end_are_no_reason_to_panic() {
     let server = Canned::new(200, OK);
-    for agent in [None, Some(agent_config().build().into())] {
-        let endless = Duration::MAX;
-        let mut builder = server.builder().timeout(endless).connect_timeout(endless);
-        if let Some(agent) = agent {
-            builder = builder.agent(agent);
-        }
+    let endless = Duration::MAX;
+    for builder in with_both_agents(|| server.builder().timeout(endless).connect_timeout(endless)) {
         let client = builder.max_answer_size(u64::MAX).build().unwrap();
         edit(&client);
         edit(&client.with_timeout(ms(20_000)));
@@ -166,12 +140,8 @@ fn each_of_many_threads_finds_a_connection_again() {
 
 #[test]
 fn handles_can_be_stored_and_sent_anywhere() {
-    fn everywhere<T: Send + Sync + Clone + 'static>() {}
-    everywhere::<Client>();
-    everywhere::<imagen_ai::Project>();
-    everywhere::<imagen_ai::Image>();
-    fn error<T: std::error::Error + Send + Sync + 'static>() {}
-    error::<Error>();
+    fn everywhere<T: Send + Sync + 'static>() {}
+    everywhere::<(Client, imagen_ai::Project, imagen_ai::Image, imagen_ai::Error)>();
 }
 
 /// Prints what came of it, in a process of its own.

@@ -58,14 +58,6 @@ fn failed<T: Debug>(result: Result<T, Error>) -> TransferError {
     }
 }
 
-/// Looks whether a call was refused for this argument.
-#[track_caller]
-fn refused<T: Debug>(result: Result<T, Error>, argument: &str) -> String {
-    let error = result.unwrap_err();
-    assert!(matches!(&error, Error::InvalidInput { field, .. } if *field == argument), "{error}");
-    format!("{error} {error:#?}")
-}
-
 /// Why a transfer failed, and what its error says.
 #[track_caller]
 fn reason<T: Debug>(result: Result<T, Error>) -> (TransferReason, String) {

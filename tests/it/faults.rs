@@ -50,35 +50,22 @@ pub fn faults() -> Vec<Fault> {
         // 429: every call is tried again.
         answers("429", [status(429)]).all("Api RateLimited 429", 3),
         answers("429, then well", [status(429), ok()]).all("ok", 2),
-        answers("429 twice, then well", [status(429), status(429).header("Retry-After", "0"), ok()]).all("ok", 3),
         answers("429 with Retry-After", [status(429).header("Retry-After", "1"), ok()]).at_least(1_000).all("ok", 2),
-        answers("429 with Retry-After in the past", [status(429).header("Retry-After", "Sun, 06 Nov 1994 08:49:37 GMT"), ok()]).all("ok", 2),
-        answers("429 with a Retry-After that says nothing", [status(429).header("Retry-After", "soon"), ok()]).all("ok", 2),
         answers("429 with a long Retry-After", [status(429).header("Retry-After", "3600"), ok()]).all("Api RateLimited 429, wait 3600 s", 1),
-        answers("429 with a date, counted from the answer's own", [status(429).header("Retry-After", "Wed, 25 Nov 2026 11:01:02 GMT").header("Date", "Wed, 25 Nov 2026 11:00:00 GMT")]).all("Api RateLimited 429, wait 62 s", 1),
-        answers("429 with a part of a second", [status(429).header("Retry-After", "61.5"), ok()]).all("Api RateLimited 429, wait 62 s", 1),
-        answers("429 with a Retry-After until the year 9999", [status(429).header("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"), ok()]).all("Api RateLimited 429, wait for ever", 1),
         answers("429 with an endless Retry-After", [status(429).header("Retry-After", "9".repeat(40)), ok()]).all("Api RateLimited 429, wait for ever", 1),
-        answers("429 with a page", [page(429)]).all("Api RateLimited 429", 3),
 
         // 503: it may come from a gateway that had passed the edit on.
         answers("503", [status(503)]).once("OutcomeUnknown Status 503", 1).rest("Api Server 503", 3),
         answers("503, then well", [status(503), ok()]).once("OutcomeUnknown Status 503", 1).rest("ok", 2),
-        answers("503 with Retry-After", [status(503).header("Retry-After", "0")]).once("OutcomeUnknown Status 503, wait 0 s", 1).rest("Api Server 503, wait 0 s", 3),
         answers("503 with Retry-After, then well", [status(503).header("Retry-After", "0"), ok()]).once("OutcomeUnknown Status 503, wait 0 s", 1).rest("ok", 2),
-        answers("503 with Retry-After, then 504", [status(503).header("Retry-After", "0"), status(504)]).once("OutcomeUnknown Status 503, wait 0 s", 1).rest("Api Server 504", 3),
         answers("503 with a long Retry-After", [status(503).header("Retry-After", "3600"), ok()]).once("OutcomeUnknown Status 503, wait 3600 s", 1).rest("Api Server 503, wait 3600 s", 1),
-        answers("503 with a Retry-After that says nothing", [status(503).header("Retry-After", "soon"), ok()]).once("OutcomeUnknown Status 503", 1).rest("ok", 2),
 
         // 408, 500, 502, 504: an edit may have been made.
         answers("408", [status(408)]).once("OutcomeUnknown Status 408", 1).rest("Api Server 408", 3),
         answers("500", [status(500)]).once("OutcomeUnknown Status 500", 1).rest("Api Server 500", 3),
         answers("502", [page(502)]).once("OutcomeUnknown Status 502", 1).rest("Api Server 502", 3),
         answers("504", [status(504)]).once("OutcomeUnknown Status 504", 1).rest("Api Server 504", 3),
-        answers("504, then well", [status(504), ok()]).once("OutcomeUnknown Status 504", 1).rest("ok", 2),
-        answers("500 with Retry-After, then well", [status(500).header("Retry-After", "0"), ok()]).once("OutcomeUnknown Status 500, wait 0 s", 1).rest("ok", 2),
         answers("500 with a long Retry-After", [status(500).header("Retry-After", "3600"), ok()]).once("OutcomeUnknown Status 500, wait 3600 s", 1).rest("Api Server 500, wait 3600 s", 1),
-        answers("501", [status(501)]).once("OutcomeUnknown Status 501", 1).rest("Api Server 501", 3),
         answers("522, which a gateway made up", [page(522), ok()]).once("OutcomeUnknown Status 522", 1).rest("ok", 2),
         answers("425", [status(425)]).once("Api Server 425", 1).rest("Api Server 425", 3),
         breaks("504 whose page is cut", [page(504).cut_body(3, Reset)]).once("OutcomeUnknown Status 504", 1).rest("Api Server 504", 3),
@@ -106,8 +93,6 @@ pub fn faults() -> Vec<Fault> {
         // No redirect is followed.
         redirects(301, "Api Other 301"), redirects(302, "Api Other 302"), redirects(303, "Api Other 303"), redirects(307, "Api Other 307"), redirects(308, "Api Other 308"),
         answers("a redirect to nowhere", [status(302)]).all("Api Other 302", 1),
-        answers("a redirect to nonsense", [status(302).header("Location", "http://[")]).all("Api Other 302", 1),
-        answers("304", [status(304)]).all("Api Other 304", 1),
         breaks("101", [status(101).unframed()]).all("Api Other 101", 1),
 
         // No answer at all, after the whole request or a part of it: an edit may have been made.
@@ -122,14 +107,12 @@ pub fn faults() -> Vec<Fault> {
         breaks("the server stalls after the request", [Stall.after_request()]).limit(SHORT).twice().once("OutcomeUnknown Timeout", 1).rest("Network Timeout", 2),
         breaks("the server exits after the request", [HangUp.after_request()]).once("OutcomeUnknown Closed", 1).rest("Network Closed", 3),
         breaks("reset, then well", [Reset.after_request(), ok()]).once("OutcomeUnknown Closed", 1).rest("ok", 2),
-        breaks("a stall, then well", [Stall.after_request(), ok()]).limit(SHORT).once("OutcomeUnknown Timeout", 1).rest("ok", 2),
         breaks("429, then reset", [status(429).header("Connection", "close"), Reset.after_request()]).once("OutcomeUnknown Closed", 2).rest("Network Closed", 3),
         breaks("a server that goes away", [Reset.after_request()]).then_refuse().once("OutcomeUnknown Closed", 1).rest("Network Connect", 3),
         breaks("429, and then the server goes away", [status(429).header("Connection", "close")]).then_refuse().all("Network Connect", 3),
 
         // The head of the answer breaks off.
         breaks("the head ends early", [ok().cut_head(20, Close)]).once("OutcomeUnknown Closed", 1).rest("Network Closed", 3),
-        breaks("the head is reset", [ok().cut_head(20, Reset)]).once("OutcomeUnknown Closed", 1).rest("Network Closed", 3),
         breaks("the head stalls", [ok().cut_head(20, Stall)]).limit(SHORT).twice().once("OutcomeUnknown Timeout", 1).rest("Network Timeout", 2),
         breaks("the head drips", [ok().many_headers(50).drip_head(1, ms(10))]).limit(SHORT).twice().once("OutcomeUnknown Timeout", 1).rest("Network Timeout", 2),
         breaks("the head of a 429 ends early", [status(429).cut_head(30, Close)]).once("OutcomeUnknown Closed", 1).rest("Network Closed", 3),
@@ -138,18 +121,13 @@ pub fn faults() -> Vec<Fault> {
         breaks("the body ends early", [ok().cut_body(9, Close)]).once("OutcomeUnknown Closed 200", 1).rest("Network Closed 200", 3),
         breaks("the body is reset", [ok().cut_body(9, Reset)]).once("OutcomeUnknown Closed 200", 1).rest("Network Closed 200", 3),
         breaks("the body stalls", [ok().cut_body(9, Stall)]).limit(SHORT).twice().once("OutcomeUnknown Timeout 200", 1).rest("Network Timeout 200", 2),
-        breaks("the body never begins", [ok().cut_body(0, Stall)]).limit(SHORT).twice().once("OutcomeUnknown Timeout 200", 1).rest("Network Timeout 200", 2),
         breaks("the body drips", [ok().drip_body(1, ms(10))]).limit(SHORT).twice().once("OutcomeUnknown Timeout 200", 1).rest("Network Timeout 200", 2),
         breaks("the body drips longer than with_timeout allows", [ok().drip_body(1, ms(10))]).limit_of_clone(SHORT).twice().once("OutcomeUnknown Timeout 200", 1).rest("Network Timeout 200", 2),
         answers("the body drips, and with_timeout allows it", [ok().drip_body(40, SHORT / 5)]).limit(SHORT / 5).limit_of_clone(PATIENCE).all("ok", 1),
-        answers("the answer drips, and there is time", [ok().drip_head(9, ms(2)).drip_body(20, ms(2))]).all("ok", 1),
         breaks("the body is broken once", [ok().cut_body(9, Reset), ok()]).once("OutcomeUnknown Closed 200", 1).rest("ok", 2),
         breaks("the announced length is too long", [json(OK).content_length(9_999).then(Close)]).once("OutcomeUnknown Closed 200", 1).rest("Network Closed 200", 3),
-        breaks("the announced length is endless", [json(OK).content_length(u64::MAX).then(Close)]).at_most_bytes(u64::MAX).once("OutcomeUnknown Closed 200", 1).rest("Network Closed 200", 3),
         breaks("the announced length is no number", [json(OK).content_length("x")]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
-        breaks("two lengths are announced", [json(OK).content_length(5).content_length(6)]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
         breaks("a chunk's size is no number", [json("").raw_chunks("zz\r\n{}\r\n0\r\n\r\n")]).once("OutcomeUnknown Protocol 200", 1).rest("Network Protocol 200", 3),
-        breaks("a chunk is longer than it says", [json("").raw_chunks("1\r\n{}\r\n0\r\n\r\n")]).once("OutcomeUnknown Protocol 200", 1).rest("Network Protocol 200", 3),
         breaks("the last chunk is missing", [json("").raw_chunks("2\r\n{}\r\n").then(Close)]).once("OutcomeUnknown Closed 200", 1).rest("Network Closed 200", 3),
         answers("chunks of all sizes", [json(OK).chunked([1, 2, 3, 50])]).all("ok", 1),
         breaks("a body that ends with the connection", [json(OK).until_close()]).all("ok", 1),
@@ -177,34 +155,23 @@ pub fn faults() -> Vec<Fault> {
         // More than the limit.
         answers("a large answer within the limit", [json(padded(60_000))]).at_most_bytes(70_000).all("ok", 1),
         breaks("an answer larger than the limit", [json(padded(60_000))]).at_most_bytes(50_000).once("OutcomeUnknown TooLarge 200", 1).rest("Decode TooLarge 200", 1),
-        breaks("an answer in chunks larger than the limit", [json(padded(60_000)).chunked([4_096])]).at_most_bytes(50_000).once("OutcomeUnknown TooLarge 200", 1).rest("Decode TooLarge 200", 1),
         breaks("an endless answer", [json("{").endless_body(" ")]).at_most_bytes(1 << 17).once("OutcomeUnknown TooLarge 200", 1).rest("Decode TooLarge 200", 1),
         breaks("an endless answer in chunks", [json("{").endless_body(" ").chunked([4_096])]).at_most_bytes(1 << 17).once("OutcomeUnknown TooLarge 200", 1).rest("Decode TooLarge 200", 1),
         #[cfg(feature = "gzip")]
         breaks("an answer that is larger when decompressed", [json(ZEROS).endless_body(ZEROS).header("Content-Encoding", "gzip")]).at_most_bytes(1 << 17).once("OutcomeUnknown TooLarge 200", 1).rest("Decode TooLarge 200", 1),
         // A head must fit into the client's buffer of 16 KiB. `ureq` says of one that does not that the server left.
-        answers("a hundred headers", [ok().many_headers(100)]).all("ok", 1),
         breaks("thousands of headers", [ok().many_headers(3_000)]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
         breaks("endless headers", [ok().endless_headers()]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
-        answers("a header of 15 KB", [ok().header("X-Filler", "x".repeat(15_000))]).all("ok", 1),
         breaks("a header of 20 KB", [ok().header("X-Filler", "x".repeat(20_000))]).small_buffers().once("OutcomeUnknown Closed", 1).rest("Network Closed", 3),
         breaks("a status line without end", [Reply::raw("HTTP/1.1 200 ").endless_body("x")]).small_buffers().once("OutcomeUnknown Closed", 1).rest("Network Closed", 3),
 
         // Not quite HTTP/1.1.
         breaks("nonsense", [Reply::raw("\u{0}\u{1}nonsense\r\n\r\n")]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
-        breaks("another protocol", [Reply::raw("220 mail.example ESMTP\r\n")]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
         breaks("HTTP/2", [ok().version("HTTP/2.0")]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
-        breaks("HTTP/1.0", [ok().http10()]).all("ok", 1),
         breaks("HTTP/1.0 without a length", [ok().until_close().http10()]).all("ok", 1),
         breaks("status 000", [status("000")]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
-        breaks("status 99", [status("99")]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
-        breaks("status 1000", [status("1000")]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
-        answers("a status without words", [ok().reason("")]).all("ok", 1),
-        answers("lines that end in a line feed alone", [ok().lf_only()]).all("ok", 1),
         answers("a header that is no UTF-8", [ok().header("X-Filler", b"\xff\xfe".as_slice())]).all("ok", 1),
         breaks("a header with a zero byte", [ok().header("X-Filler", "a\0b")]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
-        breaks("a header whose name has a space", [ok().header("X Filler", "a")]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
-        answers("an interim answer before the real one", [ok().interim(100)]).all("ok", 1),
         answers("interim answers of all sorts", [ok().interim(102).interim(103).interim(100).interim(199)]).all("ok", 1),
         breaks("interim answers without end", [ok().endless_interim(103)]).small_buffers().limit(SHORT).twice().once("OutcomeUnknown Timeout", 1).rest("Network Timeout", 2),
 
@@ -465,9 +432,7 @@ impl Fault {
         }
         let started = Instant::now();
         let (result, took) = (call.make(&client), started.elapsed());
-        #[rustfmt::skip]
-        let played = Played { before, result, took, client, server, elsewhere };
-        played
+        Played { before, result, took, client, server, elsewhere }
     }
 
     /// Plays the fault for one call and says what was not as it should be.
@@ -534,6 +499,9 @@ pub struct Played {
 }
 
 impl Call {
+    pub const ALL: [Self; 7] =
+        [Self::Copilot, Self::Enhance, Self::Create, Self::Info, Self::Tools, Self::Reset, Self::Finalize];
+
     pub fn make(self, client: &Client) -> Result<()> {
         let project = client.project("65f3a1c2d4e5f6a7b8c9d0e1");
         let photo = project.image("DSC_0001.JPEG");

@@ -1,19 +1,25 @@
 //! What a build can do that has a feature, and what one says that has it not.
 
 use crate::support::canned::{Canned, OK};
+#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+use crate::support::{refused, with_both_agents};
 
 #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
 #[test]
 fn https_is_refused_with_the_features_that_it_needs() {
+    use imagen_ai::Client;
+
     for url in ["https://api.example.test", "https://localhost:1"] {
-        let agent = imagen_ai::ureq::Agent::new_with_defaults();
-        let builder = || imagen_ai::Client::builder("key").base_url(url);
-        for builder in [builder(), builder().agent(agent)] {
-            let error = builder.build().unwrap_err().to_string();
-            assert!(error.starts_with("base_url: ") && error.contains("rustls or native-tls"), "{error}");
+        for builder in with_both_agents(|| Client::builder("key").base_url(url)) {
+            let text = refused(builder.build(), "base_url");
+            assert!(text.contains("rustls or native-tls"), "{text}");
         }
     }
-    assert!(imagen_ai::Client::new("key").is_err());
+    for builder in with_both_agents(|| Client::builder("key").base_url("http://localhost")) {
+        let client = builder.build().unwrap();
+        let text = refused(client.download("https://s3.example.test/a.jpg").to_vec(1), "url");
+        assert!(text.contains("rustls or native-tls"), "{text}");
+    }
 }
 
 #[test]
@@ -33,51 +39,27 @@ fn gzip_that_nobody_asked_for_is_no_json() {
 }
 
 #[cfg(feature = "gzip")]
-mod gzip {
-    use imagen_ai::{CauseKind, Error};
-
-    use super::*;
-
-    /// [RFC 1952](https://www.rfc-editor.org/rfc/rfc1952): a head, the deflated bytes, and what they must be once they
-    /// are not.
-    fn member(deflated: &[u8], plain: &[u8]) -> Vec<u8> {
-        let head = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-        let length = (plain.len() as u32).to_le_bytes();
-        [&head[..], deflated, &crc32(plain).to_le_bytes(), &length].concat()
-    }
-
-    fn crc32(bytes: &[u8]) -> u32 {
-        !bytes
-            .iter()
-            .fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1))))
-    }
-
-    /// One stored block, [RFC 1951, section 3.2.4](https://www.rfc-editor.org/rfc/rfc1951#section-3.2.4).
-    fn stored(text: &str) -> Vec<u8> {
-        let length = text.len() as u16;
-        let block = [&[1], &length.to_le_bytes()[..], &(!length).to_le_bytes(), text.as_bytes()].concat();
-        member(&block, text.as_bytes())
-    }
-
-    #[test]
-    fn a_compressed_answer_is_read_and_a_damaged_one_is_a_typed_error() {
-        let whole = stored(OK);
-        let call = |body: Vec<u8>| {
-            let server = Canned::with_headers(200, &[("content-encoding", "gzip")], body);
-            server.client().project("p").image("a.jpg").copilot("x")
-        };
-        call(whole.clone()).unwrap();
-        let cut = [5, 12, 40, whole.len() - 8, whole.len() - 1].map(|length| whole[..length].to_vec());
-        let damaged = [0, 12, whole.len() - 8, whole.len() - 1].map(|place| {
-            let mut damaged = whole.clone();
-            damaged[place] ^= 0x10;
-            damaged
-        });
-        for body in cut.into_iter().chain(damaged) {
-            match call(body) {
-                Err(Error::OutcomeUnknown(e)) => assert_eq!(e.cause.kind, CauseKind::Protocol),
-                other => panic!("{other:?}"),
-            }
+#[test]
+fn a_compressed_answer_is_read_and_a_damaged_one_is_a_typed_error() {
+    // {"enhanced_image_url":"https://s3/a"}
+    const WHOLE: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xabVJ\xcd\xcbH\xccKNM\x89\xcf\xccMLO\x8d/\
+        -\xcaQ\xb2R\xca())(\xb6\xd2\xd7/6\xd6OT\xaa\x05\x00\x8d\x8a\xbd\xbe%\x00\x00\x00";
+    let call = |body: &[u8]| {
+        let server = Canned::with_headers(200, &[("content-encoding", "gzip")], body);
+        server.client().project("p").image("a.jpg").copilot("x")
+    };
+    call(WHOLE).unwrap();
+    let (crc, end) = (WHOLE.len() - 8, WHOLE.len() - 1);
+    let cut = [5, 12, 30, crc, end].map(|length| WHOLE[..length].to_vec());
+    let damaged = [0, 12, crc, end].map(|place| {
+        let mut damaged = WHOLE.to_vec();
+        damaged[place] ^= 0x10;
+        damaged
+    });
+    for body in cut.into_iter().chain(damaged) {
+        match call(&body) {
+            Err(imagen_ai::Error::OutcomeUnknown(e)) => assert_eq!(e.cause.kind, imagen_ai::CauseKind::Protocol),
+            other => panic!("{other:?}"),
         }
     }
 }

@@ -1,19 +1,16 @@
 //! A chain that is saved in a file survives its process being killed at any moment.
 
 use std::env;
-use std::fs;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use imagen_ai::{Client, Image, Recovery, RetryPolicy, Wait};
 use tempfile::TempDir;
 
-use crate::support::faulty::{Faulty, Reply};
 use crate::support::simulator::{Edit, READY, Simulator};
-use crate::support::{address_of, child, ms};
+use crate::support::{child, ms};
 
 pub(crate) const PHOTO: &str = "DSC_0001.JPEG";
 const EDITS: usize = 10;
@@ -36,8 +33,8 @@ const WAIT: Wait = Wait {
 
 pub(crate) fn photo_at(base_url: &str) -> Image {
     let retry = RetryPolicy { base_delay: ms(1), ..RetryPolicy::default() };
-    let client = Client::builder("sim-key-0123456789").base_url(base_url).retry(retry);
-    client.build().unwrap().project(READY).image(PHOTO)
+    let client = Client::builder("sim-key-0123456789").base_url(base_url).retry(retry).build();
+    client.unwrap().project(READY).image(PHOTO)
 }
 
 /// The program that is killed: it goes on from the file until all edits are made.
@@ -56,23 +53,19 @@ fn edit_all(photo: &Image, file: &Path) {
 
 /// Kills children until this many more are killed or all edits are made, and lets the last one end. Returns how many were
 /// killed.
-fn kill_at_random(test: &str, simulator: &Simulator, url: &str, kills: u64, dice: &mut Dice) -> u64 {
+fn kill_at_random(test: &str, simulator: &Simulator, kills: u64, dice: &mut Dice) -> u64 {
+    let url = simulator.base_url();
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("edits.json");
-    let (mut killed, mut at_once) = (0, false);
+    let mut killed = 0;
     loop {
-        let variables = [(URL, url.as_ref()), (FILE, file.as_os_str())];
-        let mut command = child::command(test, &variables);
+        let mut command = child::command(test, &[(URL, url.as_ref()), (FILE, file.as_os_str())]);
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         if killed < kills {
-            // Some die right after the file says that an edit is out, and so now and then before it is. The next one may then
-            // have time to wait for what will not come.
-            let longest = if at_once { 4000 } else { 200 };
-            at_once = dice.roll(10) == 0;
-            let before = fs::read_to_string(&file).unwrap_or_default();
-            let is_out = || fs::read_to_string(&file).is_ok_and(|now| now != before && now.contains("Instruction"));
+            // Now and then one has time to wait for an edit that will not come.
+            let longest = if dice.roll(10) == 0 { 4000 } else { 200 };
             let end = Instant::now() + ms(dice.roll(longest));
-            while Instant::now() < end && !(at_once && is_out()) {
+            while Instant::now() < end && child.try_wait().unwrap().is_none() {
                 thread::sleep(Duration::from_micros(50));
             }
             if child.try_wait().unwrap().is_none() {
@@ -89,7 +82,7 @@ fn kill_at_random(test: &str, simulator: &Simulator, url: &str, kills: u64, dice
             None => {}
             Some(CANNOT_TELL) => {
                 // What a person would do.
-                let mut chain = photo_at(url).chain_saved_in(&file).unwrap();
+                let mut chain = photo_at(&url).chain_saved_in(&file).unwrap();
                 let made = simulator.versions(READY, PHOTO);
                 match made.get(chain.path().len()) {
                     Some(version) => chain.branch_from(version.id).unwrap(),
@@ -101,8 +94,8 @@ fn kill_at_random(test: &str, simulator: &Simulator, url: &str, kills: u64, dice
     }
 }
 
-/// Runs the test, or in the child the program. `listen` returns where the program finds the simulator.
-fn ten_edits_and_fifty_kills<T>(test: &str, listen: impl Fn(&Arc<Simulator>) -> (T, String)) {
+/// Runs the test, or in the child the program.
+fn ten_edits_and_fifty_kills(test: &str, list_unedited: bool) {
     if child::is_child() {
         let (url, file) = (env::var(URL).unwrap(), env::var_os(FILE).unwrap());
         return edit_all(&photo_at(&url), file.as_ref());
@@ -110,34 +103,21 @@ fn ten_edits_and_fifty_kills<T>(test: &str, listen: impl Fn(&Arc<Simulator>) -> 
     let mut dice = Dice(u64::from(std::process::id()));
     let mut kills = KILLS;
     while kills > 0 {
-        let simulator = Arc::new(Simulator::start_slow(0, ms(100)).unwrap());
-        let (_listening, url) = listen(&simulator);
-        kills -= kill_at_random(test, &simulator, &url, kills, &mut dice);
+        let simulator = Simulator::start_slow(0, ms(100)).unwrap();
+        simulator.configure(|settings| settings.list_unedited = list_unedited);
+        kills -= kill_at_random(test, &simulator, kills, &mut dice);
     }
 }
 
 #[test]
 fn each_edit_is_made_once_by_a_program_that_is_killed_fifty_times() {
-    let test = "killed::each_edit_is_made_once_by_a_program_that_is_killed_fifty_times";
-    ten_edits_and_fifty_kills(test, |simulator| ((), simulator.base_url()));
+    ten_edits_and_fifty_kills("killed::each_edit_is_made_once_by_a_program_that_is_killed_fifty_times", true);
 }
 
 /// The first edit may end as "cannot tell" there.
 #[test]
 fn the_same_where_a_photo_is_listed_once_it_has_versions() {
-    let test = "killed::the_same_where_a_photo_is_listed_once_it_has_versions";
-    ten_edits_and_fifty_kills(test, |simulator| {
-        let (target, simulator) = (address_of(simulator), Arc::clone(simulator));
-        let server = Faulty::each(move |request| {
-            let is_unedited = || simulator.versions(READY, PHOTO).is_empty();
-            match request.method() {
-                "GET" if is_unedited() => Reply::json(r#"{"prompts":[],"images":[]}"#),
-                _ => Reply::relay(target),
-            }
-        });
-        let url = format!("{}/v1", server.url());
-        (server, url)
-    });
+    ten_edits_and_fifty_kills("killed::the_same_where_a_photo_is_listed_once_it_has_versions", false);
 }
 
 /// A fixed sequence of numbers that looks random (SplitMix64).

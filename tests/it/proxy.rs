@@ -130,13 +130,14 @@ fn a_proxy_that_fails_is_named_learns_nothing_and_is_asked_once_if_it_wants_a_pa
     assert!(began.elapsed() < Duration::from_secs(20));
 }
 
-/// The limit is for the proxy's answer, and not for what comes through the tunnel later.
+/// The limit is for the proxy's answer, and not for what comes through the tunnel later. A proxy of an agent is used for
+/// this machine too.
 #[test]
 fn a_tunnel_lasts_longer_than_the_connect_timeout() {
     let server = Faulty::start([Reply::json(OK).drip_body(15, ms(100))]);
     let proxy = Proxy::connect(server.addr());
     let agent = through(&format!("http://{}", proxy.addr()));
-    let client = builder().connect_timeout(ms(1_000)).agent(agent).build().unwrap();
+    let client = builder().base_url(server.url()).connect_timeout(ms(1_000)).agent(agent).build().unwrap();
     edit(&client).unwrap();
     edit(&client).unwrap();
     assert_eq!((proxy.asked().len(), server.requests()), (1, 2));
@@ -178,25 +179,13 @@ fn proxies_of_the_environment_are_used_and_not_for_this_machine() {
     assert!(seen.len() >= 10 && seen.iter().all(|seen| seen.header("x-api-key") == Some(KEY)));
 }
 
-#[test]
-fn a_proxy_that_was_asked_for_is_used_for_this_machine_too() {
-    let server = Canned::new(200, OK);
-    let proxy = Proxy::connect(server.addr());
-    let agent = through(&format!("http://{}", proxy.addr()));
-    edit(&server.builder().agent(agent).build().unwrap()).unwrap();
-    assert_eq!(proxy.asked().len(), 1);
-}
-
 #[cfg(feature = "socks-proxy")]
 #[test]
 fn a_socks_proxy_is_asked_by_name_and_its_failure_leaves_an_edit_unsent() {
     let server = Canned::new(200, OK);
-    for (user, seen) in [("", ""), ("someone:pass-4711@", "someone:pass-4711 ")] {
-        let proxy = Proxy::socks5(server.addr());
-        let agent = through(&format!("socks5h://{user}{}", proxy.addr()));
-        edit(&builder().agent(agent).build().unwrap()).unwrap();
-        assert_eq!(proxy.asked(), [format!("{seen}api.example.test:80")]);
-    }
+    let proxy = Proxy::socks5(server.addr());
+    edit(&builder().agent(through(&format!("socks5h://{}", proxy.addr()))).build().unwrap()).unwrap();
+    assert_eq!(proxy.asked(), ["api.example.test:80"]);
     for (greeting, words) in [
         (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "invalid response version"),
         (&[5, 255], "no acceptable auth methods"),

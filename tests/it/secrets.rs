@@ -14,9 +14,10 @@ use log::Level;
 use serde_json::{Value, json};
 
 use crate::faults::{self, Call, INSTRUCTION, REQUEST_ID};
+use crate::support::faulty::End::Close;
 use crate::support::faulty::{Faulty, Reply};
 use crate::support::logs::{DUMP, Line, logged, logged_but};
-use crate::support::{agent_config, side_by_side};
+use crate::support::{agent_config, side_by_side, with_both_agents};
 
 /// As a real one looks. No part of it is found in anything by chance.
 const KEY: &str = "sk-Zq8vN3xR7tLm2WcYb5Kd9Hf4Pg6Js";
@@ -142,14 +143,10 @@ fn a_server_that_repeats_the_key_is_not_repeated() {
         Reply::status(404).header("cf-ray", format!("{}{KEY}", "r".repeat(110))),
         Reply::json("{}").header("x-amzn-requestid", format!("id-{KEY}-id")),
         Reply::redirect(302, format!("https://{KEY}.example/{KEY}?key={KEY}")),
-        Reply::redirect(301, format!("https://{KEY}@example/")).body(KEY),
         Reply::status(KEY),
-        Reply::ok().version(KEY),
         Reply::raw(KEY),
         Reply::raw(format!("HTTP/1.1 200 OK\r\n{KEY}\0: x\r\n\r\n")),
-        Reply::raw(format!("HTTP/1.1 200 OK\r\nContent-Length: {KEY}\r\n\r\n")),
         Reply::ok().raw_chunks(format!("{KEY}\r\n")),
-        Reply::status(101).header("Upgrade", KEY).unframed(),
     ];
     // Wherever a text is cut, and white space is folded: in a message, in what is read of a body.
     for fill in (290 - KEY.len()..=302).step_by(3) {
@@ -174,25 +171,19 @@ fn a_server_that_repeats_the_key_is_not_repeated() {
 #[test]
 fn a_client_warns_once_of_a_logger_that_is_told_the_key() {
     let server = Faulty::start([Reply::status(404)]);
-    for agent in [None, Some(agent_config().build().into())] {
-        let make = || {
-            let mut builder = none().base_url(server.url());
-            if let Some(agent) = &agent {
-                builder = builder.agent(Clone::clone(agent));
-            }
-            let client = builder.build().unwrap();
-            let _ = (client.project("p").info(), client.clone().project("p").info());
-        };
-        let ((), lines) = logged(make);
-        let ours = ours(&lines, Level::Warn);
-        assert!(ours.len() == 1 && ours[0].contains("ureq_proto"), "{ours:?}");
-        // It is true: rows of 16 bytes, in digits and then as text.
-        let dump = lines.iter().filter(|line| line.target == DUMP);
-        let dump: String = dump.filter_map(|line| line.text.get(41..57)).collect();
-        assert!(dump.contains(KEY), "{dump}");
-        let ((), lines) = logged_but(DUMP, make);
-        assert!(!lines.iter().any(|line| line.text.contains("ureq_proto")));
-    }
+    let make = || {
+        let client = none().base_url(server.url()).build().unwrap();
+        let _ = (client.project("p").info(), client.clone().project("p").info());
+    };
+    let ((), lines) = logged(make);
+    let ours = ours(&lines, Level::Warn);
+    assert!(ours.len() == 1 && ours[0].contains("ureq_proto"), "{ours:?}");
+    // It is true: rows of 16 bytes, in digits and then as text.
+    let dump = lines.iter().filter(|line| line.target == DUMP);
+    let dump: String = dump.filter_map(|line| line.text.get(41..57)).collect();
+    assert!(dump.contains(KEY), "{dump}");
+    let ((), lines) = logged_but(DUMP, make);
+    assert!(!lines.iter().any(|line| line.text.contains("ureq_proto")));
 }
 
 /// Fails with an error that quotes what it was given.
@@ -214,6 +205,38 @@ fn an_agent_that_quotes_the_request_is_not_quoted() {
             other => panic!("{other}"),
         }
     }
+}
+
+#[test]
+fn a_download_takes_no_key_along_and_tells_no_query() {
+    let query = "X-Amz-Signature=Vd93kPqx71Zw";
+    let elsewhere = Faulty::start([Reply::ok().body("a picture")]);
+    let target = format!("{}/b.jpg?{query}", elsewhere.url());
+    for reply in [
+        Reply::redirect(302, target.clone()),
+        Reply::redirect(307, format!("ftp://elsewhere.example/{query}?{query}")),
+        Reply::s3_error(403, "AccessDenied", &format!("Request has expired: {target} {query} {KEY}")),
+        Reply::html(503, target.clone()),
+        Reply::ok().body("a picture").cut_body(3, Close),
+        Reply::raw(format!("{KEY} {query}\r\n\r\n")),
+    ] {
+        let server = Faulty::start([reply]);
+        for builder in with_both_agents(none) {
+            let client = builder.build().unwrap();
+            let download = client.download(format!("{}/a.jpg?{query}", server.url()));
+            let mut told = vec![format!("{download:?}")];
+            let (result, lines) = logged_but(DUMP, || download.to_vec(100));
+            told.extend(result.err().as_ref().map(texts));
+            told.extend(lines.into_iter().filter(|line| line.target == "imagen_ai").map(|line| line.text));
+            for text in told {
+                assert_keyless("a download", &text);
+                assert!(!text.contains(query), "{text}");
+            }
+        }
+        assert_keyless("the storage", server.bytes_received());
+    }
+    assert_keyless("a redirect's target", elsewhere.bytes_received());
+    assert_eq!(elsewhere.requests(), 2);
 }
 
 /// Whoever holds the query of a presigned URL can read the picture, and `Debug` is what ends up in logs.

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use imagen_ai::ureq::tls::{TlsConfig, TlsProvider};
 use imagen_ai::{CallError, CauseKind, Client, ClientBuilder, Enhancement, Error, Result, RetryPolicy, Wait};
 
-use crate::support::canned::{Canned, KEY};
-use crate::support::faulty::Unserved;
-use crate::support::tls::{Authority, Goodbye, Identity, TlsServer, agent, providers, showing, trusting};
-use crate::support::{child, eventually, ms};
+use crate::support::canned::KEY;
+use crate::support::faulty::End::{Close, Stall};
+use crate::support::faulty::{Faulty, Reply};
+use crate::support::tls::{Authority, TlsServer, agent, providers, trusting};
+use crate::support::{child, ms};
 
 const HERE: [&str; 2] = ["localhost", "127.0.0.1"];
 
@@ -77,13 +78,11 @@ fn a_certificate_that_proves_nothing_is_refused() {
     let authority = Authority::new("private");
     let stranger = Authority::new("stranger").issue(&HERE);
     let other = authority.issue(&["api.example.test", "127.0.0.9"]);
-    let expired = authority.issue_expired(&HERE);
     let unknown = "unable to get local issuer certificate";
     for (host, identity, rustls, openssl) in [
         (HERE[0], &stranger, "UnknownIssuer", unknown),
         (HERE[0], &other, "not valid for name", "ostname mismatch"),
         (HERE[1], &other, "not valid for name", "IP address mismatch"),
-        (HERE[0], &expired, "certificate expired", "certificate has expired"),
     ] {
         for provider in providers() {
             let server = TlsServer::start(identity);
@@ -104,12 +103,11 @@ fn a_certificate_that_proves_nothing_is_refused() {
 fn a_server_that_speaks_no_tls_gets_no_request() {
     let authority = Authority::new("private");
     for provider in providers() {
-        let server = Canned::new(200, "{}");
+        let server = Faulty::start([Reply::raw("HTTP/1.1 400 TLS, please\r\n\r\n").on_accept().then(Close)]);
         let speaking = client("127.0.0.1", server.addr().port(), trusting(provider, &authority));
         not_sent(edit(&speaking), CauseKind::Tls);
-        assert_eq!(server.seen().len(), 0);
 
-        let server = Unserved::new();
+        let server = Faulty::start([Stall.on_accept()]);
         let began = Instant::now();
         let builder = builder("127.0.0.1", server.addr().port()).connect_timeout(ms(80));
         let silent = builder.agent(agent(trusting(provider, &authority))).build().unwrap();
@@ -117,38 +115,6 @@ fn a_server_that_speaks_no_tls_gets_no_request() {
         assert!(call.cause.message.contains("connect"), "{call}");
         not_sent(silent.project("p").ai_tools(), CauseKind::Timeout);
         assert!(began.elapsed() < Duration::from_secs(15));
-    }
-}
-
-/// A pooled connection that the server closed while it lay idle is noticed before anything is written to it.
-#[test]
-fn an_edit_after_the_server_closed_the_connection_uses_a_new_one() {
-    let authority = Authority::new("private");
-    for provider in providers() {
-        for goodbye in [Goodbye::Clean, Goodbye::Abrupt] {
-            let server = TlsServer::saying(&authority.issue(&HERE), goodbye);
-            let client = client("localhost", server.port(), trusting(provider, &authority));
-            for nth in 1..=3 {
-                edit(&client).unwrap();
-                eventually(|| server.closed() == nth);
-            }
-            assert_eq!((server.requests().len(), server.connections()), (3, 3), "{goodbye:?}");
-        }
-    }
-}
-
-#[test]
-fn a_client_certificate_opens_a_server_that_asks_for_one() {
-    let (authority, staff) = (Authority::new("private"), Authority::new("staff"));
-    let badge: Identity = staff.issue(&["someone"]);
-    for provider in providers() {
-        let server = TlsServer::asking(&authority.issue(&HERE), &staff);
-        edit(&client("localhost", server.port(), showing(provider, &authority, &badge))).unwrap();
-        // In TLS 1.3 the server's refusal comes when the client believes the handshake done, perhaps after the edit
-        // was written. So it may be either error, but no success, and no request is read.
-        let error = edit(&client("localhost", server.port(), trusting(provider, &authority))).unwrap_err();
-        assert!(matches!(error, Error::Network(_) | Error::OutcomeUnknown(_)), "{error}");
-        assert_eq!(server.requests().len(), 1);
     }
 }
 

@@ -1,14 +1,9 @@
 //! From files on disk to photos in a project.
 
 mod faults;
-mod storage;
 
-#[cfg(target_os = "linux")]
-use std::ffi::OsStr;
 use std::fs;
 use std::ops::ControlFlow;
-#[cfg(target_os = "linux")]
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -16,26 +11,57 @@ use imagen_ai::{
     Client, EditOptions, Error, Profile, Progress, Project, ProjectSource, TransferReason, UploadOptions, Uploaded,
     Wait, WaitReason,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::canned::Canned;
+use crate::support::faulty::End::{Close, Reset};
+use crate::support::faulty::{Faulty, Reply, Request};
 use crate::support::simulator::{Simulator, checksum};
-use crate::support::{client_at, client_of, contrary_config, eventually, lock, ms};
-use storage::{OK, Step, Storage};
+use crate::support::{client_at, client_of, contrary_config, eventually, lock, ms, refused};
 
 const KEY: &str = "sk-upload-0123456789";
 
-fn late_ok() -> Step {
-    Step::Late(OK.to_owned())
+/// A service, and the storage that its links lead to.
+struct Servers {
+    api: Faulty,
+    storage: Faulty,
 }
 
-fn client(server: &Storage) -> Client {
-    client_at(&format!("http://{}/v1", server.addr), KEY)
+impl Servers {
+    /// What the storage does to each `PUT`. The service gives links in the opposite order, and none for names with
+    /// "nolink" in them.
+    fn start(script: impl IntoIterator<Item = Reply>) -> Self {
+        let storage = Faulty::start(script);
+        let url = storage.url();
+        let api = Faulty::each(move |request| {
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            let names =
+                body["files_list"].as_array().unwrap().iter().rev().map(|file| file["file_name"].as_str().unwrap());
+            let link = |name| json!({"file_name": name, "upload_link": format!("{url}/{name}?X-Amz-Signature=SECRET")});
+            let links: Vec<_> = names.filter(|name| !name.contains("nolink")).map(link).collect();
+            Reply::json(json!({ "files_list": links }).to_string())
+        });
+        Self { api, storage }
+    }
+
+    fn project(&self) -> Project {
+        client_at(&self.api.url(), KEY).project("p")
+    }
+
+    fn puts(&self) -> Vec<Request> {
+        self.storage.received()
+    }
 }
 
-fn project(server: &Storage) -> Project {
-    client(server).project("p")
+/// An answer before the body.
+fn early(reply: Reply) -> Reply {
+    reply.early().then(Close)
+}
+
+/// An answer while the body is on its way, and a reset.
+fn midway(reply: Reply) -> Reply {
+    reply.early().interim(100).then_wait(ms(30)).then(Reset)
 }
 
 fn with(change: impl FnOnce(&mut UploadOptions)) -> UploadOptions {
@@ -48,13 +74,6 @@ fn one_by_one() -> UploadOptions {
     with(|options| options.threads = 1)
 }
 
-pub fn field(error: &Error) -> &str {
-    match error {
-        Error::InvalidInput { field, .. } => field,
-        other => panic!("{other:#?}"),
-    }
-}
-
 fn reason(result: &Result<Uploaded, Error>) -> TransferReason {
     match result {
         Err(Error::Transfer(e)) => e.reason,
@@ -65,11 +84,12 @@ fn reason(result: &Result<Uploaded, Error>) -> TransferReason {
 /// A folder with files of these names, each holding its name a thousand times.
 fn files(names: &[&str]) -> (TempDir, Vec<PathBuf>) {
     let folder = tempfile::tempdir().unwrap();
-    let paths = names.iter().map(|name| folder.path().join(name));
-    let paths: Vec<_> = paths.collect();
-    for (path, name) in paths.iter().zip(names) {
-        fs::write(path, name.repeat(1000)).unwrap();
-    }
+    let write = |name: &&str| {
+        let path = folder.path().join(name);
+        fs::write(&path, name.repeat(1000)).unwrap();
+        path
+    };
+    let paths = names.iter().map(write).collect();
     (folder, paths)
 }
 
@@ -81,43 +101,41 @@ fn the_requests_are_exactly_these() {
     for (source, path, start) in
         [(ProjectSource::Regular, "", "{"), (ProjectSource::I2i, "/i2i", r#"{"client_type":"API","#)]
     {
-        let server = Storage::start([late_ok()]);
+        let server = Servers::start([Reply::ok()]);
         let (_folder, paths) = files(&["b.NEF", "ä c.dng"]);
-        let uploaded = client(&server).project_of(source, "p").upload(&paths, &one_by_one());
-        let uploaded = uploaded.unwrap().pop().unwrap().unwrap();
-        assert_eq!((&uploaded.path, uploaded.bytes), (&paths[1], 8000));
-        assert_eq!(uploaded.file_name, "ä c.dng");
+        let project = client_at(&server.api.url(), KEY).project_of(source, "p");
+        let uploaded = project.upload(&paths, &one_by_one()).unwrap().pop().unwrap().unwrap();
+        assert_eq!((&uploaded.path, uploaded.bytes, uploaded.file_name.as_str()), (&paths[1], 8000, "ä c.dng"));
 
-        let [(head, body)] = &server.links()[..] else { panic!() };
-        let line = format!("POST /v1{path}/projects/p/get_temporary_upload_links HTTP/1.1\r\n");
-        assert!(head.starts_with(&line) && head.contains(KEY), "{head}");
-        assert_eq!(*body, format!("{start}{FILES}"));
-        let puts = server.puts();
-        let mut lines: Vec<&str> = puts[0].0.trim_end().split("\r\n").collect();
-        assert_eq!(lines.remove(0), "PUT /b.NEF?X-Amz-Signature=SECRET-0 HTTP/1.1");
+        let [links] = &server.api.received()[..] else { panic!() };
+        assert_eq!(links.path(), format!("{path}/projects/p/get_temporary_upload_links"));
+        assert_eq!((links.method(), links.header("x-api-key")), ("POST", Some(KEY)));
+        assert_eq!(links.body, format!("{start}{FILES}").into_bytes());
+        let [first, second] = &server.puts()[..] else { panic!() };
+        let mut lines: Vec<&str> = first.head.lines().collect();
+        assert_eq!(lines.remove(0), "PUT /b.NEF?X-Amz-Signature=SECRET HTTP/1.1");
         // No key, no Content-Type, no chunks.
         lines.sort_unstable();
-        let sent = format!("accept: */*|content-length: 5000|expect: 100-continue|host: {}|{AGENT}", server.addr);
+        let host = server.storage.addr();
+        let sent = format!("accept: */*|content-length: 5000|expect: 100-continue|host: {host}|{AGENT}");
         assert_eq!(lines.join("|"), sent);
-        assert!(puts[1].0.starts_with("PUT /%C3%A4%20c.dng?"), "{puts:?}");
-        assert_eq!((puts[0].1, puts[1].1), (5000, 8000));
+        assert!(second.path().starts_with("/%C3%A4%20c.dng?"), "{second:?}");
+        assert_eq!((first.body.len(), &second.body), (5000, &fs::read(&paths[1]).unwrap()));
     }
 }
 
 #[test]
 fn a_callers_agent_sends_files_the_same_way() {
-    let redirect = "HTTP/1.1 307 No\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n".to_owned();
     // The last storage does not know `Expect`, and the agent would wait for ever.
-    let steps = [(late_ok(), true), (Step::Early(redirect), false), (Step::Silent(OK.to_owned()), true)];
-    for (step, is_ok) in steps {
-        let server = Storage::start([step]);
+    let replies = [(Reply::ok(), true), (early(Reply::redirect(307, "/x")), false), (Reply::ok().silent(), true)];
+    for (reply, is_ok) in replies {
+        let server = Servers::start([reply]);
         let (_folder, paths) = files(&["a.jpg"]);
-        let client = Client::builder(KEY).base_url(format!("http://{}/v1", server.addr));
         let agent = contrary_config().timeout_await_100(None).build();
-        let project = client.agent(agent.into()).build().unwrap().project("p");
-        let results = project.upload(&paths, &UploadOptions::default()).unwrap();
+        let client = Client::builder(KEY).base_url(server.api.url()).agent(agent.into()).build();
+        let results = client.unwrap().project("p").upload(&paths, &UploadOptions::default()).unwrap();
         assert_eq!(results[0].is_ok(), is_ok, "{results:?}");
-        let [(head, _)] = &server.puts()[..] else { panic!() };
+        let [Request { head, .. }] = &server.puts()[..] else { panic!() };
         assert!(head.contains("expect: 100-continue") && head.contains(AGENT), "{head}");
         assert!(!head.contains(KEY) && !head.contains("content-type"), "{head}");
     }
@@ -125,7 +143,7 @@ fn a_callers_agent_sends_files_the_same_way() {
 
 #[test]
 fn everything_is_checked_before_anything_is_sent() {
-    let server = Storage::start([late_ok()]);
+    let server = Servers::start([Reply::ok()]);
     let (folder, _) = files(&["a.nef", "b.JPG", "c.txt", "d"]);
     let at = |name: &str| folder.path().join(name);
     fs::create_dir_all(at("sub/folder.nef")).unwrap();
@@ -133,38 +151,37 @@ fn everything_is_checked_before_anything_is_sent() {
     let profile = |kind| serde_json::from_value::<Profile>(json!({ "profile_key": 1, "image_type": kind })).ok();
     let upload = |names: &[&str], profile| {
         let options = with(|options| options.profile = profile);
-        project(&server).upload(names.iter().map(|name| at(name)), &options)
+        server.project().upload(names.iter().map(|name| at(name)), &options)
     };
     let raw = profile("raw");
-    #[rustfmt::skip]
     let table = [
-        (vec!["a.nef", "b.JPG"], None, "b.JPG: it is JPG, and not RAW like a.nef"),
-        (vec!["b.JPG"], raw.clone(), "b.JPG: it is JPG, and not RAW like the profile"),
-        (vec!["a.nef", "sub/a.nef"], None, "sub/a.nef: it has the same name as a.nef"),
-        (vec!["a.nef", "a.nef"], None, "a.nef: it has the same name as a.nef"),
-        (vec!["a.nef", "sub/folder.nef"], None, "sub/folder.nef: it is no regular file"),
-        (vec!["a.nef", "c.txt"], None, "c.txt: its extension is none of jpg jpeg dng nef"),
-        (vec!["d"], None, "d: its extension is none of jpg"),
+        ("a.nef b.JPG", None, "b.JPG: it is JPG, and not RAW like a.nef"),
+        ("b.JPG", raw.clone(), "b.JPG: it is JPG, and not RAW like the profile"),
+        ("a.nef sub/a.nef", None, "sub/a.nef: it has the same name as a.nef"),
+        ("a.nef a.nef", None, "a.nef: it has the same name as a.nef"),
+        ("a.nef sub/folder.nef", None, "sub/folder.nef: it is no regular file"),
+        ("a.nef c.txt", None, "c.txt: its extension is none of jpg jpeg dng nef"),
+        ("d", None, "d: its extension is none of jpg"),
     ];
     for (names, profile, why) in table {
-        let error = upload(&names, profile).unwrap_err();
-        let text = error.to_string().replace(&format!("{}/", folder.path().display()), "");
-        assert!(text.starts_with(&format!("paths: {why}")) && field(&error) == "paths", "{text}");
+        let text = refused(upload(&names.split(' ').collect::<Vec<_>>(), profile), "paths");
+        let text = text.replace(&format!("{}/", folder.path().display()), "");
+        assert!(text.starts_with(&format!("paths: {why}")), "{text}");
     }
     let error = upload(&["a.nef", "gone.nef"], None).unwrap_err();
     assert!(matches!(&error, Error::Io { path, .. } if *path == at("gone.nef")), "{error}");
     #[cfg(target_os = "linux")]
     {
-        let odd: PathBuf = folder.path().join::<&OsStr>(OsStrExt::from_bytes(b"caf\xe9.nef"));
+        use std::os::unix::ffi::OsStrExt;
+        let odd: PathBuf = folder.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9.nef"));
         fs::write(&odd, "x").unwrap();
-        let error = project(&server).upload([&odd], &UploadOptions::default()).unwrap_err();
-        assert!(error.to_string().contains("Unicode"), "{error}");
+        let text = refused(server.project().upload([&odd], &UploadOptions::default()), "paths");
+        assert!(text.contains("Unicode"), "{text}");
     }
     let no_limit = with(|options| options.stall_timeout = ms(0));
-    let error = project(&server).upload([at("a.nef")], &no_limit).unwrap_err();
-    assert_eq!(field(&error), "stall_timeout");
+    refused(server.project().upload([at("a.nef")], &no_limit), "stall_timeout");
     assert!(upload(&[], None).unwrap().is_empty());
-    assert_eq!((server.links().len(), server.puts().len()), (0, 0));
+    assert_eq!((server.api.connections(), server.storage.connections()), (0, 0));
 
     for profile in [raw, profile("HEIC"), None] {
         assert!(upload(&["a.nef"], profile).unwrap()[0].is_ok());
@@ -174,10 +191,7 @@ fn everything_is_checked_before_anything_is_sent() {
 #[test]
 fn an_answer_without_links_sends_nothing() {
     let (_folder, paths) = files(&["a.jpg"]);
-    let upload = |body: &str| {
-        let server = Canned::new(200, body);
-        server.client().project("p").upload(&paths, &one_by_one())
-    };
+    let upload = |body: &str| Canned::new(200, body).client().project("p").upload(&paths, &one_by_one());
     assert!(matches!(upload("{}"), Err(Error::Decode(_))));
     assert!(matches!(upload(r#"{"error":{"message":"no"}}"#), Err(Error::Api(_))));
     // One unreadable link costs its own file only.
@@ -186,18 +200,23 @@ fn an_answer_without_links_sends_nothing() {
 }
 
 #[test]
-fn progress_tells_of_each_file_and_of_all() {
-    let server = Storage::start([Step::Cut(1000, String::new()), late_ok()]);
-    let (_folder, paths) = files(&["a.jpg", "b.jpg", "c-nolink.jpg"]);
+fn progress_tells_of_each_file_and_of_all_and_the_callback_can_end_it() {
+    let server = Servers::start([midway(Reply::raw("")), Reply::ok()]);
+    let (_folder, paths) = files(&["a.jpg", "b.jpg", "c-nolink.jpg", "d.jpg", "e.jpg"]);
     let told = Arc::new(Mutex::new(Vec::new()));
     let list = told.clone();
     let options = one_by_one().on_progress(move |p: &Progress<'_>| {
-        assert_eq!((p.file_name, p.files), (["a.jpg", "b.jpg", "c-nolink.jpg"][p.index], 3));
+        assert_eq!((p.file_name.as_bytes()[0], p.files), (b'a' + p.index as u8, 5));
         lock(&list).push((p.index, p.bytes, p.total, p.done, p.all_bytes, p.files_done));
-        ControlFlow::Continue(())
+        match p.index == 3 && p.bytes > 0 {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     });
-    let results = project(&server).upload(&paths, &options).unwrap();
-    assert!(results[0].is_ok() && results[1].is_ok() && results[2].is_err());
+    let results = server.project().upload(&paths, &options).unwrap();
+    assert!(results[0].is_ok() && results[1].is_ok());
+    let [no_link, cancelled @ ..] = [2, 3, 4].map(|index| reason(&results[index]));
+    assert_eq!((no_link, cancelled), (TransferReason::NoLink, [TransferReason::Cancelled; 2]));
     // The bytes of an attempt that failed count once.
     let expected = [
         (0, 0, Some(5000), false, 0, 0),
@@ -208,39 +227,28 @@ fn progress_tells_of_each_file_and_of_all() {
         (1, 0, Some(5000), false, 5000, 1),
         (1, 5000, Some(5000), false, 10_000, 1),
         (1, 5000, Some(5000), true, 10_000, 2),
-        (2, 0, Some(12_000), false, 10_000, 2),
-        (2, 0, Some(12_000), true, 10_000, 3),
+        (2, 0, None, true, 10_000, 3),
+        (3, 0, Some(5000), false, 10_000, 3),
+        (3, 5000, Some(5000), false, 15_000, 3),
     ];
-    assert_eq!(*lock(&told), expected);
-}
-
-#[test]
-fn a_callback_can_end_it() {
-    let server = Storage::start([late_ok()]);
-    let (_folder, paths) = files(&["a.jpg", "b.jpg", "c.jpg", "d.jpg"]);
-    let options = one_by_one().on_progress(|p| match p.index == 1 && p.bytes > 0 {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
-    });
-    let results = project(&server).upload(&paths, &options).unwrap();
-    assert!(results[0].is_ok());
-    for result in &results[1..] {
-        assert_eq!(reason(result), TransferReason::Cancelled);
-    }
-    // The second was on its way.
-    eventually(|| server.puts().len() == 2);
+    let mut told = lock(&told);
+    // While a file waits to be sent again, the same is told several times.
+    told.dedup();
+    assert_eq!(told[..expected.len()], expected);
+    // The fourth was on its way.
+    eventually(|| server.puts().len() == 4);
 }
 
 #[test]
 fn the_whole_road_works_for_both_kinds() {
     let simulator = Simulator::start();
     let client = client_of(&simulator);
-    #[rustfmt::skip]
     let wait = Wait { longest: ms(5), ..Wait::default() };
     let names = ["1.NEF", "2.NEF", "3.NEF", "4.NEF", "5.NEF", "6.nef"];
     let (_folder, paths) = files(&names);
+    // An empty file is a file.
+    fs::write(&paths[2], "").unwrap();
     for smart in [false, true] {
-        #[rustfmt::skip]
         let (project, edit) = match smart {
             false => (client.create_project("Smith wedding"), EditOptions::profile(5700).crop(true)),
             true => (client.create_i2i_project("Smith house"), EditOptions::smart().hdr_merge(true)),
@@ -254,7 +262,7 @@ fn the_whole_road_works_for_both_kinds() {
         let profile = profiles.find(|profile| profile.profile_key == 5700);
         let options = with(|options| options.profile = profile);
         let results = project.upload(&paths, &options).unwrap();
-        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        assert!(results.iter().map(|result| &result.as_ref().unwrap().path).eq(&paths), "{results:?}");
         let mut stored = simulator.uploaded(project.uuid());
         stored.sort_by(|one, other| one.name.cmp(&other.name));
         for ((stored, path), name) in stored.iter().zip(&paths).zip(names) {

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use imagen_ai::{Client, Error, Project, ProjectInfo, ProjectStatus, Result, RetryPolicy, Wait, WaitReason};
 
 use crate::support::canned::{Canned, KEY};
-use crate::support::faulty::{Fate, Faulty, Reply};
+use crate::support::faulty::End::Close;
+use crate::support::faulty::{Faulty, Reply};
 use crate::support::simulator::{FAILED, I2I, IN_PROGRESS, NOT_EXPORTED, READY, Simulator, Status};
-use crate::support::{address_of, client_of, ms};
+use crate::support::{client_of, ms};
 
 const QUICK: Wait = Wait { first: ms(1), factor: 1.2, longest: ms(5), total: Duration::from_secs(20) };
 const BRIEF: Wait = Wait { total: ms(20), ..QUICK };
@@ -63,33 +64,27 @@ fn a_project_is_asked_for_until_it_is_completed() {
 
 #[test]
 fn passing_failures_are_survived_and_others_are_not() {
-    let simulator = Simulator::start();
-    simulator.set_exported(IN_PROGRESS, true);
-    simulator.complete_after(IN_PROGRESS, 1);
-    let mut fates = vec![
-        Fate::Status(503, String::new()),
+    let busy = || Reply::json(r#"{"status":"In Progress"}"#);
+    let server = Faulty::start([
+        Reply::status(503),
         // As a gateway shows it while it is being repaired.
-        Fate::Status(200, "<h1>Back soon</h1>".to_owned()),
-        Fate::LoseBefore,
-        Fate::Pass,
-        Fate::LoseAfter,
-        Fate::TruncateAfter(10),
-        Fate::Status(429, String::new()),
-    ];
-    let network =
-        Faulty::proxy(address_of(&simulator), move |_| if fates.is_empty() { Fate::Pass } else { fates.remove(0) });
-    let mut failures = 0;
-    let client = Client::builder(simulator.key()).base_url(format!("{}/v1", network.url()));
-    let client = client.retry(RetryPolicy::none()).build().unwrap();
-    let info = client.project(IN_PROGRESS).wait_until_completed_with(&QUICK, |poll| {
+        Reply::html(200, "<h1>Back soon</h1>"),
+        Close.after_request(),
+        busy(),
+        busy().cut_body(10, Close),
+        Reply::status(429),
+        Reply::json(READY_NOW),
+        Reply::status(404),
+    ]);
+    let (project, mut failures) = (project_on(&server), 0);
+    let info = project.wait_until_completed_with(&QUICK, |poll| {
         failures += usize::from(poll.is_err());
         ControlFlow::Continue(())
     });
     assert_eq!(info.unwrap().status, ProjectStatus::Completed);
-    assert_eq!((failures, network.requests()), (6, 8));
-
-    let error = client.project("unknown").wait_until_completed(&QUICK).unwrap_err();
-    assert_eq!((error.status(), network.requests()), (Some(404), 9));
+    assert_eq!((failures, server.requests()), (5, 7));
+    let error = project.wait_until_completed(&QUICK).unwrap_err();
+    assert_eq!((error.status(), server.requests()), (Some(404), 8));
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! A mockito server that answers every request alike and keeps what it received, byte for byte.
+//! A server that answers every request alike and keeps what it received, byte for byte.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 
 use imagen_ai::{Client, ClientBuilder, RetryPolicy};
-use mockito::{Matcher, Server, ServerGuard};
+
+use super::faulty::{Faulty, Reply};
 
 pub const KEY: &str = "sk-canned-0123456789";
 
@@ -25,14 +25,11 @@ pub struct Seen {
 impl Seen {
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
-        headers.find_map(|(known, value)| (known == name).then_some(value.as_str()))
+        headers.find_map(|(known, value)| known.eq_ignore_ascii_case(name).then_some(value.as_str()))
     }
 }
 
-pub struct Canned {
-    server: ServerGuard,
-    seen: Arc<Mutex<Vec<Seen>>>,
-}
+pub struct Canned(Faulty);
 
 impl Canned {
     pub fn new(status: usize, body: impl Into<Vec<u8>>) -> Self {
@@ -40,37 +37,16 @@ impl Canned {
     }
 
     pub fn with_headers(status: usize, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Self {
-        let mut server = Server::new();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let body = body.into();
-        for method in ["GET", "POST", "DELETE", "PUT", "PATCH", "HEAD"] {
-            let (seen, body) = (Arc::clone(&seen), body.clone());
-            let mut mock = server.mock(method, Matcher::Any).with_status(status);
-            for (name, value) in headers {
-                mock = mock.with_header(*name, value);
-            }
-            mock.with_body_from_request(move |request| {
-                let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-                let headers = request.headers().iter();
-                seen.lock().unwrap().push(Seen {
-                    method: request.method().to_owned(),
-                    path: request.path_and_query().to_owned(),
-                    headers: headers.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect(),
-                    body: text(request.body().unwrap()),
-                });
-                body.clone()
-            })
-            .create();
-        }
-        Self { server, seen }
+        let reply = Reply::status(status).body(body);
+        Self(Faulty::start([headers.iter().fold(reply, |reply, (name, value)| reply.header(*name, *value))]))
     }
 
     pub fn addr(&self) -> SocketAddr {
-        self.server.socket_address()
+        self.0.addr()
     }
 
     pub fn base_url(&self) -> String {
-        format!("{}/v1", self.server.url())
+        format!("{}/v1", self.0.url())
     }
 
     /// A client that calls this server, once a call.
@@ -84,7 +60,14 @@ impl Canned {
     }
 
     pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        let requests = self.0.received().into_iter();
+        let seen = requests.map(|request| Seen {
+            method: request.method().to_owned(),
+            path: request.path().to_owned(),
+            body: String::from_utf8_lossy(&request.body).into_owned(),
+            headers: request.headers,
+        });
+        seen.collect()
     }
 
     /// What arrived, of which there must be one.

@@ -1,6 +1,6 @@
 //! The servers that stand in for the real one, and what else tests share.
 
-use std::net::SocketAddr;
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use imagen_ai::ureq::config::{ConfigBuilder, RedirectAuthHeaders};
 use imagen_ai::ureq::{Agent, typestate::AgentScope};
-use imagen_ai::{Client, RetryPolicy};
+use imagen_ai::{Client, ClientBuilder, Error, Result, RetryPolicy};
 
 use simulator::Simulator;
 
@@ -31,6 +31,11 @@ pub fn agent_config() -> ConfigBuilder<AgentScope> {
         config.tls_config(TlsConfig::builder().provider(TlsProvider::NativeTls).build())
     };
     config
+}
+
+/// A client's settings with an agent of its own, and with one of a caller's.
+pub fn with_both_agents(builder: impl Fn() -> ClientBuilder) -> [ClientBuilder; 2] {
+    [builder(), builder().agent(agent_config().build().into())]
 }
 
 /// Settings that have everything as this client must not have it.
@@ -66,15 +71,16 @@ pub fn client_at(base_url: &str, key: &str) -> Client {
     client.build().unwrap()
 }
 
-/// Where it listens.
-pub fn address_of(simulator: &Simulator) -> SocketAddr {
-    let url = simulator.base_url();
-    let address = url.trim_start_matches("http://").trim_end_matches("/v1");
-    address.parse().unwrap()
-}
-
 pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
+}
+
+/// Looks whether a call was refused for this argument, and returns what the error says.
+#[track_caller]
+pub fn refused<T: Debug>(result: Result<T>, argument: &str) -> String {
+    let error = result.unwrap_err();
+    assert!(matches!(&error, Error::InvalidInput { field, .. } if *field == argument), "{error}");
+    format!("{error} {error:#?}")
 }
 
 /// For what another thread or process is about to do.

@@ -4,12 +4,9 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
+use super::faulty::PATIENCE;
 use super::lock;
-
-/// The longest that a forgotten tunnel lasts.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A proxy. Wherever it is asked to connect to, it connects to the one server it knows, so that tests can use names
 /// that do not exist.
@@ -33,7 +30,7 @@ impl Proxy {
         Self::start(target, connect)
     }
 
-    /// One for SOCKS 5, which wants a user name if it is offered one.
+    /// One for SOCKS 5, which wants no user name.
     #[cfg(feature = "socks-proxy")]
     pub fn socks5(target: SocketAddr) -> Self {
         Self::start(target, socks5)
@@ -58,7 +55,7 @@ impl Proxy {
         self.addr
     }
 
-    /// What it was asked for: the whole head of each `CONNECT`, or `user:password host:port` for SOCKS.
+    /// What it was asked for: the whole head of each `CONNECT`, or `host:port` for SOCKS.
     pub fn asked(&self) -> Vec<String> {
         lock(&self.seen).asked.clone()
     }
@@ -106,25 +103,17 @@ fn read<const LENGTH: usize>(from: &mut TcpStream) -> io::Result<[u8; LENGTH]> {
     Ok(bytes)
 }
 
-/// RFC 1928, and RFC 1929 for the user name.
+/// RFC 1928.
 #[cfg(feature = "socks-proxy")]
 fn socks5(client: &mut TcpStream) -> io::Result<String> {
-    fn text(client: &mut TcpStream) -> io::Result<String> {
+    let text = |client: &mut TcpStream| {
         let [length] = read(client)?;
         let mut bytes = vec![0; length.into()];
         client.read_exact(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    }
-    let [_version] = read(client)?;
-    let mut user = String::new();
-    if text(client)?.contains('\u{2}') {
-        client.write_all(&[5, 2])?;
-        let [_version] = read(client)?;
-        user = format!("{}:{} ", text(client)?, text(client)?);
-        client.write_all(&[1, 0])?;
-    } else {
-        client.write_all(&[5, 0])?;
-    }
+        io::Result::Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let ([_version], _methods) = (read(client)?, text(client)?);
+    client.write_all(&[5, 0])?;
     let [_version, _command, _reserved, kind] = read(client)?;
     let host = match kind {
         1 => Ipv4Addr::from(read::<4>(client)?).to_string(),
@@ -132,5 +121,5 @@ fn socks5(client: &mut TcpStream) -> io::Result<String> {
     };
     let port = u16::from_be_bytes(read(client)?);
     client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
-    Ok(format!("{user}{host}:{port}"))
+    Ok(format!("{host}:{port}"))
 }

@@ -1,25 +1,19 @@
 //! A server that speaks real TLS, with certificates that were made a moment ago.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use imagen_ai::ureq::Agent;
-use imagen_ai::ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use imagen_ai::ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::canned::{KEY, OK};
+use super::faulty::PATIENCE;
 use super::lock;
-
-const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ";
-
-/// The longest that a forgotten connection lasts.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who signs certificates.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -46,21 +40,9 @@ impl Authority {
 
     /// A certificate for these names, or addresses.
     pub fn issue(&self, names: &[&str]) -> Identity {
-        self.sign(names, false)
-    }
-
-    /// One that was good until the first day of the year 2020.
-    pub fn issue_expired(&self, names: &[&str]) -> Identity {
-        self.sign(names, true)
-    }
-
-    fn sign(&self, names: &[&str], expired: bool) -> Identity {
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names");
         params.distinguished_name.push(DnType::CommonName, "of a test");
-        if expired {
-            params.not_after = date_time_ymd(2020, 1, 1);
-        }
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         Identity { certificate, key }
@@ -80,31 +62,9 @@ pub fn trusting(provider: TlsProvider, authority: &Authority) -> TlsConfig {
     TlsConfig::builder().provider(provider).root_certs(roots).build()
 }
 
-/// Like [`trusting`], and shows a certificate of its own.
-pub fn showing(provider: TlsProvider, authority: &Authority, identity: &Identity) -> TlsConfig {
-    let certificate = Certificate::from_pem(identity.certificate.pem().as_bytes()).expect("a certificate");
-    let key = PrivateKey::from_pem(identity.key.serialize_pem().as_bytes()).expect("a key");
-    TlsConfig::builder()
-        .provider(provider)
-        .root_certs(trusting(provider, authority).root_certs().clone())
-        .client_cert(Some(ClientCert::new_with_certs(&[certificate], key)))
-        .build()
-}
-
 /// An agent with this setting and no proxy.
 pub fn agent(tls: TlsConfig) -> Agent {
     Agent::config_builder().tls_config(tls).proxy(None).build().into()
-}
-
-/// How a connection ends after an answer that did not say that it would.
-#[derive(Clone, Copy, Debug)]
-pub enum Goodbye {
-    /// It stays open.
-    Never,
-    /// As TLS wants it: with a `close_notify`, then the end of the stream.
-    Clean,
-    /// As many servers do it: the stream ends.
-    Abrupt,
 }
 
 /// The server. It answers every request as if it were an edit that succeeded.
@@ -116,53 +76,27 @@ pub struct TlsServer {
 #[derive(Default)]
 struct Seen {
     connections: usize,
-    closed: usize,
     requests: Vec<String>,
 }
 
 impl TlsServer {
     pub fn start(identity: &Identity) -> Self {
-        Self::with(identity, None, Goodbye::Never)
-    }
-
-    pub fn saying(identity: &Identity, goodbye: Goodbye) -> Self {
-        Self::with(identity, None, goodbye)
-    }
-
-    /// Asks clients for a certificate that this authority signed.
-    pub fn asking(identity: &Identity, of_clients: &Authority) -> Self {
-        Self::with(identity, Some(of_clients), Goodbye::Never)
-    }
-
-    fn with(identity: &Identity, of_clients: Option<&Authority>, goodbye: Goodbye) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
-        let builder = builder.with_safe_default_protocol_versions().expect("versions of TLS");
-        let builder = match of_clients {
-            None => builder.with_no_client_auth(),
-            Some(authority) => {
-                let mut roots = RootCertStore::empty();
-                roots.add(authority.0.der().clone()).expect("a root");
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-                builder.with_client_cert_verifier(verifier.build().expect("a verifier"))
-            }
-        };
+        let builder = ServerConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().expect("versions of TLS").with_no_client_auth();
         let key = PrivateKeyDer::try_from(identity.key.serialize_der()).expect("a key");
-        let config =
-            builder.with_single_cert(vec![identity.certificate.der().clone()], key).expect("a certificate and its key");
+        let certificate = identity.certificate.der().clone();
+        let config = Arc::new(builder.with_single_cert(vec![certificate], key).expect("a certificate and its key"));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let addr = listener.local_addr().expect("a bound address");
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let (config, shared) = (Arc::new(config), Arc::clone(&seen));
+        let shared = Arc::clone(&seen);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 lock(&shared).connections += 1;
                 let (config, shared) = (Arc::clone(&config), Arc::clone(&shared));
-                thread::spawn(move || {
-                    // A client that refuses the certificate or leaves ends the connection with an error.
-                    let _ = serve(stream, config, goodbye, &shared);
-                    lock(&shared).closed += 1;
-                });
+                // A client that refuses the certificate or leaves ends the connection with an error.
+                thread::spawn(move || serve(stream, config, &shared));
             }
         });
         Self { addr, seen }
@@ -180,11 +114,6 @@ impl TlsServer {
         lock(&self.seen).connections
     }
 
-    /// How many connections are over.
-    pub fn closed(&self) -> usize {
-        lock(&self.seen).closed
-    }
-
     /// The requests, each with its head and body.
     pub fn requests(&self) -> Vec<String> {
         lock(&self.seen).requests.clone()
@@ -200,24 +129,14 @@ impl TlsServer {
     }
 }
 
-fn serve(stream: TcpStream, config: Arc<ServerConfig>, goodbye: Goodbye, seen: &Mutex<Seen>) -> io::Result<()> {
+fn serve(stream: TcpStream, config: Arc<ServerConfig>, seen: &Mutex<Seen>) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let connection = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut tls = StreamOwned::new(connection, stream);
     loop {
         let request = read_request(&mut tls)?;
         lock(seen).requests.push(request);
-        let answer = format!("{HEAD}{}\r\n\r\n{OK}", OK.len());
-        tls.write_all(answer.as_bytes())?;
-        match goodbye {
-            Goodbye::Never => continue,
-            Goodbye::Clean => {
-                tls.conn.send_close_notify();
-                tls.flush()?;
-            }
-            Goodbye::Abrupt => {}
-        }
-        return tls.sock.shutdown(Shutdown::Both);
+        write!(tls, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{OK}", OK.len())?;
     }
 }
 

@@ -15,41 +15,23 @@ impl Refused {
         Self(address(&super::listen_on(Some(super::own_address()))))
     }
 
-    pub fn addr(&self) -> SocketAddr {
-        self.0
-    }
-
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr())
-    }
-}
-
-/// An address where connections succeed, because the kernel takes them, and nobody ever serves them.
-pub struct Unserved(TcpListener);
-
-impl Unserved {
-    pub fn new() -> Self {
-        Self(super::listen_on(None))
-    }
-
-    pub fn addr(&self) -> SocketAddr {
-        address(&self.0)
+        format!("http://{}", self.0)
     }
 }
 
 /// An address where connecting neither succeeds nor fails, because the kernel's queue is full and it drops what more
 /// comes.
-pub struct BacklogFull(Unserved, #[expect(dead_code, reason = "kept open")] Vec<TcpStream>);
+pub struct BacklogFull(TcpListener, #[expect(dead_code, reason = "kept open")] Vec<TcpStream>);
 
 impl BacklogFull {
     /// `None` where the system has no such limit, or one too high to reach.
     pub fn new() -> Option<Self> {
-        let unserved = Unserved::new();
-        let mut queue = Vec::new();
+        let (listener, mut queue) = (super::listen_on(None), Vec::new());
         while queue.len() < 1_000 {
-            match TcpStream::connect_timeout(&unserved.addr(), Duration::from_millis(100)) {
+            match TcpStream::connect_timeout(&address(&listener), Duration::from_millis(100)) {
                 Ok(stream) => queue.push(stream),
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Some(Self(unserved, queue)),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Some(Self(listener, queue)),
                 Err(_) => return None,
             }
         }
@@ -57,7 +39,7 @@ impl BacklogFull {
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.0.addr())
+        format!("http://{}", address(&self.0))
     }
 }
 

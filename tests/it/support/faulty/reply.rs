@@ -3,7 +3,6 @@
 pub(crate) mod send;
 
 use std::fmt::Display;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::file::File;
@@ -45,6 +44,8 @@ impl End {
 pub(crate) enum Point {
     Accept,
     Head,
+    /// The whole request, with no answer to `Expect: 100-continue`.
+    Silent,
     Request,
 }
 
@@ -52,15 +53,15 @@ pub(crate) enum Point {
 /// open.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    point: Point,
-    errand: Errand,
+    pub(crate) point: Point,
+    /// Makes the answer of the request.
+    file: Option<File>,
     before: Vec<Piece>,
     /// `None` for an answer that is no HTTP: then there are no headers either.
     status: Option<Status>,
     headers: Vec<Header>,
     /// What the head goes on with in place of its end.
     head_rest: Option<Piece>,
-    line_end: &'static str,
     body: Vec<Piece>,
     framing: Framing,
     head_limits: Limits,
@@ -75,19 +76,6 @@ struct Status {
     version: String,
     code: String,
     reason: String,
-}
-
-/// What has to be done before the answer is known.
-#[derive(Clone, Debug)]
-enum Errand {
-    None,
-    File(File),
-    /// Ask this server, and answer as it did.
-    Relay(SocketAddr),
-    /// Let this server have the request, and keep its answer back.
-    Forward(SocketAddr),
-    /// The same, later, while this connection is already going on.
-    ForwardLate(SocketAddr, Duration),
 }
 
 /// How the client is told where the body ends.
@@ -125,12 +113,11 @@ impl Reply {
     pub fn status(code: impl Display) -> Self {
         Self {
             point: Point::Request,
-            errand: Errand::None,
+            file: None,
             before: Vec::new(),
             status: Some(Status { version: "HTTP/1.1".into(), code: code.to_string(), reason: "Because".into() }),
             headers: Vec::new(),
             head_rest: None,
-            line_end: "\r\n",
             body: Vec::new(),
             framing: Framing::Length,
             head_limits: Limits::default(),
@@ -165,12 +152,7 @@ impl Reply {
 
     /// The file, or the part of it that the request asks for.
     pub fn file(file: &File) -> Self {
-        Self::ok().errand(Errand::File(file.clone()))
-    }
-
-    /// What that server answers.
-    pub fn relay(target: SocketAddr) -> Self {
-        Self::ok().errand(Errand::Relay(target))
+        Self { file: Some(file.clone()), ..Self::ok() }
     }
 
     /// These bytes and nothing else, HTTP or not.
@@ -179,18 +161,14 @@ impl Reply {
         raw.status = None;
         raw
     }
-
-    fn errand(self, errand: Errand) -> Self {
-        Self { errand, ..self }
-    }
 }
 
 /// Methods that change one thing and give the reply back.
 macro_rules! parts {
-    ($visibility:vis, $($(#[$doc:meta])* $name:ident($self:ident $(, $argument:ident: $type:ty)*) $change:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident($self:ident $(, $argument:ident: $type:ty)*) $change:expr;)*) => {
         impl Reply {$(
             $(#[$doc])*
-            $visibility fn $name(self $(, $argument: $type)*) -> Self {
+            pub fn $name(self $(, $argument: $type)*) -> Self {
                 let mut $self = self;
                 $change;
                 $self
@@ -201,7 +179,6 @@ macro_rules! parts {
 
 // What the head says.
 parts! {
-    pub,
     header(it, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) it.headers.push((name.into(), value.into()));
     /// `X-Filler-0: 0` and so on.
     many_headers(it, count: usize) it.headers.extend((0..count).map(|n| (format!("X-Filler-{n}").into(), n.to_string().into())));
@@ -211,13 +188,10 @@ parts! {
     version(it, version: impl Into<String>) if let Some(status) = &mut it.status { status.version = version.into() };
     /// An answer of the old kind: the connection ends with it.
     http10(it) it = it.version("HTTP/1.0").then(End::Close);
-    /// Ends the head's lines with a line feed alone.
-    lf_only(it) it.line_end = "\n";
 }
 
 // What the body is, and how its end is told. Lengths are right unless they are given by hand.
 parts! {
-    pub,
     /// More of the body.
     body(it, bytes: impl Into<Vec<u8>>) it.body.push(Piece::Bytes(bytes.into()));
     /// These bytes again and again; also after [`Reply::raw`] and [`Reply::raw_chunks`].
@@ -236,15 +210,14 @@ parts! {
 
 // When it is answered, how fast, and how far.
 parts! {
-    pub,
     /// Answers without having read the request's body.
     early(it) it.point = Point::Head;
+    /// Answers after the whole request like a server that does not know `Expect: 100-continue`.
+    silent(it) it.point = Point::Silent;
     /// Answers without having read anything.
     on_accept(it) it.point = Point::Accept;
-    /// Something in front of the answer.
-    before(it, bytes: impl Into<Vec<u8>>) it.before.push(Piece::Bytes(bytes.into()));
     /// An interim answer in front of it: 100, 102, 103.
-    interim(it, code: u16) it = it.before(format!("HTTP/1.1 {code} Interim\r\n\r\n"));
+    interim(it, code: u16) it.before.push(Piece::Bytes(format!("HTTP/1.1 {code} Interim\r\n\r\n").into()));
     /// Interim answers that go on instead of it.
     endless_interim(it, code: u16) it.before.push(Piece::endless(format!("HTTP/1.1 {code} Interim\r\n\r\n").as_bytes()));
     /// Sends the head so many bytes at a time.
@@ -262,13 +235,4 @@ parts! {
     then_wait(it, time: Duration) it.after.push(After::Wait(time));
     /// Says something more after the answer, unasked.
     then_send(it, bytes: impl Into<Vec<u8>>) it.after.push(After::Send(bytes.into()));
-}
-
-parts! {
-    pub(crate),
-    content(it, piece: Piece) it.body.push(piece);
-    /// That server gets the request, but this is the answer.
-    forward(it, target: SocketAddr) it.errand = Errand::Forward(target);
-    /// The same, but the answer doesn't wait for it.
-    forward_late(it, target: SocketAddr, delay: Duration) it.errand = Errand::ForwardLate(target, delay);
 }

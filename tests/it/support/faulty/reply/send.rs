@@ -2,13 +2,10 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::sync::Arc;
 
-use super::super::file::File;
-use super::super::proxy;
+use super::super::CAP;
 use super::super::wire::{Request, Wire};
-use super::super::{CAP, Shared};
-use super::{After, End, Errand, Framing, Header, Limits, Point, Reply};
+use super::{After, End, Framing, Header, Limits, Reply};
 
 /// How much is written at once.
 const BLOCK: usize = 64 << 10;
@@ -19,11 +16,10 @@ pub(crate) enum Flow {
     End(End),
 }
 
-/// Some bytes to be sent, held, made or repeated.
+/// Some bytes to be sent, once or again and again.
 #[derive(Clone, Debug)]
 pub(crate) enum Piece {
     Bytes(Vec<u8>),
-    Slice { of: File, from: u64, len: u64 },
     Endless(Vec<u8>),
 }
 
@@ -33,14 +29,10 @@ impl Piece {
     }
 
     /// The next bytes after `offset`, or nothing at the end.
-    fn block(&self, offset: u64) -> Option<Cow<'_, [u8]>> {
-        let rest = |len: u64| Some(len.saturating_sub(offset)).filter(|&rest| rest > 0);
+    fn block(&self, offset: u64) -> Option<&[u8]> {
         match self {
-            Self::Bytes(bytes) => rest(bytes.len() as u64).map(|_| bytes[offset as usize..].into()),
-            Self::Slice { of, from, len } => {
-                rest(*len).map(|rest| of.read(from + offset, rest.min(BLOCK as u64) as usize).into())
-            }
-            Self::Endless(bytes) => rest(CAP).map(|_| bytes.into()),
+            Self::Bytes(bytes) => Some(&bytes[offset as usize..]).filter(|rest| !rest.is_empty()),
+            Self::Endless(bytes) => (offset < CAP).then_some(bytes),
         }
     }
 
@@ -48,7 +40,6 @@ impl Piece {
     fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Slice { len, .. } => *len,
             Self::Endless(_) => 1 << 40,
         }
     }
@@ -56,31 +47,28 @@ impl Piece {
 
 /// Sending it.
 impl Reply {
-    pub(crate) fn point(&self) -> Point {
-        self.point
-    }
-
-    pub(crate) fn send(self, request: &Request, wire: &mut Wire) -> io::Result<Flow> {
-        let reply = self.settle(request, wire.shared())?;
-        send(&reply.before, &Limits::default(), wire)?;
-        if let Some(end) = send(&reply.head(), &reply.head_limits, wire)? {
+    pub(crate) fn send(mut self, request: &Request, wire: &mut Wire<'_>) -> io::Result<Flow> {
+        if let Some(file) = self.file.take() {
+            let found = file.answer(request);
+            (self.status, self.body) = (found.status, found.body);
+            self.headers.splice(..0, found.headers);
+        }
+        send(&self.before, &Limits::default(), wire)?;
+        if let Some(end) = send(&self.head(), &self.head_limits, wire)? {
             return Ok(Flow::End(end));
         }
-        if let Some(end) = send(&reply.framed_body(), &reply.body_limits, wire)? {
+        if let Some(end) = send(&self.framed_body(), &self.body_limits, wire)? {
             return Ok(Flow::End(end));
         }
-        for after in &reply.after {
+        for after in &self.after {
             match after {
-                After::Wait(time) => wire.shared().pause(*time)?,
+                After::Wait(time) => wire.pause(*time)?,
                 After::Send(bytes) => wire.write(bytes)?,
                 After::End(end) => return Ok(Flow::End(*end)),
             }
         }
-        let closes = reply.closes() || request.header("connection") == Some("close");
-        Ok(match closes {
-            true => Flow::End(End::Close),
-            false => Flow::KeepAlive,
-        })
+        let closes = self.closes() || request.header("connection") == Some("close");
+        Ok(if closes { Flow::End(End::Close) } else { Flow::KeepAlive })
     }
 
     /// Whether the answer itself says that the connection ends with it.
@@ -88,27 +76,6 @@ impl Reply {
         let says_so =
             |(name, value): &Header| name.eq_ignore_ascii_case(b"connection") && value.eq_ignore_ascii_case(b"close");
         matches!(self.framing, Framing::UntilClose) || self.headers.iter().any(says_so)
-    }
-
-    /// Runs the errand and takes the answer that comes of it.
-    fn settle(mut self, request: &Request, shared: &Arc<Shared>) -> io::Result<Self> {
-        let found = match std::mem::replace(&mut self.errand, Errand::None) {
-            Errand::None => return Ok(self),
-            Errand::File(file) => file.answer(request),
-            Errand::Relay(target) => proxy::ask(target, request, shared)?,
-            Errand::Forward(target) => {
-                proxy::ask(target, request, shared)?;
-                return Ok(self);
-            }
-            Errand::ForwardLate(target, delay) => {
-                proxy::ask_late(target, request.clone(), delay, shared);
-                return Ok(self);
-            }
-        };
-        self.status = found.status;
-        self.body = found.body;
-        self.headers.splice(..0, found.headers);
-        Ok(self)
     }
 
     fn head(&self) -> Vec<Piece> {
@@ -119,20 +86,18 @@ impl Reply {
         let framing = match self.framing {
             // An answer that never has a body must not announce one.
             Framing::Length if ["204", "304"].contains(&&*status.code) => None,
-            Framing::Length => Some(format!("Content-Length: {length}")),
-            Framing::Chunked(_) => Some("Transfer-Encoding: chunked".into()),
+            Framing::Length => Some(format!("Content-Length: {length}\r\n")),
+            Framing::Chunked(_) => Some("Transfer-Encoding: chunked\r\n".to_owned()),
             Framing::UntilClose | Framing::ByHand => None,
         };
-        let end = self.line_end.as_bytes();
-        let mut head = format!("{} {} {}", status.version, status.code, status.reason).into_bytes();
-        head.extend(framing.iter().flat_map(|line| [end, line.as_bytes()]).flatten());
+        let mut head = format!("{} {} {}\r\n", status.version, status.code, status.reason).into_bytes();
         for (name, value) in &self.headers {
-            head.extend([end, name, b": ", value].concat());
+            head.extend([name, &b": "[..], value, b"\r\n"].concat());
         }
-        head.extend(end);
+        head.extend(framing.unwrap_or_default().into_bytes());
         match &self.head_rest {
             Some(endless) => vec![Piece::Bytes(head), endless.clone()],
-            None => vec![Piece::Bytes([&head, end].concat())],
+            None => vec![Piece::Bytes([&head[..], b"\r\n"].concat())],
         }
     }
 
@@ -147,11 +112,7 @@ impl Reply {
                 pieces.push(Piece::Endless(chunk(bytes)));
                 continue;
             }
-            let mut content = Vec::new();
-            while let Some(block) = piece.block(content.len() as u64) {
-                content.extend_from_slice(&block);
-            }
-            let mut rest = &content[..];
+            let mut rest = piece.block(0).unwrap_or_default();
             while !rest.is_empty() {
                 let (this, next) = rest.split_at(rest.len().min(sizes.next().unwrap_or(1)));
                 pieces.push(Piece::Bytes(chunk(this)));
@@ -169,7 +130,7 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Sends the pieces within the limits, and says so if it was cut.
-fn send(pieces: &[Piece], limits: &Limits, wire: &mut Wire) -> io::Result<Option<End>> {
+fn send(pieces: &[Piece], limits: &Limits, wire: &mut Wire<'_>) -> io::Result<Option<End>> {
     let mut left = limits.cut.map_or(u64::MAX, |(bytes, _)| bytes);
     let cut = limits.cut.map(|(_, end)| end);
     for piece in pieces {
@@ -181,7 +142,7 @@ fn send(pieces: &[Piece], limits: &Limits, wire: &mut Wire) -> io::Result<Option
                 Some((bytes, every)) => {
                     for drop in block.chunks(bytes) {
                         wire.write(drop)?;
-                        wire.shared().pause(every)?;
+                        wire.pause(every)?;
                     }
                 }
             }
