@@ -195,10 +195,10 @@ impl ClientBuilder {
     /// fixed proxy.
     ///
     /// What this client relies on is set on every request, whatever the agent says: no redirect of an API call is followed,
-    /// no status is an error, and the limits of this builder hold (shorter ones of the agent hold too). A proxy that the
-    /// agent took from the environment is not used for a base URL on this machine. The agent's middleware sees the request,
-    /// and with it the key. With the feature `native-tls` alone, an agent needs a `TlsConfig` that says
-    /// `TlsProvider::NativeTls`.
+    /// no status is an error, and the limits of this builder hold (shorter ones of the agent hold too, but for those of a
+    /// single read or write). A proxy that the agent took from the environment is not used for a base URL on this machine.
+    /// The agent's middleware sees the request, and with it the key. With the feature `native-tls` alone, an agent needs a
+    /// `TlsConfig` that says `TlsProvider::NativeTls`.
     ///
     /// ```no_run
     /// # #[cfg(feature = "rustls")] {

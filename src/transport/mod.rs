@@ -167,8 +167,9 @@ impl Transport {
         // `ureq` asks for the body once the head is written. As long as it has not, the service has at most the head of a
         // request whose body it was promised, and can have done nothing.
         let untouched = match &result {
-            Err(e) if body.is_empty() => answer.status.is_none() && cause::is_before_sending(e),
-            _ => !body.is_empty() && left.len() == body.len(),
+            _ if answer.status.is_some() => false,
+            Err(e) if body.is_empty() => cause::is_before_sending(e),
+            _ => left.len() == body.len(),
         };
         let once = call.once.is_some();
         let cause = result.as_ref().err().map(|e| self.cause(e));

@@ -11,9 +11,8 @@ use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, Uri};
 use ureq::{Body, SendBody};
 
-use super::agent::{REDIRECTS, configured, of_file, shorter};
-use super::{ERROR_BODY, LOG, Shared, Transport, agent, cause, is_https};
-use super::{may_pass, parse_url, request_id, retry_after};
+use super::agent::{self, REDIRECTS, configured, of_file, shorter};
+use super::{ERROR_BODY, LOG, Shared, Transport, cause, is_https, may_pass, parse_url, request_id, retry_after};
 use crate::error::TransferReason::{self, Broken, Cancelled, LinkExpired, NoLink, Refused, Stalled};
 use crate::error::{CauseKind, Context, Error, Result, TransferError};
 use crate::types::SignedUrl;
@@ -193,9 +192,9 @@ impl Transport {
 
     fn transfer<'b>(&self, request: Builder, body: SendBody<'b>, stall: Duration) -> Fetched {
         let began = Instant::now();
-        let mut request = request.header(USER_AGENT, &self.shared.user_agent).body(body)?;
+        let Shared { files, user_agent, limits, foreign, .. } = &*self.shared;
+        let mut request = request.header(USER_AGENT, user_agent).body(body)?;
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let Shared { files, limits, foreign, .. } = &*self.shared;
         let upload = method == Method::PUT;
         if *foreign || upload || stall != STALL || !is_https(&uri) {
             let connect = shorter(limits.connect_timeout, files.config().timeouts().connect);
