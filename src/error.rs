@@ -248,11 +248,10 @@ pub enum ApiErrorKind {
 impl ApiErrorKind {
     /// Tells the kind by the status and the service's message, which must not have been redacted.
     pub(crate) fn of(status: u16, message: &str) -> Self {
-        let says = |words: &str| message.to_ascii_lowercase().contains(words);
         match status {
             200..=299 => Self::Failed,
-            400 if says("has not been exported") => Self::NotReady,
-            400 if says("only realistic editing") => Self::RealisticOnly,
+            400 if message.contains("has not been exported") => Self::NotReady,
+            400 if message.contains("Only realistic editing") => Self::RealisticOnly,
             400 | 405 | 409 | 413 | 415 | 422 => Self::InvalidRequest,
             401 => Self::Unauthorized,
             403 => Self::Forbidden,

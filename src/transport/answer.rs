@@ -201,20 +201,20 @@ fn unwrap_envelope(body: &str) -> Option<&str> {
 /// Finds the message, in this order: `error.message`; `error` as a string; `detail` as a string; `detail` as a list of
 /// `{loc, msg}`; `message`.
 fn message_in(json: &Value) -> Option<String> {
-    let text = |place| json.pointer(place)?.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned);
-    let message = text("/error/message").or_else(|| text("/error")).or_else(|| text("/detail"));
-    message.or_else(|| validation_errors(json.get("detail")?)).or_else(|| text("/message"))
+    let text = |value: Option<&Value>| value?.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned);
+    let (error, detail) = (json.get("error"), json.get("detail"));
+    let message = text(error.and_then(|error| error.get("message"))).or_else(|| text(error)).or_else(|| text(detail));
+    message.or_else(|| validation_errors(detail?)).or_else(|| text(json.get("message")))
 }
 
 /// Joins `[{"loc":["body","instruction"],"msg":"too long"}]` to `body.instruction: too long`.
 fn validation_errors(detail: &Value) -> Option<String> {
     let word = |step: &Value| step.as_str().map(str::to_owned).or_else(|| Some(step.as_u64()?.to_string()));
     let line = |item: &Value| {
-        let steps: Vec<String> = item.get("loc")?.as_array()?.iter().filter_map(word).collect();
-        Some(format!("{}: {}", steps.join("."), item.get("msg")?.as_str()?))
+        let path = item.get("loc")?.as_array()?.iter().filter_map(word).reduce(|path, step| path + "." + &step);
+        Some(path? + ": " + item.get("msg")?.as_str()?)
     };
-    let lines: Vec<String> = detail.as_array()?.iter().filter_map(line).collect();
-    (!lines.is_empty()).then(|| lines.join("; "))
+    detail.as_array()?.iter().filter_map(line).reduce(|lines, line| lines + "; " + &line)
 }
 
 /// Returns the id that the service or gateway gave the request.

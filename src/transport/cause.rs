@@ -58,5 +58,5 @@ pub(super) fn is_proxy_authentication(error: &ureq::Error) -> bool {
 pub(super) fn is_before_sending(error: &ureq::Error) -> bool {
     use ureq::Timeout::{Connect, Resolve};
     matches!(error, ureq::Error::Timeout(Resolve | Connect))
-        || matches!(kind_of(error), CauseKind::Connect | CauseKind::Tls | CauseKind::Proxy)
+        || matches!(kind_of(error), CauseKind::Connect | CauseKind::Proxy)
 }

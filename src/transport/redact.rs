@@ -42,12 +42,16 @@ fn without_queries(text: &str) -> String {
 /// Returns one line of at most [`LONGEST`] characters, with white space folded and U+FFFD for characters that move the
 /// cursor or cannot be seen.
 fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let visible = words.join(" ").replace(|c: char| c.is_control() || is_unseen(c), "\u{fffd}");
-    match visible.char_indices().nth(LONGEST) {
-        Some((end, _)) => visible.get(..end).unwrap_or_default().to_owned() + "…",
-        None => visible,
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        line.push_str(if line.is_empty() { "" } else { " " });
+        line.extend(word.chars().map(|c| if c.is_control() || is_unseen(c) { '\u{fffd}' } else { c }));
     }
+    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }
 
 /// Whether a character cannot be seen, or turns the text around it.

@@ -92,7 +92,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let digits = [whole, fraction].concat().bytes().all(|byte| byte.is_ascii_digit());
+        let digits = whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
         // A number that does not fit means "for ever".
         let seconds =
             whole.parse().unwrap_or(u64::MAX).saturating_add(u64::from(!fraction.trim_end_matches('0').is_empty()));
