@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use imagen_ai::{DownloadLink, Edit, Error, Image, Recovery, Result, Step, VersionId, Wait};
+use imagen_ai::{Chain, DownloadLink, Edit, Error, Image, Recovery, Result, Step, VersionId, Wait};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -15,7 +15,7 @@ use crate::killed::{Dice, PHOTO, assert_in_order, photo_at};
 use crate::support::canned::Canned;
 use crate::support::faulty::{End, Faulty, Reply, Request};
 use crate::support::simulator::{I2I, READY, Received, Simulator};
-use crate::support::{ms, refused, side_by_side};
+use crate::support::{refused, side_by_side};
 
 fn photo_behind(network: &Faulty) -> Image {
     photo_at(&format!("{}/v1", network.url()))
@@ -239,7 +239,6 @@ fn an_error_leaves_the_chain_where_it_was_and_a_reset_starts_over() {
 #[test]
 fn a_failed_version_is_not_taken_for_the_next_edit() {
     // The service names the failed version, and its history tells no status.
-    let failed = r#"[{"version_id":9,"parent_id":null,"prompt":"a"}]"#;
     let mut edits = 0;
     let server = Faulty::each(move |request| {
         edits += u32::from(request.method() == "POST");
@@ -247,7 +246,7 @@ fn a_failed_version_is_not_taken_for_the_next_edit() {
             ("POST", 1) => Reply::json(r#"{"status":"FAILED","version_id":9}"#),
             ("POST", _) => End::Close.after_request(),
             (_, 0) => listing("[]"),
-            _ => listing(failed),
+            _ => listing(r#"[{"version_id":9,"parent_id":null,"prompt":"a"}]"#),
         }
     });
     let mut chain = photo_behind(&server).chain().recovering(NONE);
@@ -300,30 +299,6 @@ fn a_recovering_chain_finds_out_by_itself_and_sends_nothing_again() {
     let mut chain = chain.recovering(wait(20, 20_000));
     assert_eq!(chain.copilot("b").unwrap().version_id, Some(id(124)));
     assert_eq!(ids(&simulator), [123, 124]);
-}
-
-#[test]
-fn the_wait_counts_from_the_sending() {
-    // The first edit is lost late, the second after it was told to come again.
-    let mut edits = 0;
-    let network = Faulty::each(move |request| {
-        edits += u32::from(request.method() == "POST");
-        match (request.method(), edits) {
-            ("GET", _) => return listing("[]"),
-            (_, 1) => std::thread::sleep(ms(400)),
-            (_, 2) => return Reply::status(429).header("Retry-After", "1"),
-            _ => {}
-        }
-        End::Close.after_request()
-    });
-    let mut chain = photo_behind(&network).chain();
-    let mut questions = || {
-        chain.copilot("a").unwrap_err();
-        assert_eq!(chain.recover(&wait(50, 400)).unwrap(), Recovery::NotApplied);
-        sent(&network, "GET")
-    };
-    assert_eq!(questions(), 1);
-    assert!(questions() > 2);
 }
 
 #[test]
@@ -504,26 +479,36 @@ fn what_cannot_be_written_is_not_sent_and_an_answer_is_kept_all_the_same() {
 }
 
 #[test]
-fn the_time_of_sending_is_in_the_file() {
-    let (_simulator, network) = behind([LoseBefore]);
+fn the_wait_counts_from_the_sending_today_and_tomorrow() {
+    // The edit is told to come again, and lost when it does.
+    let mut edits = 0;
+    let network = Faulty::each(move |request| {
+        edits += u32::from(request.method() == "POST");
+        match (request.method(), edits) {
+            ("GET", _) => listing("[]"),
+            (_, 1) => Reply::status(429).header("Retry-After", "1"),
+            _ => End::Close.after_request(),
+        }
+    });
     let (photo, folder) = (photo_behind(&network), TempDir::new().unwrap());
     let path = file(&folder);
-    photo.chain_saved_in(&path).unwrap().copilot("a").unwrap_err();
-    let saved = read(&path);
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    let questions_with = |time: u64| {
-        let mut saved = saved.clone();
-        saved["pending"]["sent"]["secs_since_epoch"] = time.into();
-        fs::write(&path, saved.to_string()).unwrap();
+    let questions = |chain: &mut Chain| {
         let before = sent(&network, "GET");
-        let mut chain = photo.chain_saved_in(&path).unwrap();
         assert_eq!(chain.recover(&wait(100, 500)).unwrap(), Recovery::NotApplied);
         assert_eq!(read(&path)["pending"], Value::Null);
         sent(&network, "GET") - before
     };
-    assert_eq!(questions_with(now - 60), 1);
+    let mut chain = photo.chain_saved_in(&path).unwrap();
+    chain.copilot("a").unwrap_err();
+    let mut saved = read(&path);
+    assert!(questions(&mut chain) > 2);
     // A clock that was set back counts as no time.
-    assert_eq!(questions_with(now + 60), 6);
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    for (time, count) in [(now - 60, 1), (now + 60, 6)] {
+        saved["pending"]["sent"]["secs_since_epoch"] = time.into();
+        fs::write(&path, saved.to_string()).unwrap();
+        assert_eq!(questions(&mut photo.chain_saved_in(&path).unwrap()), count);
+    }
 }
 
 // ---- a hundred bad days ----

@@ -4,14 +4,14 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use imagen_ai::{
-    CropAspectRatio, EditOptions, Error, HdrOutputCompression, PhotographyType, Project, ProjectSource, ProjectStatus,
-    Wait, WaitReason,
+    Client, CropAspectRatio, EditOptions, Error, HdrOutputCompression, PhotographyType, Project, ProjectSource,
+    ProjectStatus, Result, Wait, WaitReason,
 };
 
 use crate::support::canned::Canned;
 use crate::support::faulty::{End, Faulty, Reply, Request};
 use crate::support::simulator::{IN_PROGRESS, Simulator};
-use crate::support::{client_at, ms, refused};
+use crate::support::{client_at, client_of, ms, refused};
 
 const QUICK: Wait = Wait {
     first: Duration::from_millis(1),
@@ -87,31 +87,17 @@ fn a_smart_edit_is_json_and_an_export_has_no_body() {
 
 #[test]
 fn every_option_has_its_name_on_the_wire() {
-    let all = EditOptions::profile(1)
-        .photography_type(PhotographyType::Other("NEW".to_owned()))
-        .crop(true)
-        .portrait_crop(true)
-        .headshot_crop(true)
-        .crop_aspect_ratio(CropAspectRatio::FiveBySeven)
-        .straighten(true)
-        .perspective_correction(true)
-        .hdr_merge(true)
-        .hdr_output_compression(HdrOutputCompression::Lossless)
-        .smooth_skin(true)
-        .subject_mask(true)
-        .window_pull(true)
-        .sky_replacement(true)
-        .sky_replacement_template_id(2)
-        .callback_url("https://a/".to_owned());
-    let json = serde_json::to_string(&all).unwrap();
-    let expected = concat!(
+    let json = concat!(
         r#"{"profile_key":1,"photography_type":"NEW","crop":true,"portrait_crop":true,"headshot_crop":true,"#,
         r#""crop_aspect_ratio":"5X7","straighten":true,"perspective_correction":true,"hdr_merge":true,"#,
         r#""hdr_output_compression":"LOSSLESS","smooth_skin":true,"subject_mask":true,"window_pull":true,"#,
         r#""sky_replacement":true,"sky_replacement_template_id":2,"callback_url":"https://a/"}"#,
     );
-    assert_eq!(json, expected);
-    assert_eq!(serde_json::from_str::<EditOptions>(&json).unwrap(), all);
+    let all: EditOptions = serde_json::from_str(json).unwrap();
+    assert_eq!(serde_json::to_string(&all).unwrap(), json);
+    assert_eq!(all.photography_type, Some(PhotographyType::Other("NEW".to_owned())));
+    assert_eq!(all.crop_aspect_ratio, Some(CropAspectRatio::FiveBySeven));
+    assert_eq!(all.hdr_output_compression, Some(HdrOutputCompression::Lossless));
     let words =
         "NO_TYPE OTHER PORTRAITS WEDDING REAL_ESTATE LANDSCAPE_NATURE EVENTS FAMILY_NEWBORN BOUDOIR SPORTS SCHOOL";
     for word in words.split(' ') {
@@ -155,49 +141,45 @@ fn options_that_do_not_go_together_are_refused_before_sending() {
 }
 
 #[test]
-fn an_edit_or_export_that_may_have_begun_is_not_sent_again_and_says_where_to_look() {
-    type Call = fn(&Project) -> Result<(), Error>;
-    let table: [(ProjectSource, Call, &str); 3] = [
-        (ProjectSource::Regular, |p| p.edit(&EditOptions::profile(1)), "Project::edit_status()"),
-        (ProjectSource::I2i, |p| p.edit(&EditOptions::smart()), "five at least"),
-        (ProjectSource::Regular, |p| p.export(), "Project::export_status()"),
+fn what_may_have_begun_is_not_sent_again_and_says_where_to_look() {
+    type Call = fn(&Client) -> Result<()>;
+    let table: [(Call, &str); 4] = [
+        (|c| c.project("p").edit(&EditOptions::profile(1)), "Project::edit_status()"),
+        (|c| c.i2i_project("p").edit(&EditOptions::smart()), "five at least"),
+        (|c| c.project("p").export(), "Project::export_status()"),
+        (|c| c.create_project("a").map(drop), "Client::projects()"),
     ];
-    for (source, call, advice) in table {
-        for reply in [
-            Reply::status(500),
-            Reply::status(503).header("Retry-After", "0"),
-            Reply::html(504, "<html>"),
-            Reply::status(408),
-            End::Close.after_request(),
-            End::Reset.after_request(),
-        ] {
+    let slow = || Reply::status(503).header("Retry-After", "0");
+    for (call, advice) in table {
+        let call = |server: &Faulty| call(&client_at(&server.url(), "sk-edit"));
+        for reply in
+            [Reply::status(500), slow(), Reply::html(504, "<html>"), Reply::status(408), End::Close.after_request()]
+        {
             let server = Faulty::start([reply]);
-            let error = call(&project_of(&server, source)).unwrap_err();
+            let error = call(&server).unwrap_err();
             assert!(matches!(&error, Error::OutcomeUnknown(e) if e.advice.contains(advice)), "{error}");
             assert!(error.to_string().contains(advice) && !error.is_safe_to_retry(), "{error}");
             assert_eq!(server.requests(), 1);
         }
-        let server = Faulty::start([Reply::status(429).header("Retry-After", "0"), Reply::status(200)]);
-        call(&project_of(&server, source)).unwrap();
+        let busy = Reply::status(429).header("Retry-After", "0");
+        let server = Faulty::start([busy, Reply::json(r#"{"project_uuid":"p"}"#)]);
+        call(&server).unwrap();
         assert_eq!(server.requests(), 2);
         let server = Faulty::start([Reply::json(r#"{"status":"FAILED","message":"no credits"}"#)]);
-        let error = call(&project_of(&server, source)).unwrap_err();
+        let error = call(&server).unwrap_err();
         assert!(matches!(&error, Error::Api(e) if e.message == "no credits"), "{error}");
     }
 }
 
 #[test]
 fn a_status_is_read_in_all_its_forms() {
+    use ProjectStatus::{Completed, Failed, InProgress, Other};
+    let failed = r#"{"data":{"status":"FAILED","progress":null,"details":{"code":7}}}"#;
     for (body, status, progress, details) in [
-        (r#"{"status":"In Progress","progress":12.5,"details":null}"#, ProjectStatus::InProgress, Some(12.5), "null"),
-        (
-            r#"{"data":{"status":"FAILED","progress":null,"details":{"code":7}}}"#,
-            ProjectStatus::Failed,
-            None,
-            r#"{"code":7}"#,
-        ),
-        (r#"{"status":"Completed","progress":"100","error":null}"#, ProjectStatus::Completed, None, "null"),
-        (r#"{"status":"Queued","details":"soon"}"#, ProjectStatus::Other("Queued".to_owned()), None, r#""soon""#),
+        (r#"{"status":"In Progress","progress":12.5,"details":null}"#, InProgress, Some(12.5), "null"),
+        (failed, Failed, None, r#"{"code":7}"#),
+        (r#"{"status":"Completed","progress":"100","error":null}"#, Completed, None, "null"),
+        (r#"{"status":"Queued","details":"soon"}"#, Other("Queued".to_owned()), None, r#""soon""#),
     ] {
         let server = Canned::new(200, body);
         let project = server.client().project("p");
@@ -205,11 +187,11 @@ fn a_status_is_read_in_all_its_forms() {
             let found = serde_json::to_string(&job.details).unwrap();
             assert_eq!((&job.status, job.progress, found.as_str()), (&status, progress, details), "{body}");
         }
-        let job = server.client().i2i_project("p").edit_status().unwrap();
-        assert_eq!(job.status, status);
-        let paths =
-            ["/v1/projects/p/edit/status", "/v1/projects/p/export/status", "/v1/i2i/projects/p?get_thumbnail=false"];
-        assert_eq!(server.seen().iter().map(|seen| seen.path.clone()).collect::<Vec<_>>(), paths);
+        assert_eq!(server.client().i2i_project("p").edit_status().unwrap().status, status);
+        let [edit, export, smart] = &server.seen()[..] else { panic!() };
+        let paths = [&edit.path, &export.path].map(|path| path.as_str());
+        assert_eq!(paths, ["/v1/projects/p/edit/status", "/v1/projects/p/export/status"]);
+        assert_eq!(smart.path, "/v1/i2i/projects/p?get_thumbnail=false");
     }
     let server = Canned::new(200, r#"{"error":{"message":"internal"}}"#);
     assert!(matches!(server.client().project("p").edit_status(), Err(Error::Api(_))));
@@ -217,42 +199,32 @@ fn a_status_is_read_in_all_its_forms() {
 
 #[test]
 fn a_wait_in_vain_says_why_with_the_services_details() {
-    let simulator = Simulator::start();
-    let client = crate::support::client_of(&simulator);
     let reason = |result| match result {
-        Err(Error::WaitFailed(e)) => *e,
+        Err(Error::WaitFailed(e)) => (e.waited_for, e.reason, e.message),
         other => panic!("{other:?}"),
     };
+    let simulator = Simulator::start();
     simulator.complete_after(IN_PROGRESS, 1);
     simulator.fail_edit(IN_PROGRESS, "no faces found");
-    let project = client.project(IN_PROGRESS);
-    let short = Wait { total: ms(20), ..QUICK };
-    let failed = reason(project.wait_until_edited(&QUICK));
-    assert_eq!(
-        (failed.waited_for, failed.reason, failed.status),
-        ("edit", WaitReason::Failed, Some(ProjectStatus::Failed))
-    );
-    assert_eq!(failed.message, "no faces found");
+    let failed = reason(client_of(&simulator).project(IN_PROGRESS).wait_until_edited(&QUICK));
+    assert_eq!(failed, ("edit", WaitReason::Failed, "no faces found".to_owned()));
 
     let server = Canned::new(200, r#"{"status":"In Progress","details":{"queue":7}}"#);
     let project = server.client().project("p");
-    let late = reason(project.wait_until_exported(&short));
-    assert_eq!(
-        (late.waited_for, late.reason, late.message.as_str()),
-        ("export", WaitReason::TimedOut, r#"{"queue":7}"#)
-    );
+    let late = reason(project.wait_until_exported(&Wait { total: ms(20), ..QUICK }));
+    assert_eq!(late, ("export", WaitReason::TimedOut, r#"{"queue":7}"#.to_owned()));
     let mut polls = 0;
-    let stopped = reason(project.wait_until_exported_with(&QUICK, |status| {
+    let stopped = project.wait_until_exported_with(&QUICK, |status| {
         polls += usize::from(status.is_ok());
         if polls == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }));
-    assert_eq!((polls, stopped.reason), (3, WaitReason::Stopped));
+    });
+    assert_eq!((reason(stopped).1, polls), (WaitReason::Stopped, 3));
 }
 
 #[test]
 fn a_wait_outlives_failures_that_pass() {
-    let done = || Reply::json(r#"{"status":"Completed","progress":100}"#);
-    let server = Faulty::start([Reply::status(502), Reply::status(502), End::Close.after_request(), done()]);
+    let done = Reply::json(r#"{"status":"Completed","progress":100}"#);
+    let server = Faulty::start([Reply::status(502), Reply::status(502), End::Close.after_request(), done]);
     let mut seen = Vec::new();
     let job = project_of(&server, ProjectSource::Regular).wait_until_edited_with(&QUICK, |status| {
         seen.push(status.is_ok());

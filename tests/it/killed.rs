@@ -1,7 +1,6 @@
 //! A chain that is saved in a file survives its process being killed at any moment.
 
 use std::env;
-use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::thread;
@@ -58,19 +57,15 @@ fn kill_at_random(test: &str, simulator: &Simulator, kills: u64, dice: &mut Dice
     let url = simulator.base_url();
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("edits.json");
-    let (mut killed, mut at_once) = (0, false);
+    let mut killed = 0;
     loop {
         let mut command = child::command(test, &[(URL, url.as_ref()), (FILE, file.as_os_str())]);
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         if killed < kills {
-            // Some die right after the file says that an edit is out, and so now and then before it is. The next one may then
-            // have time to wait for what will not come.
-            let longest = if at_once { 4000 } else { 200 };
-            at_once = dice.roll(10) == 0;
-            let before = fs::read_to_string(&file).unwrap_or_default();
-            let is_out = || fs::read_to_string(&file).is_ok_and(|now| now != before && now.contains("Instruction"));
+            // Now and then one has time to wait for an edit that will not come.
+            let longest = if dice.roll(10) == 0 { 4000 } else { 200 };
             let end = Instant::now() + ms(dice.roll(longest));
-            while Instant::now() < end && !(at_once && is_out()) {
+            while Instant::now() < end && child.try_wait().unwrap().is_none() {
                 thread::sleep(Duration::from_micros(50));
             }
             if child.try_wait().unwrap().is_none() {

@@ -244,6 +244,8 @@ fn the_whole_road_works_for_both_kinds() {
     let wait = Wait { longest: ms(5), ..Wait::default() };
     let names = ["1.NEF", "2.NEF", "3.NEF", "4.NEF", "5.NEF", "6.nef"];
     let (_folder, paths) = files(&names);
+    // An empty file is a file.
+    fs::write(&paths[2], "").unwrap();
     for smart in [false, true] {
         let (project, edit) = match smart {
             false => (client.create_project("Smith wedding"), EditOptions::profile(5700).crop(true)),
@@ -258,7 +260,7 @@ fn the_whole_road_works_for_both_kinds() {
         let profile = profiles.find(|profile| profile.profile_key == 5700);
         let options = with(|options| options.profile = profile);
         let results = project.upload(&paths, &options).unwrap();
-        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        assert!(results.iter().map(|result| &result.as_ref().unwrap().path).eq(&paths), "{results:?}");
         let mut stored = simulator.uploaded(project.uuid());
         stored.sort_by(|one, other| one.name.cmp(&other.name));
         for ((stored, path), name) in stored.iter().zip(&paths).zip(names) {

@@ -7,8 +7,9 @@ use imagen_ai::{DownloadLink, RetryPolicy, TransferReason};
 use log::Level;
 
 use super::{KEY, MIB, broken, builder, client, failed, names, reason, url};
+use crate::support;
 use crate::support::faulty::End::{Close, HangUp, Reset, Stall};
-use crate::support::faulty::{Faulty, File, Refused, Reply, Request};
+use crate::support::faulty::{Faulty, File, Reply, Request};
 use crate::support::logs::logged;
 use crate::support::{agent_config, contrary_config, eventually, ms, refused, side_by_side};
 
@@ -32,6 +33,9 @@ fn the_storage_gets_a_plain_request_and_never_the_key() {
         let sent = String::from_utf8(server.bytes_received()).unwrap().to_ascii_lowercase();
         assert!(!sent.contains(KEY) && !sent.contains("x-api-key") && !sent.contains("authorization"));
     }
+    // What should have been percent-encoded is.
+    client().download(format!("{}/my photo é%20.jpg?sig=\"1\"", server.url())).to_vec(100).unwrap();
+    assert_eq!(server.received()[2].path(), "/my%20photo%20%C3%A9%20.jpg?sig=%221%22");
 }
 
 #[test]
@@ -56,14 +60,6 @@ fn only_https_and_this_machine_are_asked_and_what_is_refused_is_shown() {
     let download = client.download("https://storage.example/a.jpg?sig=SECRET").stall_timeout(Duration::ZERO);
     assert!(!format!("{download:?}").contains("SECRET"));
     refused(download.to_vec(1), "stall_timeout");
-}
-
-#[test]
-fn what_should_have_been_percent_encoded_is() {
-    let server = Faulty::start([Reply::ok().body("x")]);
-    let link = format!("{}/my photo é%20.jpg?sig=\"1\"", server.url());
-    client().download(link).to_vec(1).unwrap();
-    assert_eq!(server.received()[0].path(), "/my%20photo%20%C3%A9%20.jpg?sig=%221%22");
 }
 
 #[test]
@@ -96,58 +92,63 @@ fn five_redirects_are_followed_and_one_that_leads_nowhere_is_final() {
     }
 }
 
+fn range(request: &Request) -> (Option<&str>, Option<&str>) {
+    (request.header("range"), request.header("if-range"))
+}
+
 #[test]
 fn a_broken_transfer_goes_on_where_it_stopped() {
     let file = File::made(1, 300_000);
     for end in [Close, HangUp, Reset, Stall] {
         let server = Faulty::start(broken(&file, 2, 100_000, end));
-        let mut most = 0;
-        let bytes = client()
-            .download(url(&server))
-            .stall_timeout(ms(if end == Stall { 400 } else { 20_000 }))
-            .progress(|bytes, total| {
-                assert!(bytes >= most && total.is_none_or(|total| total == 300_000));
-                most = bytes;
-                ControlFlow::Continue(())
-            })
-            .to_vec(300_000);
-        assert!(bytes.unwrap() == file.bytes(), "{end:?}");
-        let ranges: Vec<_> = server.received().iter().map(range).collect();
-        assert_eq!((ranges.len(), &ranges[0]), (3, &(None, None)), "{end:?}");
-        for (range, condition) in &ranges[1..] {
-            let start = range.as_ref().unwrap().trim_start_matches("bytes=").trim_end_matches('-');
+        let (client, mut most) = (client(), 0);
+        let stall = ms(if end == Stall { 400 } else { 20_000 });
+        let download = client.download(url(&server)).stall_timeout(stall).progress(|bytes, total| {
+            assert!(bytes >= most && total.is_none_or(|total| total == 300_000));
+            most = bytes;
+            ControlFlow::Continue(())
+        });
+        assert!(download.to_vec(300_000).unwrap() == file.bytes(), "{end:?}");
+        let received = server.received();
+        assert_eq!((received.len(), range(&received[0])), (3, (None, None)), "{end:?}");
+        for request in &received[1..] {
+            let (Some(range), Some(condition)) = range(request) else { panic!("{end:?}") };
+            let start = range.trim_start_matches("bytes=").trim_end_matches('-');
             let start: u64 = start.parse().unwrap();
             // A reset may lose what was on its way.
             assert!(start > 0 && start <= 200_000 && (end == Reset || start % 100_000 == 0), "{end:?} {start}");
-            assert!(condition.as_ref().unwrap().starts_with('"'));
+            assert!(condition.starts_with('"'));
         }
     }
 }
 
-fn range(request: &Request) -> (Option<String>, Option<String>) {
-    let header = |name| request.header(name).map(str::to_owned);
-    (header("range"), header("if-range"))
-}
-
 #[test]
 fn only_a_strong_tag_of_a_file_of_known_length_lets_a_transfer_go_on() {
-    let file = File::made(2, 50_000);
+    let file = File::made(2, 50_000).etag(Some("\"a\""));
     let of = |etag| Reply::file(&file.clone().etag(etag));
+    let goes_on = Some("\"a\"");
     for (reply, condition) in [
-        (of(Some("\"a\"")), Some("\"a\"")),
+        (of(goes_on), goes_on),
         (of(Some("W/\"a\"")), None),
         (of(None), None),
         // It may be compressed on the way, and a range is one of other bytes then.
-        (of(Some("\"a\"")).chunked([1000]), None),
+        (of(goes_on).chunked([1000]), None),
     ] {
         let server = Faulty::start([reply.clone().cut_body(20_000, Close), reply]);
         assert!(client().download(url(&server)).to_vec(50_000).unwrap() == file.bytes());
-        let (from, by) = range(&server.received()[1]);
-        assert_eq!((from.is_some(), by.as_deref()), (condition.is_some(), condition));
+        let expected = (condition.map(|_| "bytes=20000-"), condition);
+        assert_eq!(range(&server.received()[1]), expected);
     }
+    // A part of the rest is taken, and the rest of it asked for.
+    let part = Reply::status(206).header("Content-Range", "bytes 20000-29999/*").header("ETag", "\"a\"");
+    let part = part.body(file.read(20_000, 10_000));
+    let server = Faulty::start([Reply::file(&file).cut_body(20_000, Close), part, Reply::file(&file)]);
+    assert!(client().download(url(&server)).to_vec(50_000).unwrap() == file.bytes());
+    assert_eq!(range(&server.received()[2]).0, Some("bytes=30000-"));
 }
 
-/// What the storage answers to the request for the rest, and what comes after that if there is more.
+/// What the storage answers to the request for the rest, and what comes after that if there is more. What a writer has
+/// cannot be taken back, and is never written twice.
 #[test]
 fn a_transfer_starts_over_when_it_cannot_go_on() {
     let (old, new, other) = (File::made(3, 50_000), File::made(4, 60_000), File::made(5, 50_000));
@@ -155,107 +156,62 @@ fn a_transfer_starts_over_when_it_cannot_go_on() {
         let reply = Reply::status(206).header("Content-Range", format!("bytes {range}"));
         reply.body(&file.bytes()[from..])
     };
+    let of = Reply::file;
+    let others = rest("20000-49999/50000", &other, 20_000).header("ETag", "\"other\"");
+    let no_range = Reply::status(206).body(&old.bytes()[20_000..]);
+    let nonsense = of(&old.clone().with_content_range("bytes x-y/z"));
     for (why, script, whole) in [
-        ("ignores ranges", vec![Reply::file(&old.clone().without_ranges())], &old),
-        ("file changed", vec![Reply::file(&new)], &new),
-        (
-            "file changed and ignores If-Range",
-            vec![rest("20000-49999/50000", &other, 20_000).header("ETag", "\"other\""), Reply::file(&other)],
-            &other,
-        ),
-        (
-            "file grew, ignores If-Range and has no tag",
-            vec![rest("20000-59999/60000", &new, 20_000), Reply::file(&new)],
-            &new,
-        ),
-        ("another range", vec![rest("30000-49999/50000", &old, 30_000), Reply::file(&old)], &old),
-        ("no Content-Range", vec![Reply::status(206).body(&old.bytes()[20_000..]), Reply::file(&old)], &old),
-        (
-            "nonsense for a Content-Range",
-            vec![Reply::file(&old.clone().with_content_range("bytes x-y/z")), Reply::file(&old)],
-            &old,
-        ),
-        ("416", vec![Reply::status(416).header("Content-Range", "bytes */10"), Reply::file(&old)], &old),
+        ("ignores ranges", vec![of(&old.clone().without_ranges())], &old),
+        ("file changed", vec![of(&new)], &new),
+        ("file changed and ignores If-Range", vec![others, of(&other)], &other),
+        ("file grew, ignores If-Range and has no tag", vec![rest("20000-59999/60000", &new, 20_000), of(&new)], &new),
+        ("another range", vec![rest("30000-49999/50000", &old, 30_000), of(&old)], &old),
+        ("no Content-Range", vec![no_range, of(&old)], &old),
+        ("nonsense for a Content-Range", vec![nonsense, of(&old)], &old),
+        ("416", vec![Reply::status(416).header("Content-Range", "bytes */10"), of(&old)], &old),
     ] {
-        let mut replies = vec![Reply::file(&old).cut_body(20_000, Close)];
-        replies.extend(script);
-        let count = replies.len();
-        let server = Faulty::start(replies);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.jpg");
-        let file = client().download(url(&server)).to_file(&path);
-        let file = file.unwrap_or_else(|e| panic!("{why}: {e}"));
-        assert_eq!(file.bytes, whole.len(), "{why}");
-        assert!(std::fs::read(&path).unwrap() == whole.bytes(), "{why}");
+        let script: Vec<_> = [of(&old).cut_body(20_000, Close)].into_iter().chain(script).collect();
+        let server = Faulty::start(script.clone());
+        let bytes = client().download(url(&server)).to_vec(60_000);
+        assert!(bytes.unwrap_or_else(|e| panic!("{why}: {e}")) == whole.bytes(), "{why}");
         let requests = server.received();
-        assert_eq!(requests.len(), count, "{why}");
-        assert_eq!(range(&requests[1]).0.as_deref(), Some("bytes=20000-"), "{why}");
+        assert_eq!((requests.len(), range(&requests[1]).0), (script.len(), Some("bytes=20000-")), "{why}");
         assert_eq!(requests.get(2).and_then(|last| range(last).0), None, "{why}");
-    }
-}
 
-#[test]
-fn a_part_of_the_rest_is_taken_and_the_rest_of_it_asked_for() {
-    let file = File::made(6, 50_000).etag(Some("\"a\""));
-    let part = Reply::status(206).header("Content-Range", "bytes 20000-29999/*").header("ETag", "\"a\"");
-    let part = part.body(file.read(20_000, 10_000));
-    let server = Faulty::start([Reply::file(&file).cut_body(20_000, Close), part, Reply::file(&file)]);
-    assert!(client().download(url(&server)).to_vec(50_000).unwrap() == file.bytes());
-    assert_eq!(range(&server.received()[2]).0.as_deref(), Some("bytes=30000-"));
-}
-
-#[test]
-fn what_a_writer_has_is_never_written_twice() {
-    let (old, new) = (File::made(7, 50_000), File::made(8, 50_000));
-    let cut = Reply::file(&old).cut_body(20_000, Close);
-    let no_tag = Reply::file(&old.clone().etag(None)).cut_body(20_000, Close);
-    for (script, ok) in [
-        (vec![cut.clone(), Reply::file(&old)], true),
-        (vec![cut.clone(), Reply::file(&old.clone().without_ranges())], false),
-        (vec![cut.clone(), Reply::file(&new)], false),
-        (vec![cut.clone(), Reply::status(416), Reply::file(&old)], false),
-        (vec![no_tag], false),
-        // Nothing was written yet.
-        (vec![Reset.after_request(), Reply::file(&new).cut_body(0, Close), Reply::file(&old)], true),
-    ] {
-        let server = Faulty::start(script);
         let mut written = Vec::new();
-        let result = client().download(url(&server)).to_writer(&mut written);
-        if ok {
-            assert_eq!(result.unwrap(), 50_000);
-            assert!(written == old.bytes());
-        } else {
-            let error = failed(result);
-            assert_eq!((error.reason, error.bytes), (TransferReason::Changed, 20_000));
-            assert!(error.to_string().contains("cannot be taken back after 20000 bytes"), "{error}");
-            assert!(written == old.read(0, 20_000));
-        }
+        let error = failed(client().download(url(&Faulty::start(script))).to_writer(&mut written));
+        assert_eq!((error.reason, error.bytes), (TransferReason::Changed, 20_000), "{why}");
+        assert!(error.to_string().contains("cannot be taken back after 20000 bytes"), "{error}");
+        assert!(written == old.read(0, 20_000), "{why}");
+    }
+    let cut = of(&old).cut_body(20_000, Close);
+    let nothing_yet = [Reset.after_request(), of(&new).cut_body(0, Close), of(&old)];
+    for script in [vec![cut, of(&old)], nothing_yet.to_vec()] {
+        let mut written = Vec::new();
+        let server = Faulty::start(script);
+        assert_eq!(client().download(url(&server)).to_writer(&mut written).unwrap(), 50_000);
+        assert!(written == old.bytes());
     }
 }
 
 #[test]
 fn a_file_that_is_not_whole_or_no_file_is_an_error() {
+    use TransferReason::{Broken, Refused};
     let file = File::made(9, 50_000);
+    let body = || Reply::ok().body(file.bytes());
     let encoded = |encoding: &str| Reply::file(&file).header("Content-Encoding", encoding);
+    let no_tag = Reply::file(&file.clone().etag(None));
     for (words, reply, why, requests) in [
-        (
-            "Peer disconnected",
-            Reply::ok().content_length(60_000).body(file.bytes()).then(Close),
-            TransferReason::Broken,
-            3,
-        ),
-        ("Peer disconnected", Reply::ok().raw_chunks("5\r\nhello\r\n").then(Close), TransferReason::Broken, 3),
-        (
-            "Peer disconnected",
-            Reply::file(&file.clone().etag(None)).cut_body(49_999, HangUp),
-            TransferReason::Broken,
-            3,
-        ),
+        ("Peer disconnected", body().content_length(60_000).then(Close), Broken, 3),
+        ("Peer disconnected", Reply::ok().raw_chunks("5\r\nhello\r\n").then(Close), Broken, 3),
+        ("Peer disconnected", no_tag.cut_body(49_999, HangUp), Broken, 3),
         // Where the end of the connection is the end of the file, a broken connection looks the same.
-        ("where the file ends", Reply::ok().body(file.bytes()).until_close(), TransferReason::Refused, 1),
-        ("where the file ends", Reply::ok().body(file.bytes()).until_close().http10(), TransferReason::Refused, 1),
-        ("a web page came", Reply::html(200, "<html>Blocked by policy"), TransferReason::Refused, 1),
-        ("Content-Encoding br", encoded("br"), TransferReason::Refused, 1),
+        ("where the file ends", body().until_close(), Refused, 1),
+        ("where the file ends", body().until_close().http10(), Refused, 1),
+        ("a web page came", Reply::html(200, "<html>Blocked by policy"), Refused, 1),
+        ("Content-Encoding br", encoded("br"), Refused, 1),
+        // `ureq` undoes the compression with the feature, and hides the length with it.
+        ("", encoded("gzip"), Refused, 1),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let server = Faulty::start([reply]);
@@ -264,22 +220,14 @@ fn a_file_that_is_not_whole_or_no_file_is_an_error() {
         assert!(message.contains(words), "{message}");
         assert_eq!(names(folder.path()), [""; 0], "{message}");
     }
-    // `ureq` undoes the compression with the feature, and hides the length with it.
-    let server = Faulty::start([encoded("gzip")]);
-    assert_eq!(reason(client().download(url(&server)).to_vec(50_000)).0, TransferReason::Refused);
     // Chunks have an end, though no length.
-    let chunked = Reply::ok().body(file.bytes()).chunked([700, 1]);
+    let chunked = body().chunked([700, 1]);
     for (reply, bytes) in [(chunked, file.bytes()), (encoded("aws-chunked"), file.bytes()), (Reply::ok(), vec![])] {
         let server = Faulty::start([reply]);
         assert!(client().download(url(&server)).to_vec(bytes.len()).unwrap() == bytes);
     }
-}
-
-#[test]
-fn a_vector_grows_to_its_limit_and_no_further() {
-    let file = File::made(10, 50_000);
-    let chunked = Reply::ok().endless_body("x").chunked([1000]);
-    for reply in [Reply::file(&file), Reply::ok().body(file.bytes()).chunked([1000]), chunked] {
+    // A vector grows to its limit and no further.
+    for reply in [Reply::file(&file), body().chunked([1000]), Reply::ok().endless_body("x").chunked([1000])] {
         let server = Faulty::start([reply]);
         let (why, _) = reason(client().download(url(&server)).to_vec(49_999));
         assert_eq!((why, server.requests()), (TransferReason::TooLarge, 1));
@@ -289,31 +237,30 @@ fn a_vector_grows_to_its_limit_and_no_further() {
 /// An answer that is no file; the reason, words of the message, and how many requests.
 #[test]
 fn an_expired_link_is_told_from_a_bad_network() {
+    use TransferReason::{Broken, LinkExpired, Refused};
     let expired = || Reply::s3_error(403, "AccessDenied", "Request has expired");
     let unavailable = || Reply::s3_error(503, "SlowDown", "Please reduce your request rate.");
     let signature = "a https://s3/?sig=1 X-Amz-Signature=SECRET-SIGNATURE SECRET-SIGNATURE";
     let redacted = "403 SignatureDoesNotMatch: a https://s3/?[redacted] [redacted] [redacted]";
     for (reply, why, words, requests) in [
-        (expired(), TransferReason::LinkExpired, "403 AccessDenied: Request has expired (request 4f1c)", 1),
-        (Reply::s3_error(403, "SignatureDoesNotMatch", signature), TransferReason::LinkExpired, redacted, 1),
-        (Reply::s3_error(400, "ExpiredToken", "Gone"), TransferReason::LinkExpired, "ExpiredToken", 1),
-        (Reply::html(403, "<html>Blocked"), TransferReason::Refused, "403 <html>Blocked", 1),
-        (Reply::s3_error(404, "NoSuchKey", "Gone"), TransferReason::Refused, "404 NoSuchKey: Gone", 1),
-        (Reply::status(204), TransferReason::Refused, "204", 1),
-        (Reply::status(206).body("x"), TransferReason::Refused, "206", 1),
-        (Reply::status(304), TransferReason::Refused, "304", 1),
-        (unavailable(), TransferReason::Broken, "503 SlowDown: Please reduce", 3),
-        (Reply::status(408), TransferReason::Broken, "408", 3),
-        (Reply::status(425), TransferReason::Broken, "425", 3),
-        (Reply::status(429), TransferReason::Broken, "429", 3),
-        (Reply::status(500), TransferReason::Broken, "500", 3),
-        (Reply::status(522), TransferReason::Broken, "522", 3),
-        (unavailable().header("Retry-After", "6"), TransferReason::Broken, "503", 1),
+        (expired(), LinkExpired, "403 AccessDenied: Request has expired (request 4f1c)", 1),
+        (Reply::s3_error(403, "SignatureDoesNotMatch", signature), LinkExpired, redacted, 1),
+        (Reply::s3_error(400, "ExpiredToken", "Gone"), LinkExpired, "ExpiredToken", 1),
+        (Reply::html(403, "<html>Blocked"), Refused, "403 <html>Blocked", 1),
+        (Reply::s3_error(404, "NoSuchKey", "Gone"), Refused, "404 NoSuchKey: Gone", 1),
+        (Reply::status(204), Refused, "204", 1),
+        (Reply::status(206).body("x"), Refused, "206", 1),
+        (Reply::status(304), Refused, "304", 1),
+        (unavailable(), Broken, "503 SlowDown: Please reduce", 3),
+        (Reply::status(408), Broken, "408", 3),
+        (Reply::status(425), Broken, "425", 3),
+        (Reply::status(429), Broken, "429", 3),
+        (Reply::status(522), Broken, "522", 3),
     ] {
         let server = Faulty::start([reply.header("x-amz-request-id", "4f1c")]);
         let error = client().download(url(&server)).to_vec(1).unwrap_err();
         assert_eq!((error.status().is_some(), error.request_id()), (true, Some("4f1c")));
-        assert_eq!(error.is_safe_to_retry(), why == TransferReason::Broken);
+        assert_eq!(error.is_safe_to_retry(), why == Broken);
         assert!(error.to_string().contains(words), "{error}");
         let error = failed::<()>(Err(error));
         assert_eq!((error.reason, error.name.as_str()), (why, "DSC_0001.JPEG"), "{error}");
@@ -321,21 +268,18 @@ fn an_expired_link_is_told_from_a_bad_network() {
     }
     let server = Faulty::start([Reply::status(522), Reply::ok().body("x")]);
     assert_eq!(client().download(url(&server)).to_vec(1).unwrap(), b"x");
-    let nobody = Refused::new();
+    let nobody = support::faulty::Refused::new();
     let (why, message) = reason(client().download(nobody.url()).to_vec(1));
     let address = nobody.url().trim_start_matches("http://").to_owned();
-    assert!(why == TransferReason::Broken && message.contains(&format!("{address}: ")), "{message}");
-}
-
-#[test]
-fn retry_after_is_waited_for_or_told() {
+    assert!(why == Broken && message.contains(&format!("{address}: ")), "{message}");
+    // A wait is told, or waited for.
+    let server = Faulty::start([Reply::status(503).header("Retry-After", "3600")]);
+    let error = client().download(url(&server)).to_vec(1).unwrap_err();
+    assert_eq!((error.retry_after(), server.requests()), (Some(Duration::from_secs(3600)), 1));
     let server = Faulty::start([Reply::status(503).header("Retry-After", "1"), Reply::ok().body("x")]);
     let began = Instant::now();
     client().download(url(&server)).to_vec(1).unwrap();
     assert!(began.elapsed() >= ms(1000));
-    let server = Faulty::start([Reply::status(503).header("Retry-After", "3600")]);
-    let error = client().download(url(&server)).to_vec(1).unwrap_err();
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
 }
 
 #[test]
@@ -423,7 +367,7 @@ fn a_slow_transfer_goes_on() {
 
 #[test]
 fn a_callback_ends_a_transfer_that_moves_one_that_stalls_and_one_that_waits() {
-    let file = File::made(13, 10 * MIB);
+    let (file, client) = (File::made(13, 10 * MIB), client());
     for reply in [
         Reply::file(&file).drip_body(1000, ms(5)),
         Reply::file(&file).cut_body(10_000, Stall),
@@ -432,21 +376,17 @@ fn a_callback_ends_a_transfer_that_moves_one_that_stalls_and_one_that_waits() {
         let server = Faulty::start([reply]);
         let folder = tempfile::tempdir().unwrap();
         let mut began = None;
-        let result = client()
-            .download(url(&server))
-            .stall_timeout(ms(1000))
-            .progress(|_, _| match began.get_or_insert_with(Instant::now).elapsed() > ms(200) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            })
-            .to_file(folder.path().join("a.jpg"));
-        assert_eq!(reason(result).0, TransferReason::Cancelled);
+        let download = client.download(url(&server)).stall_timeout(ms(1000));
+        let download = download.progress(|_, _| match began.get_or_insert_with(Instant::now).elapsed() > ms(200) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        });
+        assert_eq!(reason(download.to_file(folder.path().join("a.jpg"))).0, TransferReason::Cancelled);
         assert!(began.unwrap().elapsed() < ms(4500), "{:?}", began.unwrap().elapsed());
         assert_eq!((names(folder.path()).len(), server.requests()), (0, 1));
     }
     // Before anything is sent, too.
     let server = Faulty::start([Reply::file(&file)]);
-    let client = client();
     let download = client.download(url(&server)).progress(|_, _| ControlFlow::Break(()));
     assert_eq!((reason(download.to_vec(1)).0, server.connections()), (TransferReason::Cancelled, 0));
 }

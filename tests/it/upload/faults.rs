@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use imagen_ai::{Error, TransferReason, UploadOptions, Uploaded};
 
-use super::{Servers, early, files, midway, one_by_one, reason, with};
+use super::{Servers, early, files, midway, one_by_one, with};
 use crate::support::faulty::End::Close;
 use crate::support::faulty::Reply;
 use crate::support::{eventually, ms, side_by_side};
@@ -154,20 +154,4 @@ fn resize(path: &Path, length: u64) {
 fn touch(path: &Path) {
     let later = SystemTime::now() + Duration::from_secs(10);
     OpenOptions::new().write(true).open(path).unwrap().set_modified(later).unwrap();
-}
-
-#[test]
-fn a_file_that_fails_stops_no_other_and_all_stand_in_their_places() {
-    let server = Servers::start([Reply::ok()]);
-    let (_folder, paths) = files(&["a.jpg", "b-nolink.jpg", "c.jpg", "d-nolink.jpg", "e.jpg", "f.jpg"]);
-    fs::write(&paths[4], "").unwrap();
-    let results = server.project().upload(&paths, &UploadOptions::default()).unwrap();
-    for (index, (path, result)) in paths.iter().zip(&results).enumerate() {
-        match result {
-            Ok(uploaded) => assert_eq!(uploaded.path, *path),
-            Err(error) => assert!(reason(result) == TransferReason::NoLink && [1, 3].contains(&index), "{error}"),
-        }
-    }
-    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 4);
-    assert_eq!((server.puts().len(), server.api.requests()), (4, 1));
 }

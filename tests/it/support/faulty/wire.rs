@@ -15,7 +15,7 @@ pub struct Request {
     pub head: String,
     /// Names and values as they were sent.
     pub headers: Vec<(String, String)>,
-    /// As long as `Content-Length` says. The only body that the client sends in chunks has none.
+    /// As long as `Content-Length` says: the client sends no chunks.
     pub body: Vec<u8>,
     /// Which connection it came over, counted from 0.
     pub connection: usize,
@@ -131,7 +131,8 @@ impl<'s> Wire<'s> {
     pub(crate) fn read_body(&mut self, request: &mut Request) -> io::Result<()> {
         let length: usize = request.header("content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
         request.body = match request.header("transfer-encoding") {
-            Some(_) => self.read_until(|bytes| bytes.starts_with(b"0\r\n\r\n").then(|| (Vec::new(), 5)))?,
+            // `ureq` sends what has no body so, and nothing else.
+            Some(_) => self.read_until(|bytes| bytes.starts_with(b"0\r\n\r\n").then_some((Vec::new(), 5)))?,
             None => self.read_until(|bytes| Some((bytes.get(..length)?.to_vec(), length)))?,
         };
         let mut state = self.shared.state();
