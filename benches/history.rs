@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     println!("find(name)         {:8.0} ns", began.elapsed().as_nanos() as f64 / images as f64);
     let ids: Vec<VersionId> = (0..images).map(|image| VersionId::from(image * VERSIONS + VERSIONS / 2)).collect();
     let began = Instant::now();
-    for (image, id) in history.images().iter().zip(&ids) {
+    for (image, id) in history.images().zip(&ids) {
         black_box(image.get(id).expect("a version"));
     }
     println!("get(id)            {:8.0} ns", began.elapsed().as_nanos() as f64 / images as f64);

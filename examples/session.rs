@@ -41,7 +41,7 @@ fn session(edits: Chain) -> Result<(), Error> {
     let mut edits = edits.recovering(Wait::for_an_edit());
     let photo = edits.image().clone();
     if let Some(pending) = edits.pending() {
-        println!("What became of {}? Asking the history.", pending.edit);
+        println!("What became of {:?}? Asking the history.", pending.edit);
         edits.recover(&Wait::for_an_edit())?;
     }
     println!("{}. `quit` ends, --help lists the commands.", where_it_stands(&edits));

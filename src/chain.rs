@@ -1,26 +1,19 @@
 //! Edits of one photo that build on each other.
 
-mod recovery;
 mod state;
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::thread::sleep;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
-use log::warn;
-
-use self::recovery::decide;
 use self::state::State;
 use crate::error::{CallError, Error, Result};
 use crate::history::{History, ImageHistory};
-use crate::image::{Image, check_instruction, check_preset};
-use crate::transport::LOG;
+use crate::image::Image;
 use crate::types::{CopilotRequest, EnhanceRequest, VersionId};
 use crate::wait::Wait;
 
-pub use self::recovery::{Recovery, Step};
-pub use self::state::{Edit, Pending};
+pub use self::state::{Edit, Pending, Recovery, Step};
 
 impl Image {
     /// Starts a chain at the unedited photo. Nothing is sent.
@@ -28,7 +21,7 @@ impl Image {
     /// If the photo has versions already, the service drops them once the first edit has made another branch;
     /// [`Image::chain_from_latest`] builds on them.
     pub fn chain(&self) -> Chain {
-        Chain { image: self.clone(), state: State::new(self), file: None, recovering: None, known: None, sent: None }
+        Chain { image: self.clone(), state: State::new(self), file: None, recovering: None }
     }
 
     /// Starts a chain at this version. Nothing is sent, so a version that does not exist is an error of the first edit.
@@ -48,19 +41,16 @@ impl Image {
     /// - Those of [`Project::history`](crate::Project::history).
     pub fn chain_from_latest(&self) -> Result<Chain> {
         let history = self.project().history()?;
-        let mut chain = self.chain();
+        let is_clear = |image: &&ImageHistory| image.latest().is_some() || image.versions().is_empty();
         let image = history.find(self.file_name()).filter(|_| history.unread() == 0);
-        let path = image.and_then(|image| match image.latest() {
-            Some(latest) => Some(image.path_to(&latest.id)),
-            None => image.versions().is_empty().then(Vec::new),
-        });
-        let Some(path) = path else {
-            let name = self.file_name();
-            let why = format!("it does not list {name:?}, or does not tell for sure which version is the newest");
-            return Err(Error::invalid("history", why + "; Image::chain_from() starts where you say"));
+        let Some(image) = image.filter(is_clear) else {
+            let why = "it does not list the photo, or does not tell for sure which version is the newest; \
+                       Image::chain_from() starts where you say";
+            return Err(Error::invalid("history", why));
         };
-        let first = path.first();
-        chain.state.from_unedited = first.is_none_or(|first| first.parent_told && first.parent.is_none());
+        let path = image.latest().map(|latest| image.path_to(&latest.id)).unwrap_or_default();
+        let mut chain = self.chain();
+        chain.state.is_root_unknown = path.first().is_some_and(|first| !first.parent_told || first.parent.is_some());
         chain.state.path = path.iter().map(|version| version.id.clone()).collect();
         chain.learn(&history);
         Ok(chain)
@@ -92,7 +82,7 @@ impl Image {
     ///
     /// # The file
     /// It holds the project's id and kind, the photo's name, ids of versions, and the edit that is out with its time; no key
-    /// and no URL. It is replaced as a whole, by way of a file of the same name with `.tmp` added. A power cut in the seconds
+    /// and no URL. It is replaced as a whole, by way of a file of the same name with `.imagen-part` added. A power cut in the seconds
     /// after that may bring the file before back. Only one chain at a time may use it.
     ///
     /// # Errors
@@ -146,19 +136,15 @@ pub struct Chain {
     state: State,
     file: Option<PathBuf>,
     recovering: Option<Wait>,
-    /// The versions that there were before the next edit. `None` until a history was read, all of it.
-    known: Option<HashSet<VersionId>>,
-    /// When this process sent the last edit.
-    sent: Option<Instant>,
 }
 
 impl Chain {
     /// Applies a prompt to the current version, as [`Image::copilot`], and moves to the result.
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: an edit is [pending](Self::pending), or the instruction is refused. Nothing was sent.
-    /// - [`Error::Io`]: the file of a saved chain could not be written. Nothing was sent. (If it cannot be written after the
-    ///   answer, that is a warning in the log, and the next edit writes it first.)
+    /// - [`Error::InvalidInput`]: an edit is [pending](Self::pending), or the instruction is refused. The edit was not sent.
+    /// - [`Error::Io`]: the file of a saved chain could not be written. The edit was not sent. (If the file cannot be written
+    ///   after the answer, the answer is returned all the same, and the next edit writes the file first.)
     /// - [`Error::OutcomeUnknown`]: the edit may have been made, and is pending.
     /// - [`Error::Network`]: nothing was done: call again. A recovering chain returns it for a lost answer too, once it knows
     ///   that the edit was not made.
@@ -181,53 +167,31 @@ impl Chain {
     /// # Errors
     /// As [`Chain::copilot`].
     pub fn apply(&mut self, edit: Edit) -> Result<Step> {
-        match &edit {
-            Edit::Instruction(instruction) => check_instruction(instruction)?,
-            Edit::Preset(tool_id) => check_preset(tool_id)?,
-        }
         self.check_settled()?;
-        if self.known.is_none() && (self.file.is_some() || self.recovering.is_some()) {
+        if self.state.known.is_none() && (self.file.is_some() || self.recovering.is_some()) {
             self.learn(&self.image.project().history()?);
         }
-        let mut pending = Pending {
-            parent: self.current().cloned(),
-            edit,
-            made: false,
-            sent: SystemTime::now(),
-            known: self.known.clone(),
-        };
-        self.sent = Some(Instant::now());
+        let (parent_version_id, sent) = (self.current().cloned(), SystemTime::now());
+        let pending = Pending { edit: edit.clone(), parent: parent_version_id.clone(), made: false, sent };
         self.change(|state| state.pending = Some(pending.clone()))?;
-        let answer = self.send(&pending);
-        let version = match &answer {
-            Ok(step) => &step.version_id,
-            Err(Error::EnhancementFailed(e)) => &e.version_id,
-            Err(_) => &None,
+        let answer = match edit {
+            Edit::Instruction(instruction) => self.image.copilot(CopilotRequest { instruction, parent_version_id }),
+            Edit::Preset(tool_id) => self.image.enhance(EnhanceRequest { tool_id, parent_version_id }),
         };
-        self.known.iter_mut().for_each(|known| known.extend(version.clone()));
-        pending.made = match &answer {
-            Ok(step) if step.version_id.is_none() => true,
-            Err(Error::OutcomeUnknown(e)) => {
-                if e.context.attempts > 1 {
-                    // The attempt that was lost came after the waits between the attempts.
-                    self.sent = Some(Instant::now());
-                }
-                matches!(e.context.status, Some(200..=299))
-            }
-            _ => {
-                self.state.pending = None;
-                self.state.path.extend(version.clone().filter(|_| answer.is_ok()));
-                self.save_or_warn();
-                return answer;
-            }
+        let answer = answer.map(|made| Step { version_id: made.version_id, url: Some(made.enhanced_image_url) });
+        let (version, made) = match &answer {
+            Ok(step) => (step.version_id.clone(), step.version_id.is_none().then_some(true)),
+            Err(Error::OutcomeUnknown(e)) => (None, Some(matches!(e.context.status, Some(200..=299)))),
+            Err(_) => (None, None),
         };
-        self.state.pending = Some(pending);
-        self.save_or_warn();
-        let recovery = self.recovering.map(|wait| self.recover(&wait));
-        match (recovery, answer) {
-            (Some(Ok(Recovery::Applied(found))), Ok(Step { url, .. })) => Ok(Step { url, ..found }),
-            (Some(Ok(Recovery::Applied(found))), _) => Ok(found),
-            (Some(Ok(Recovery::NotApplied)), Err(Error::OutcomeUnknown(e))) => {
+        // The history may list the version that failed: it is read again before the next edit.
+        self.state.known.take_if(|_| matches!(answer, Err(Error::EnhancementFailed(_))));
+        self.settle(version, made.map(|made| Pending { made, sent: SystemTime::now(), ..pending }));
+        let Some(wait) = self.recovering.filter(|_| made.is_some()) else { return answer };
+        match (self.recover(&wait), answer) {
+            (Ok(Recovery::Applied(found)), Ok(Step { url, .. })) => Ok(Step { url, ..found }),
+            (Ok(Recovery::Applied(found)), _) => Ok(found),
+            (Ok(Recovery::NotApplied), Err(Error::OutcomeUnknown(e))) => {
                 Err(Error::Network(Box::new(CallError { advice: "", ..*e })))
             }
             (_, answer) => answer,
@@ -267,7 +231,7 @@ impl Chain {
     }
 
     /// Asks the history what became of the [pending](Self::pending) edit, until it is found or the wait is over. The total of
-    /// the wait counts from when the edit was sent.
+    /// the wait counts from when the answer was lost, or, if the process was killed before that, from when the edit was sent.
     ///
     /// - It was applied if exactly one version that was not there before has the right parent and the right words, and is
     ///   finished.
@@ -277,8 +241,8 @@ impl Chain {
     /// - Anything else cannot be told: a history with versions that could not be read, or one that does not list the photo,
     ///   among others. The edit stays pending.
     ///
-    /// In another process the time since the sending is taken from the machine's clock. If that was set back, the wait is
-    /// longer; if it was set forward, shorter. An attempt after `429`, in which the process was killed, counts from the first.
+    /// The time is the machine's clock. If that was set back, the wait is longer; if it was set forward, shorter. An attempt
+    /// after `429`, in which the process was killed, counts from the first.
     ///
     /// ```no_run
     /// # let mut edits = imagen_ai::Client::from_env()?.project("p").image("a.jpg").chain_saved_in("edits.json")?;
@@ -300,32 +264,27 @@ impl Chain {
     /// [`Error::InvalidInput`] if no edit is pending; those of [`Project::history`](crate::Project::history) that do not pass,
     /// and the last one that does, if the wait is over. Nothing has changed then.
     pub fn recover(&mut self, wait: &Wait) -> Result<Recovery> {
-        let Some(pending) = &self.state.pending else {
-            return Err(Error::invalid("chain", "nothing to recover: no edit is pending"));
-        };
+        let Some(pending) = &self.state.pending else { return Err(Error::invalid("chain", "no edit is pending")) };
         // A clock that was set back counts as no time.
-        let by_clock = || SystemTime::now().duration_since(pending.sent).unwrap_or_default();
-        let elapsed = self.sent.map_or_else(by_clock, |sent| sent.elapsed());
-        let total = wait.total.saturating_sub(elapsed);
+        let total = wait.total.saturating_sub(pending.sent.elapsed().unwrap_or_default());
         let mut delays = Wait { total, ..*wait }.delays();
         let (recovery, history) = loop {
             let delay = delays.next();
-            let history = self.image.project().history();
-            let asked = history.map(|now| (decide(pending, self.image.file_name(), &now, delay.is_none()), now));
+            let decide = |now| (self.state.decide(pending, self.image.file_name(), &now, delay.is_none()), now);
+            let asked = self.image.project().history().map(decide);
             match (asked, delay) {
                 (Ok((Recovery::CannotTell { .. }, _)), Some(delay)) => sleep(delay),
                 (Err(e), Some(delay)) if e.is_safe_to_retry() => sleep(delay),
                 (asked, _) => break asked?,
             }
         };
-        match &recovery {
-            Recovery::Applied(step) => self.state.path.extend(step.version_id.clone()),
-            Recovery::NotApplied => {}
+        let version = match &recovery {
+            Recovery::Applied(step) => step.version_id.clone(),
+            Recovery::NotApplied => None,
             Recovery::CannotTell { .. } => return Ok(recovery),
-        }
-        self.state.pending = None;
+        };
         self.learn(&history);
-        self.save_or_warn();
+        self.settle(version, None);
         Ok(recovery)
     }
 
@@ -335,8 +294,7 @@ impl Chain {
     /// # Errors
     /// [`Error::Io`]: the file of a saved chain could not be written. Nothing has changed.
     pub fn assume_not_applied(&mut self) -> Result<()> {
-        self.known = None;
-        self.change(|state| state.pending = None)
+        self.change(|state| (state.pending, state.known) = (None, None))
     }
 
     /// Moves to the version before, or to the unedited photo. Nothing is sent; the service
@@ -348,7 +306,7 @@ impl Chain {
     /// - [`Error::Io`]: the file of a saved chain could not be written. Nothing has changed.
     pub fn undo(&mut self) -> Result<()> {
         self.check_settled()?;
-        if self.state.path.len() <= usize::from(!self.state.from_unedited) {
+        if self.state.path.len() <= usize::from(self.state.is_root_unknown) {
             let why = "nothing to undo: no edit was made, or what the first version was built on is not known";
             return Err(Error::invalid("chain", why));
         }
@@ -364,7 +322,6 @@ impl Chain {
     /// # Errors
     /// [`Error::Io`]: the file of a saved chain could not be written. Nothing has changed.
     pub fn branch_from(&mut self, version: impl Into<VersionId>) -> Result<()> {
-        self.known = None;
         self.change(|state| state.branch_from(version.into()))
     }
 
@@ -376,50 +333,36 @@ impl Chain {
     /// chain could not be written.
     pub fn reset(&mut self) -> Result<()> {
         self.image.reset()?;
-        self.known = None;
         let new = State::new(&self.image);
         self.change(|state| *state = new)
     }
 
     fn check_settled(&self) -> Result<()> {
-        let Some(Pending { edit, .. }) = &self.state.pending else {
-            return Ok(());
-        };
-        let why = format!("what became of the last edit ({edit}) is not known: call Chain::recover() first");
+        let Some(Pending { edit, .. }) = &self.state.pending else { return Ok(()) };
+        let why = format!("what became of the last edit ({edit:?}) is not known: call Chain::recover() first");
         Err(Error::invalid("chain", why))
-    }
-
-    fn send(&self, Pending { edit, parent, .. }: &Pending) -> Result<Step> {
-        let parent_version_id = parent.clone();
-        let made = match edit.clone() {
-            Edit::Instruction(instruction) => self.image.copilot(CopilotRequest { instruction, parent_version_id }),
-            Edit::Preset(tool_id) => self.image.enhance(EnhanceRequest { tool_id, parent_version_id }),
-        };
-        made.map(|made| Step { version_id: made.version_id, url: Some(made.enhanced_image_url) })
     }
 
     /// Remembers which versions there are. With some that could not be read, which ones are new cannot be told.
     fn learn(&mut self, history: &History) {
-        let image = history.find(self.image.file_name());
-        let versions = image.map(ImageHistory::versions).unwrap_or_default();
-        let ids = versions.iter().map(|version| &version.id).chain(&self.state.path);
-        self.known = (history.unread() == 0).then(|| ids.cloned().collect());
+        let versions = history.find(self.image.file_name()).map(ImageHistory::versions).unwrap_or_default();
+        let ids = versions.iter().map(|version| version.id.clone());
+        self.state.known = (history.unread() == 0).then(|| ids.collect());
+    }
+
+    /// Moves to the version that the edit made, if any, and remembers whether the edit is still pending.
+    fn settle(&mut self, version: Option<VersionId>, pending: Option<Pending>) {
+        self.state.known.iter_mut().for_each(|known| known.extend(version.clone()));
+        self.state.path.extend(version);
+        self.state.pending = pending;
+        // If this fails, the next edit writes it first.
+        _ = self.state.save(self.file.as_deref());
     }
 
     /// Changes the state, unless it cannot be saved with the change.
     fn change(&mut self, change: impl FnOnce(&mut State)) -> Result<()> {
         let before = self.state.clone();
         change(&mut self.state);
-        self.save().inspect_err(|_| self.state = before)
-    }
-
-    fn save(&self) -> Result<()> {
-        self.file.as_ref().map_or(Ok(()), |file| self.state.save(file))
-    }
-
-    fn save_or_warn(&self) {
-        if let Err(e) = self.save() {
-            warn!(target: LOG, "the state of a chain could not be saved: {e}");
-        }
+        self.state.save(self.file.as_deref()).inspect_err(|_| self.state = before)
     }
 }

@@ -9,7 +9,7 @@ use ureq::http::header::HeaderValue;
 
 use crate::error::{Error, Result};
 use crate::transport::{
-    HAS_TLS, RetryPolicy, Settings, Transport, check_agent, check_environment, check_limit, is_loopback,
+    Limits, RetryPolicy, Transport, check_agent, check_environment, check_limit, parse_url, variable,
 };
 
 const BASE_URL: &str = "https://api.imagen-ai.com/v1";
@@ -61,32 +61,26 @@ impl Client {
     /// # Errors
     /// [`Error::InvalidInput`], naming the variable, when the key is missing or either value is not Unicode.
     pub fn builder_from_env() -> Result<ClientBuilder> {
-        let missing = "the environment variable is not set; it holds the API key";
-        let key = variable(KEY_VARIABLE)?.ok_or_else(|| Error::invalid(KEY_VARIABLE, missing))?;
-        let mut builder = Self::builder(key);
-        builder.key_field = KEY_VARIABLE;
-        if let Some(url) = variable(BASE_URL_VARIABLE)?.filter(|url| !url.trim().is_empty()) {
-            builder = builder.base_url(url);
-            builder.base_url_field = BASE_URL_VARIABLE;
+        let missing = || Error::invalid(KEY_VARIABLE, "the environment variable is not set; it holds the API key");
+        let mut builder = Self::builder(variable(KEY_VARIABLE)?.ok_or_else(missing)?);
+        builder.key.0 = KEY_VARIABLE;
+        if let Some(url) = variable(BASE_URL_VARIABLE)? {
+            builder.base_url = (BASE_URL_VARIABLE, url);
         }
         Ok(builder)
     }
 
     /// Makes a builder, to change the defaults.
     pub fn builder(api_key: impl AsRef<str>) -> ClientBuilder {
-        ClientBuilder {
-            key: api_key.as_ref().trim().to_owned(),
-            key_field: "api_key",
-            base_url: BASE_URL.to_owned(),
-            base_url_field: "base_url",
-            allow_http: false,
+        let limits = Limits {
             timeout: Duration::from_secs(300),
             connect_timeout: Duration::from_secs(10),
             max_answer_size: 64 * 1024 * 1024,
             retry: RetryPolicy::default(),
-            user_agent_suffix: String::new(),
-            agent: None,
-        }
+        };
+        let key = ("api_key", api_key.as_ref().trim().to_owned());
+        let base_url = ("base_url", BASE_URL.to_owned());
+        ClientBuilder { key, base_url, allow_http: false, limits, user_agent_suffix: String::new(), agent: None }
     }
 
     /// Returns the same client with another [`timeout`](ClientBuilder::timeout). It costs no more than a clone. A limit of
@@ -94,16 +88,6 @@ impl Client {
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { transport: self.transport.with_timeout(timeout) }
-    }
-}
-
-fn variable(name: &'static str) -> Result<Option<String>> {
-    match std::env::var(name) {
-        Ok(value) => Ok(Some(value)),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(Error::invalid(name, "the environment variable is not valid Unicode"))
-        }
     }
 }
 
@@ -127,15 +111,11 @@ impl fmt::Debug for Client {
 /// ```
 #[must_use]
 pub struct ClientBuilder {
-    key: String,
-    key_field: &'static str,
-    base_url: String,
-    base_url_field: &'static str,
+    /// With the name of the setting or the variable that it came from, and so does the base URL.
+    key: (&'static str, String),
+    base_url: (&'static str, String),
     allow_http: bool,
-    timeout: Duration,
-    connect_timeout: Duration,
-    max_answer_size: u64,
-    retry: RetryPolicy,
+    limits: Limits,
     user_agent_suffix: String,
     agent: Option<Agent>,
 }
@@ -146,8 +126,7 @@ impl ClientBuilder {
     /// It must be `https`, unless its host is this machine (`127.0.0.0/8`, `::1`, `localhost`) or
     /// [`allow_http`](Self::allow_http) says otherwise.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
-        self.base_url = url.into();
-        self.base_url_field = "base_url";
+        self.base_url = ("base_url", url.into());
         self
     }
 
@@ -166,13 +145,13 @@ impl ClientBuilder {
     /// [`Error::OutcomeUnknown`]: a shorter limit tells so sooner, and a [recovering](crate::Chain::recovering) chain finds
     /// out what became of it. (`ureq` has no setting for TCP keep-alive.)
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.limits.timeout = timeout;
         self
     }
 
     /// Sets the longest that connecting may take, TLS and a proxy's answer included. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+        self.limits.connect_timeout = timeout;
         self
     }
 
@@ -180,13 +159,13 @@ impl ClientBuilder {
     /// project is large. It bounds the memory of a call: a history takes about five times its text while it is read.
     /// Downloads are not limited by it.
     pub fn max_answer_size(mut self, bytes: u64) -> Self {
-        self.max_answer_size = bytes;
+        self.limits.max_answer_size = bytes;
         self
     }
 
     /// Sets how often a call is tried. Default: [`RetryPolicy::default`].
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = policy;
+        self.limits.retry = policy;
         self
     }
 
@@ -236,73 +215,40 @@ impl ClientBuilder {
     /// - an agent that needs a feature of this crate that is off;
     /// - a proxy variable of the environment that cannot be used, unless an agent is given.
     pub fn build(self) -> Result<Client> {
-        let base_url = parse_base_url(&self.base_url, self.allow_http, self.base_url_field)?;
-        if self.key.is_empty() {
-            return Err(Error::invalid(self.key_field, "the API key is empty"));
-        }
-        // `from_str` takes what `to_str` cannot give back.
-        let visible = self.key.bytes().all(|byte| byte.is_ascii_graphic());
-        let illegal = || Error::invalid(self.key_field, "the API key holds a character that a header cannot");
-        let mut key = HeaderValue::from_str(&self.key).ok().filter(|_| visible).ok_or_else(illegal)?;
+        let Self { key: (field, text), limits, agent, .. } = self;
+        let base_url = parse_base_url(self.base_url.0, &self.base_url.1, self.allow_http)?;
+        // Of other bytes a header could hold some that a log or an error could not show.
+        let visible = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let illegal = || Error::invalid(field, "the API key is empty, or holds a character that a header cannot");
+        let mut key = HeaderValue::try_from(text).ok().filter(|_| visible).ok_or_else(illegal)?;
         key.set_sensitive(true);
-        check_limit("timeout", self.timeout)?;
-        check_limit("connect_timeout", self.connect_timeout)?;
-        check_limit("max_answer_size", self.max_answer_size)?;
-        match &self.agent {
-            Some(agent) => check_agent(agent)?,
-            None => check_environment()?,
-        }
-        let user_agent = format!("{USER_AGENT} {}", self.user_agent_suffix.trim());
-        let user_agent = match HeaderValue::from_str(user_agent.trim_end()) {
-            Ok(value) if value.len() <= USER_AGENT.len() + 1 + LONGEST_SUFFIX => value,
-            _ => {
-                let why = format!("longer than {LONGEST_SUFFIX} bytes, or a character that a header cannot hold");
-                return Err(Error::invalid("user_agent_suffix", why));
-            }
-        };
-        let settings = Settings {
-            base_url,
-            key,
-            timeout: self.timeout,
-            connect_timeout: self.connect_timeout,
-            max_answer_size: self.max_answer_size,
-            retry: self.retry,
-            user_agent,
-        };
-        Ok(Client { transport: Transport::new(settings, self.agent) })
+        check_limit("timeout", limits.timeout)?;
+        check_limit("connect_timeout", limits.connect_timeout)?;
+        check_limit("max_answer_size", limits.max_answer_size)?;
+        agent.as_ref().map_or_else(check_environment, check_agent)?;
+        let suffix = self.user_agent_suffix.trim();
+        let user_agent = HeaderValue::try_from(format!("{USER_AGENT} {suffix}").trim_end());
+        let user_agent = user_agent.ok().filter(|_| suffix.len() <= LONGEST_SUFFIX).ok_or_else(|| {
+            let why = format!("longer than {LONGEST_SUFFIX} bytes, or a character that a header cannot hold");
+            Error::invalid("user_agent_suffix", why)
+        })?;
+        Ok(Client { transport: Transport::new(&base_url, key, user_agent, limits, agent) })
     }
 }
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the key, and without the base URL, which may hold a password until build() has refused it.
-        f.debug_struct("ClientBuilder").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("ClientBuilder").field("timeout", &self.limits.timeout).finish_non_exhaustive()
     }
 }
 
-fn parse_base_url(text: &str, allow_http: bool, field: &'static str) -> Result<Uri> {
-    // What comes before an `@` may be a password, and what comes after a `?` a signature.
-    let shown = text.split(['?', '#']).next().filter(|text| !text.contains('@')).unwrap_or_default();
-    let refuse = |why: &str| Err(Error::invalid(field, format!("{shown:?}: {why}")));
-    let Ok(uri) = text.trim().trim_end_matches('/').parse::<Uri>() else {
-        return refuse("it is no URL");
-    };
-    let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty()) else {
-        return refuse("a base URL begins with https:// and a host");
-    };
-    if authority.as_str().contains('@') {
-        return refuse("a base URL holds no user name and no password");
+fn parse_base_url(field: &'static str, text: &str, allow_http: bool) -> Result<Uri> {
+    let uri = parse_url(field, text.trim().trim_end_matches('/'), allow_http)?;
+    if let Some((before, _)) = text.split_once(['?', '#']) {
+        return Err(Error::invalid(field, format!("{before:?}: a base URL has no query and no fragment")));
     }
-    if uri.query().is_some() || text.contains('#') {
-        return refuse("a base URL has no query and no fragment");
-    }
-    match uri.scheme_str() {
-        Some("https") if HAS_TLS => Ok(uri),
-        Some("https") => refuse("https needs the feature rustls or native-tls of imagen-ai"),
-        Some("http") if allow_http || is_loopback(&uri) => Ok(uri),
-        Some("http") => refuse("the API key would go over http in the clear; use https, or allow_http(true)"),
-        _ => refuse("the scheme of a base URL is https"),
-    }
+    Ok(uri)
 }
 
 #[cfg(test)]
@@ -312,7 +258,7 @@ mod tests {
     #[test]
     fn only_a_base_url_that_keeps_the_key_secret_is_taken() {
         for good in ["http://127.0.0.1:1/v1/", "http://[::1]:1", "http://LOCALHOST", " http://127.8.9.1/v1//"] {
-            assert!(parse_base_url(good, false, "base_url").is_ok(), "{good}");
+            assert!(parse_base_url("base_url", good, false).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -329,10 +275,13 @@ mod tests {
             "https://",
             "https:///v1",
         ] {
-            let error = parse_base_url(bad, false, "base_url").unwrap_err();
+            let error = parse_base_url("base_url", bad, false).unwrap_err();
             assert!(!error.to_string().contains("user:"), "{bad}: {error}");
         }
-        assert!(parse_base_url("http://192.168.1.2/v1", true, "base_url").is_ok());
-        assert_eq!(parse_base_url(BASE_URL, false, "base_url").is_ok(), HAS_TLS);
+        assert!(parse_base_url("base_url", "http://192.168.1.2/v1", true).is_ok());
+        assert_eq!(
+            parse_base_url("base_url", BASE_URL, false).is_ok(),
+            cfg!(any(feature = "rustls", feature = "native-tls"))
+        );
     }
 }

@@ -2,9 +2,10 @@
 
 mod draw;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::{fmt, iter, mem};
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
@@ -39,7 +40,7 @@ impl Project {
         let call = self.ai_tools_call()?;
         let answer = self.send(&call)?;
         answer.empty()?;
-        History::from_json(answer.payload()?).map_err(|e| answer.unreadable(e.to_string()))
+        History::from_json(answer.payload()).map_err(|e| answer.unreadable(e.to_string()))
     }
 }
 
@@ -61,8 +62,7 @@ impl Image {
         crate::transport::check_segment("file_name", "file name", self.file_name())?;
         let mut history = self.project().history()?;
         let is_unlisted = history.find(self.file_name()).is_none();
-        let image = history.photo(self.file_name()).map(mem::take).unwrap_or_default();
-        Ok(ImageHistory { is_unlisted, ..image })
+        Ok(ImageHistory { is_unlisted, ..mem::take(history.photo(self.file_name())) })
     }
 }
 
@@ -88,8 +88,7 @@ impl Image {
 #[derive(Clone, Default)]
 pub struct History {
     raw: String,
-    images: Vec<ImageHistory>,
-    by_name: HashMap<String, usize>,
+    images: BTreeMap<String, ImageHistory>,
     unread: usize,
 }
 
@@ -107,22 +106,21 @@ impl History {
     /// [`Error::InvalidInput`] for what is no JSON, or is nested deeper than 127 levels.
     pub fn from_json(json: impl Into<String>) -> Result<Self> {
         let raw = json.into();
-        let json = from_json(raw.trim_start_matches('\u{feff}'));
-        let json = json.map_err(|e| Error::invalid("json", e.to_string()))?;
+        let json = from_json(raw.trim_start_matches('\u{feff}')).map_err(|e| Error::invalid("json", e.to_string()))?;
         let mut history = Self { raw, ..Self::default() };
-        history.walk("", json, Around::default());
+        history.walk("", &json, None, None, None);
         Ok(history)
     }
 
-    /// Returns the photos that are listed, in the answer's order.
-    pub fn images(&self) -> &[ImageHistory] {
-        &self.images
+    /// Returns the photos that are listed, in the order of their names.
+    pub fn images(&self) -> impl ExactSizeIterator<Item = &ImageHistory> {
+        self.images.values()
     }
 
     /// Returns the history of a photo, by the name of its finished JPEG. `None` when it is not listed. Upper and lower case
     /// differ.
     pub fn find(&self, file_name: &str) -> Option<&ImageHistory> {
-        self.images.get(*self.by_name.get(file_name)?)
+        self.images.get(file_name)
     }
 
     /// Returns how many versions could not be placed.
@@ -136,46 +134,37 @@ impl History {
         &self.raw
     }
 
-    /// Reads what is under a key, or with an empty key in a list.
-    fn walk<'a>(&mut self, key: &'a str, mut value: Value, Around(field, above, outer): Around<'a>) {
-        if !value.is_array() && !value.is_object() {
-            return;
-        }
-        let end = key.rsplit_once('.').map(|(_, end)| end);
-        let is_photo = end.is_some_and(|end| EXTENSIONS.split(' ').any(|known| known.eq_ignore_ascii_case(end)));
-        let key = is_photo.then_some(key);
-        let id = value.get_mut("version_id").map(Value::take);
+    /// Reads what is under a key, or with an empty key in a list. Around it there are: the nearest name of a photo in a field,
+    /// the nearest key that ends like a photo's file, and the id of the nearest version.
+    fn walk(&mut self, key: &str, value: &Value, field: Option<&str>, above: Option<&str>, outer: Option<&Value>) {
+        let is_photo = |(_, end): &(&str, &str)| EXTENSIONS.split(' ').any(|known| known.eq_ignore_ascii_case(end));
+        let key = key.rsplit_once('.').filter(is_photo).map(|_| key);
+        let id = value.get("version_id");
         let is_preset = id.is_none() && value.get("enhancement_type").is_some();
-        let name = text(&mut value, &["file_name", "filename", "image_name", "image"]);
-        let name = name.as_deref().filter(|_| !is_preset);
-        match (id.as_ref().map(id_of), name.or(field).or(key).or(above)) {
-            (Some(Some(id)), Some(photo)) => self.add(photo, id, &mut value, outer),
+        let name = text(value, &["file_name", "filename", "image_name", "image"]).filter(|_| !is_preset);
+        match (id.map(id_of), name.or(field).or(key).or(above)) {
+            (Some(Some(id)), Some(photo)) => self.add(photo, id, value, outer),
             (Some(_), _) => self.unread += 1,
-            (None, Some(photo)) if name.or(key) == Some(photo) && lists_nothing(&value) => _ = self.photo(photo),
+            (None, Some(photo)) if name.or(key) == Some(photo) && lists_nothing(value) => _ = self.photo(photo),
             (None, _) => {}
         }
-        let around = Around(name.or(field), key.or(above), id.as_ref().or(outer));
+        let (field, above, outer) = (name.or(field), key.or(above), id.or(outer));
         match value {
-            Value::Array(items) => items.into_iter().for_each(|item| self.walk("", item, around)),
-            Value::Object(fields) => fields.into_iter().for_each(|(key, it)| self.walk(&key, it, around)),
+            Value::Array(items) => items.iter().for_each(|item| self.walk("", item, field, above, outer)),
+            Value::Object(fields) => fields.iter().for_each(|(key, it)| self.walk(key, it, field, above, outer)),
             _ => {}
         }
     }
 
     /// Returns the history of a photo, which is listed from now on.
-    fn photo(&mut self, name: &str) -> Option<&mut ImageHistory> {
-        if !self.by_name.contains_key(name) {
-            let mut image = ImageHistory::default();
-            image.file_name.push_str(name);
-            self.by_name.insert(name.to_owned(), self.images.len());
-            self.images.push(image);
-        }
-        self.images.get_mut(*self.by_name.get(name)?)
+    fn photo(&mut self, name: &str) -> &mut ImageHistory {
+        let new = || ImageHistory { file_name: name.to_owned(), ..ImageHistory::default() };
+        self.images.entry(name.to_owned()).or_insert_with(new)
     }
 
     /// Adds a version to a photo, unless it has one with this id.
-    fn add(&mut self, name: &str, id: VersionId, object: &mut Value, outer: Option<&Value>) {
-        let Some(photo) = self.photo(name) else { return };
+    fn add(&mut self, name: &str, id: VersionId, object: &Value, outer: Option<&Value>) {
+        let photo = self.photo(name);
         let place = photo.versions.len();
         if *photo.by_id.entry(id.clone()).or_insert(place) != place {
             return;
@@ -186,11 +175,11 @@ impl History {
             id,
             parent_told: parent.is_some() || field.is_some_and(Value::is_null),
             parent,
-            instruction: text(object, &["instruction", "prompt"]),
-            preset: text(object, &["tool_id", "enhancement_type"]),
-            status: text(object, &["status"]).map(EnhancementStatus::from),
-            url: text(object, &["enhanced_image_url", "url"]).and_then(|url| url.try_into().ok()),
-            created_at: text(object, &["created_at"]),
+            instruction: text(object, &["instruction", "prompt"]).map(str::to_owned),
+            preset: text(object, &["tool_id", "enhancement_type"]).map(str::to_owned),
+            status: text(object, &["status"]).map(|status| status.to_owned().into()),
+            url: text(object, &["enhanced_image_url", "url"]).and_then(|url| url.to_owned().try_into().ok()),
+            created_at: text(object, &["created_at"]).map(str::to_owned),
         });
     }
 }
@@ -202,25 +191,13 @@ impl fmt::Debug for History {
     }
 }
 
-/// What is around a place of the answer: the nearest name of a photo in a field, the nearest key that ends like a photo's
-/// file, and the id of the nearest version.
-#[derive(Clone, Copy, Default)]
-struct Around<'a>(Option<&'a str>, Option<&'a str>, Option<&'a Value>);
-
-/// Takes the first of these fields that holds a text.
-fn text(object: &mut Value, names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| match object.get_mut(*name) {
-        Some(Value::String(text)) if !text.is_empty() => Some(mem::take(text)),
-        _ => None,
-    })
+/// Returns the first of these fields that holds a text.
+fn text<'a>(object: &'a Value, names: &[&str]) -> Option<&'a str> {
+    names.iter().find_map(|name| object.get(*name)?.as_str().filter(|text| !text.is_empty()))
 }
 
 fn id_of(id: &Value) -> Option<VersionId> {
-    match id {
-        Value::String(text) if !text.is_empty() => Some(text.as_str().into()),
-        Value::Number(n) => n.as_i64().map(VersionId::from).or(n.as_u64().map(VersionId::from)),
-        _ => None,
-    }
+    VersionId::deserialize(id).ok().filter(|_| id.is_string() || id.is_i64() || id.is_u64())
 }
 
 /// Whether it is an empty list or object, or an object with an empty list and none that holds something.
@@ -276,8 +253,7 @@ impl ImageHistory {
 
     /// Returns what was built on this version, or with `None` on the unedited photo.
     pub fn children<'h>(&'h self, parent: Option<&'h VersionId>) -> impl Iterator<Item = &'h Version> {
-        let children = self.versions.iter();
-        children.filter(move |version| version.parent_told && version.parent.as_ref() == parent)
+        self.versions.iter().filter(move |version| version.parent_told && version.parent.as_ref() == parent)
     }
 
     /// Returns the way to this version from the first one that is known, both included. It is empty for an id that is not in
@@ -285,8 +261,7 @@ impl ImageHistory {
     pub fn path_to(&self, id: impl Into<VersionId>) -> Vec<&Version> {
         let mut seen = HashSet::new();
         let parent = |version: &&Version| self.get(version.parent.as_ref()?);
-        let way = iter::successors(self.get(id), parent).take_while(|version| seen.insert(&version.id));
-        let mut path: Vec<_> = way.collect();
+        let mut path: Vec<_> = iter::successors(self.get(id), parent).take_while(|it| seen.insert(&it.id)).collect();
         path.reverse();
         path
     }

@@ -124,7 +124,7 @@ impl Image {
         let Told { status, version_id, enhanced_image_url, error } = answer.parse()?;
         if error.is_some() || status == EnhancementStatus::Failed {
             let failed = EnhancementFailed {
-                status: answer.sent.redact(status.as_str()).into(),
+                status: answer.redact(status.as_str()).into(),
                 version_id,
                 message: answer.said(),
                 context: answer.context(),

@@ -30,21 +30,17 @@ pub fn parallel<T: Send, R: Send>(
     let threads = threads.clamp(1, items.len().max(1));
     let items = Mutex::new(items.into_iter().enumerate());
     let done = Mutex::new(Vec::new());
+    // A function of its own, so that the lock is not held during the work.
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
     let worker = || {
-        loop {
-            // A statement of its own, so that the lock is not held during the work.
-            let next = items.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((index, item)) = next else { break };
+        while let Some((index, item)) = next() {
             let result = work(item);
             done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
         }
     };
     thread::scope(|scope| {
-        for _ in 1..threads {
-            if thread::Builder::new().spawn_scoped(scope, worker).is_err() {
-                break;
-            }
-        }
+        let mut others = 1..threads;
+        let _ = others.try_for_each(|_| thread::Builder::new().spawn_scoped(scope, worker).map(drop));
         worker();
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);

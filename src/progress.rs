@@ -5,6 +5,9 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use crate::error::Result;
+use crate::transport::Tell;
+
 /// How far one file is, and all of them.
 ///
 /// ```
@@ -45,13 +48,9 @@ pub struct Progress<'a> {
 /// [`DownloadOptions::on_progress`](crate::DownloadOptions::on_progress) and
 /// [`UploadOptions::on_progress`](crate::UploadOptions::on_progress).
 #[derive(Clone)]
-pub struct ProgressCallback(Arc<dyn Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync>);
+pub struct ProgressCallback(pub(crate) Arc<Callback>);
 
-impl ProgressCallback {
-    pub(crate) fn new(callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(callback))
-    }
-}
+type Callback = dyn Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync;
 
 impl fmt::Debug for ProgressCallback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,36 +61,41 @@ impl fmt::Debug for ProgressCallback {
 /// What the transfers of many files share.
 #[derive(Default)]
 pub(crate) struct Batch<'a> {
-    callback: Option<&'a ProgressCallback>,
-    files: usize,
+    pub(crate) callback: Option<&'a ProgressCallback>,
+    pub(crate) files: usize,
     pub(crate) files_done: AtomicUsize,
-    all_bytes: AtomicU64,
-    stopped: AtomicBool,
+    pub(crate) all_bytes: AtomicU64,
+    /// Whether the callback has ended the whole.
+    pub(crate) stopped: AtomicBool,
 }
 
-impl<'a> Batch<'a> {
-    pub(crate) fn new(callback: Option<&'a ProgressCallback>, files: usize) -> Self {
-        Self { callback, files, ..Self::default() }
+impl Batch<'_> {
+    /// Transfers one file by `work`, which tells of its progress, and tells of its end.
+    pub(crate) fn file<T>(&self, index: usize, name: &str, work: impl FnOnce(&mut Tell<'_>) -> Result<T>) -> Result<T> {
+        let mut file = Progress { index, file_name: name, files: self.files, ..Progress::default() };
+        let result = work(&mut |bytes, total| {
+            file.total = total;
+            self.tell(&mut file, bytes)
+        });
+        file.done = true;
+        self.files_done.fetch_add(1, Relaxed);
+        // What came of a file that failed is gone.
+        let bytes = if result.is_ok() { file.bytes } else { 0 };
+        let _ = self.tell(&mut file, bytes);
+        result
     }
 
-    /// Whether the callback has ended the whole.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.load(Relaxed)
-    }
-
-    /// Tells that so many bytes of a file have been transferred, or that it is done with.
-    pub(crate) fn tell(&self, file: &mut Progress<'_>, bytes: u64, done: bool) -> ControlFlow<()> {
+    fn tell(&self, file: &mut Progress<'_>, bytes: u64) -> ControlFlow<()> {
         self.all_bytes.fetch_add(bytes.wrapping_sub(file.bytes), Relaxed);
-        self.files_done.fetch_add(usize::from(done), Relaxed);
-        (file.bytes, file.done, file.files) = (bytes, done, self.files);
+        file.bytes = bytes;
         (file.all_bytes, file.files_done) = (self.all_bytes.load(Relaxed), self.files_done.load(Relaxed));
-        match self.callback {
-            Some(callback) if (done || !self.is_stopped()) && (callback.0)(file).is_break() => {
-                self.stopped.store(true, Relaxed);
-                Break(())
-            }
-            _ if self.is_stopped() => Break(()),
-            _ => Continue(()),
+        let asked = self.callback.filter(|_| file.done || !self.stopped.load(Relaxed));
+        if asked.is_some_and(|callback| (callback.0)(file).is_break()) {
+            self.stopped.store(true, Relaxed);
+        }
+        match self.stopped.load(Relaxed) {
+            true => Break(()),
+            false => Continue(()),
         }
     }
 }

@@ -375,7 +375,7 @@ impl Project {
     pub fn finalize(&self) -> Result<Finalized> {
         let call = Call::post(self.copilot_path(&["finalize"])?).json(&self.source_body())?;
         let answer = self.send(&call)?;
-        let files: Option<Vec<DownloadLink>> = match answer.is_empty() {
+        let files: Option<Vec<DownloadLink>> = match answer.payload().is_empty() {
             true => None,
             false => answer.json::<Files<DownloadLink>>()?.files_list,
         };

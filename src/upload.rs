@@ -5,24 +5,22 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use serde::Deserialize;
 use serde_json::{Value, json};
-use ureq::http::Uri;
 
 use crate::error::{Error, Result, TransferReason};
 use crate::parallel::parallel;
 use crate::profile::{ImageType, Profile};
 use crate::progress::{Batch, Progress, ProgressCallback};
 use crate::project::Project;
-use crate::transport::{Call, Refusal, STALL, check_limit, parse};
+use crate::transport::{Call, STALL, Tell, Transfer, check_limit, no_link};
 use crate::types::{Files, ProjectSource, SignedUrl};
 
 /// The extensions of RAW files that the service takes.
 const RAW: &str = "dng nef cr2 arw nrw crw srf sr2 orf raw rw2 raf ptx pef rwl srw cr3 3fr fff";
-
-const CANCELLED: &str = "the callback ended the upload";
 
 /// How [`Project::upload`] sends files.
 #[derive(Clone, Debug)]
@@ -46,10 +44,10 @@ impl Default for UploadOptions {
 impl UploadOptions {
     /// Calls this for every file when its transfer begins, after each piece of it, and when it ends, however it does, on the
     /// thread that sends it. [`Break`](ControlFlow::Break) ends the whole: files that have arrived stay, all others are
-    /// [`TransferReason::Cancelled`]. A file that waits before it is sent again waits to the end.
+    /// [`TransferReason::Cancelled`].
     #[must_use]
     pub fn on_progress(mut self, callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
-        self.progress = Some(ProgressCallback::new(callback));
+        self.progress = Some(ProgressCallback(Arc::new(callback)));
         self
     }
 }
@@ -68,14 +66,13 @@ pub struct Uploaded {
     modified: Option<SystemTime>,
 }
 
-/// The transfer of one file. It is read as the body of the request.
-struct Sending<'a> {
-    project: &'a Project,
-    options: &'a UploadOptions,
-    batch: &'a Batch<'a>,
-    photo: &'a Uploaded,
-    file: Option<File>,
-    progress: Progress<'a>,
+/// Where each file goes, by its name.
+type Links = HashMap<String, SignedUrl>;
+
+#[derive(Deserialize)]
+struct UploadLink {
+    file_name: String,
+    upload_link: SignedUrl,
 }
 
 impl Project {
@@ -129,31 +126,41 @@ impl Project {
             return Ok(Vec::new());
         }
         let links = self.upload_links(&photos)?;
-        let batch = Batch::new(options.progress.as_ref(), photos.len());
+        let batch = Batch { callback: options.progress.as_ref(), files: photos.len(), ..Batch::default() };
         let send = |(index, photo): (usize, &Uploaded)| {
-            let (file_name, total) = (photo.file_name.as_str(), Some(photo.bytes));
-            let progress = Progress { index, file_name, total, ..Progress::default() };
-            let mut sending = Sending { project: self, options, batch: &batch, photo, file: None, progress };
-            sending.run(links.get(&photo.file_name))
+            let send = |links: &Links, tell: &mut Tell<'_>| self.send_photo(photo, links, options.stall_timeout, tell);
+            batch.file(index, &photo.file_name, |tell| match send(&links, tell) {
+                Err(Error::Transfer(e)) if e.reason == TransferReason::LinkExpired => {
+                    send(&self.upload_links([photo])?, tell)
+                }
+                result => result,
+            })
         };
         Ok(parallel(photos.iter().enumerate(), options.threads, send))
     }
 
+    fn send_photo(&self, photo: &Uploaded, links: &Links, stall: Duration, tell: &mut Tell<'_>) -> Result<Uploaded> {
+        let name = &photo.file_name;
+        let link = links.get(name).ok_or_else(|| no_link("PUT", name))?;
+        let mut file = Transfer::new(&self.client().transport, "PUT", link, name.clone(), stall, tell)?;
+        file.total = Some(photo.bytes);
+        file.run(|file| attempt(photo, file).inspect_err(|_| file.bytes = 0))?;
+        Ok(photo.clone())
+    }
+
     /// Asks for links, by the names of the files.
-    fn upload_links<'p>(&self, photos: impl IntoIterator<Item = &'p Uploaded>) -> Result<HashMap<String, SignedUrl>> {
-        let photos = photos.into_iter().map(|photo| json!({ "file_name": photo.file_name }));
-        let files: Vec<Value> = photos.collect();
+    fn upload_links<'p>(&self, photos: impl IntoIterator<Item = &'p Uploaded>) -> Result<Links> {
+        let files = photos.into_iter().map(|photo| json!({ "file_name": photo.file_name }));
+        let files: Vec<Value> = files.collect();
         let body = match self.source() {
             ProjectSource::Regular => json!({ "files_list": files }),
             ProjectSource::I2i => json!({ "files_list": files, "client_type": "API" }),
         };
         let call = Call::post(self.path(&["get_temporary_upload_links"])?).json(&body)?;
         let answer = self.send(&call)?;
-        let links = answer.json::<Files<Value>>()?.files_list;
+        let links = answer.json::<Files<Option<UploadLink>>>()?.files_list;
         let links = links.ok_or_else(|| answer.unreadable("the answer holds no files_list"))?;
-        let text = |link: &Value, field| Some(link.get(field)?.as_str()?.to_owned());
-        let link = |link: &Value| Some((text(link, "file_name")?, text(link, "upload_link")?.try_into().ok()?));
-        Ok(links.iter().filter_map(link).collect())
+        Ok(links.into_iter().flatten().map(|link| (link.file_name, link.upload_link)).collect())
     }
 }
 
@@ -187,92 +194,45 @@ fn check(paths: impl IntoIterator<Item = impl AsRef<Path>>, profile: Option<&Pro
         if let Some(other) = names.insert(name.to_owned(), path.to_owned()) {
             return refuse(format!("it has the same name as {}", other.display()));
         }
-        photos.push(Uploaded {
-            path: path.to_owned(),
-            file_name: name.to_owned(),
-            bytes: metadata.len(),
-            modified: metadata.modified().ok(),
-        });
+        let (path, file_name) = (path.to_owned(), name.to_owned());
+        photos.push(Uploaded { path, file_name, bytes: metadata.len(), modified: metadata.modified().ok() });
     }
     Ok(photos)
 }
 
-impl Sending<'_> {
-    fn run(&mut self, link: Option<&SignedUrl>) -> Result<Uploaded> {
-        let result = self.transfer(link.cloned());
-        let bytes = if result.is_ok() { self.progress.bytes } else { 0 };
-        let _ = self.tell(bytes, true);
-        result.map(|()| self.photo.clone())
+/// Sends the file once.
+fn attempt(photo: &Uploaded, file: &mut Transfer<'_>) -> Result<()> {
+    let io = |e| Error::io(&photo.path, e);
+    let (transport, uri, stall) = (file.transport, file.uri.clone(), file.stall);
+    let mut body = Body { disk: File::open(&photo.path).map_err(io)?, left: photo.bytes, file };
+    let answer = transport.put(&uri, &mut body, photo.bytes, stall);
+    let (file, left) = (body.file, body.left);
+    let now = fs::metadata(&photo.path).map_err(io)?;
+    if (now.len(), now.modified().ok()) != (photo.bytes, photo.modified) {
+        return Err(file.failed(TransferReason::Changed, "the file changed while it was sent"));
     }
-
-    /// Sends the file, as often as it may help.
-    fn transfer(&mut self, mut link: Option<SignedUrl>) -> Result<()> {
-        let began = Instant::now();
-        let retry = self.project.client().transport.retry();
-        let (mut attempts, mut renewed) = (0, false);
-        loop {
-            attempts += 1;
-            let Some(Refusal { mut error, may_pass }) = self.attempt(link.as_ref())? else {
-                return Ok(());
-            };
-            error.name.clone_from(&self.photo.file_name);
-            error.bytes = self.progress.bytes;
-            error.context.attempts = attempts;
-            error.context.elapsed = began.elapsed();
-            let wait = retry.wait_after(attempts, error.context.retry_after);
-            match wait.filter(|_| may_pass) {
-                _ if error.reason == TransferReason::LinkExpired && !renewed => {
-                    renewed = true;
-                    link = self.project.upload_links([self.photo])?.remove(&self.photo.file_name);
-                }
-                Some(wait) => sleep(wait),
-                None => return Err(Error::Transfer(error)),
-            }
-        }
-    }
-
-    /// Sends the file once. Returns why it has not arrived, if it has not.
-    fn attempt(&mut self, link: Option<&SignedUrl>) -> Result<Option<Refusal>> {
-        use TransferReason::{Broken, Cancelled, Changed, NoLink};
-        let transport = &self.project.client().transport;
-        let (photo, stall) = (self.photo, self.options.stall_timeout);
-        let uri = &link.map_or(Ok(Uri::default()), parse)?;
-        let refusal = |reason, why| Ok(Some(transport.refusal("PUT", uri, reason, why)));
-        let io = |e| Error::io(&photo.path, e);
-        let _ = self.tell(0, false);
-        if link.is_none() {
-            return refusal(NoLink, "the service gave no link for the file");
-        }
-        if self.batch.is_stopped() {
-            return refusal(Cancelled, CANCELLED);
-        }
-        self.file = Some(File::open(&photo.path).map_err(io)?);
-        let answer = transport.put(uri, self, photo.bytes, stall);
-        let now = fs::metadata(&photo.path).map_err(io)?;
-        let same = (now.len(), now.modified().ok()) == (photo.bytes, photo.modified);
-        match answer {
-            _ if !same => refusal(Changed, "the file changed while it was sent"),
-            Ok(answer) if !answer.status().is_success() => Ok(Some(transport.refused("PUT", uri, answer, stall))),
-            Ok(_) if self.progress.bytes == now.len() => Ok(None),
-            Ok(_) => refusal(Broken, "the storage answered before it had the file"),
-            Err(_) if self.batch.is_stopped() => refusal(Cancelled, CANCELLED),
-            Err(e) => Ok(Some(transport.broken("PUT", uri, &e))),
-        }
-    }
-
-    fn tell(&mut self, bytes: u64, done: bool) -> ControlFlow<()> {
-        self.batch.tell(&mut self.progress, bytes, done)
+    let answer = answer.map_err(|e| file.broken(&e))?;
+    match answer.status().is_success() {
+        false => Err(file.refused(answer)),
+        true if left > 0 => Err(file.failed(TransferReason::Broken, "the storage answered before it had the file")),
+        true => Ok(()),
     }
 }
 
-impl Read for Sending<'_> {
+/// The body of a request, which is read from the disk as it is sent.
+struct Body<'a, 't> {
+    disk: File,
+    left: u64,
+    file: &'a mut Transfer<'t>,
+}
+
+impl Read for Body<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.photo.bytes - self.progress.bytes;
-        let Some(file) = &self.file else { return Ok(0) };
-        let read = file.take(left).read(buffer)?;
-        let told = self.tell(self.progress.bytes + read as u64, false);
+        let read = (&self.disk).take(self.left).read(buffer)?;
+        self.left -= read as u64;
+        self.file.bytes += read as u64;
         // `ureq` would ask again and again for the rest of a file that has become shorter.
-        if read == 0 || told.is_break() {
+        if read == 0 || self.file.tell().is_err() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(read)

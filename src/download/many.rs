@@ -1,23 +1,22 @@
 //! Many files into one folder.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-
-use ureq::http::Uri;
 
 use super::name::{given_name, names_on_disk};
 use super::part::PART;
 use super::{Downloaded, Overwrite};
 use crate::client::Client;
-use crate::error::{Error, Result, TransferReason};
+use crate::error::TransferReason::LinkExpired;
+use crate::error::{Error, Result};
 use crate::parallel::parallel;
 use crate::progress::{Batch, Progress, ProgressCallback};
 use crate::project::{Output, Project};
-use crate::transport::{STALL, check_limit};
+use crate::transport::{STALL, check_limit, no_link};
 use crate::types::DownloadLink;
 
 impl Client {
@@ -49,8 +48,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for a stall limit of zero, and [`Error::Io`] for a folder that cannot be made or written
-    /// to; nothing was sent. For each file, those of [`Download`](crate::Download), and [`TransferReason::NoLink`] for
-    /// a link without a URL.
+    /// to; nothing was sent. For each file, those of [`Download`](crate::Download), and
+    /// [`TransferReason::NoLink`](crate::TransferReason::NoLink) for a link without a URL.
     pub fn download_all(
         &self,
         links: impl IntoIterator<Item: Into<DownloadLink>>,
@@ -59,13 +58,13 @@ impl Client {
     ) -> Result<Vec<Result<Downloaded>>> {
         make_ready(dir.as_ref(), options)?;
         let links = links.into_iter().map(Into::into).collect();
-        Ok(download_lots(self, links, dir.as_ref(), options, || None))
+        Ok(download_lots(self, links, dir.as_ref(), options, Vec::new))
     }
 }
 
 impl Project {
     /// Finalizes the project and downloads its finished files into a folder, as [`Client::download_all`] does. Links
-    /// that expire on the way are asked for again, as long as each new lot brings at least one file.
+    /// that expire on the way are asked for again, as long as each new lot leaves fewer of them.
     ///
     /// The folder is made and tried, and the options are checked, before the edits are locked in, which cannot be
     /// undone.
@@ -85,7 +84,7 @@ impl Project {
         self.path(&[])?;
         make_ready(dir.as_ref(), options)?;
         let links = self.finalize()?.files;
-        let fresh = || self.download_links(Output::Jpeg).ok();
+        let fresh = || self.download_links(Output::Jpeg).unwrap_or_default();
         Ok(download_lots(self.client(), links, dir.as_ref(), options, fresh))
     }
 }
@@ -125,24 +124,12 @@ impl Default for DownloadOptions {
 impl DownloadOptions {
     /// Calls this for every file, on the thread that downloads it: as [`Download::progress`](crate::Download::progress)
     /// says, and when the file is done with, however that came. [`Break`](ControlFlow::Break) ends the whole: files
-    /// that are whole stay, all others are [`TransferReason::Cancelled`].
+    /// that are whole stay, all others are [`TransferReason::Cancelled`](crate::TransferReason::Cancelled).
     #[must_use]
     pub fn on_progress(mut self, callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
-        self.progress = Some(ProgressCallback::new(callback));
+        self.progress = Some(ProgressCallback(Arc::new(callback)));
         self
     }
-}
-
-fn no_link(client: &Client, name: &str) -> Error {
-    let why = "the service gave no link for the file";
-    let refusal = client.transport.refusal("GET", &Uri::default(), TransferReason::NoLink, why);
-    let mut error = refusal.error;
-    (error.name, error.context.path) = (name.to_owned(), name.to_owned());
-    Error::Transfer(error)
-}
-
-fn has_expired(result: &Result<Downloaded>) -> bool {
-    matches!(result, Err(Error::Transfer(e)) if e.reason == TransferReason::LinkExpired)
 }
 
 /// Makes the folder and tries whether it can be written to, and refuses options that let no file arrive.
@@ -154,56 +141,55 @@ fn make_ready(dir: &Path, options: &DownloadOptions) -> Result<()> {
     made.map_err(|e| Error::io(dir, e))
 }
 
-/// Downloads files, and those whose links have expired by fresh links, as long as each new lot brings at least one
-/// file.
+/// One of many files.
+struct File {
+    name: String,
+    link: DownloadLink,
+    result: Option<Result<Downloaded>>,
+}
+
+/// Downloads files, and those whose links have expired by fresh links, as long as each new lot leaves fewer of them.
 fn download_lots(
     client: &Client,
     links: Vec<DownloadLink>,
     dir: &Path,
     options: &DownloadOptions,
-    fresh_links: impl Fn() -> Option<Vec<DownloadLink>>,
+    fresh_links: impl Fn() -> Vec<DownloadLink>,
 ) -> Vec<Result<Downloaded>> {
     let given: Vec<String> = links.iter().map(given_name).collect();
-    let names: Vec<(String, String)> = given.iter().cloned().zip(names_on_disk(&given)).collect();
-    let batch = Batch::new(options.progress.as_ref(), names.len());
-    let one = |(index, link): &(usize, DownloadLink)| {
-        let (given, name) = names.get(*index).cloned().unwrap_or_default();
-        let mut progress = Progress { index: *index, file_name: &name, ..Progress::default() };
-        let download = client.download(link).overwrite(options.overwrite);
-        let download = download.stall_timeout(options.stall_timeout).progress(|bytes, total| {
-            progress.total = total;
-            batch.tell(&mut progress, bytes, false)
-        });
-        let result = download.to_file(dir.join(&name)).map_err(|e| match link.download_link {
-            Some(_) => e,
-            None => no_link(client, &given),
-        });
-        // What came of a file that failed is gone.
-        let bytes = if result.is_ok() { progress.bytes } else { 0 };
-        let _ = batch.tell(&mut progress, bytes, true);
-        result.map(|mut file| {
-            (file.renamed, file.file_name) = (name != given, given);
-            file
-        })
+    let files = links.into_iter().zip(names_on_disk(&given));
+    let mut files: Vec<File> = files.map(|(link, name)| File { name, link, result: None }).collect();
+    let has_expired = |file: &File| matches!(&file.result, Some(Err(Error::Transfer(e))) if e.reason == LinkExpired);
+    let batch = Batch { callback: options.progress.as_ref(), files: files.len(), ..Batch::default() };
+    let download = |(index, file): (usize, &mut File)| {
+        file.result = Some(batch.file(index, &file.name, |tell| {
+            if file.link.download_link.is_none() {
+                return Err(no_link("GET", &given_name(&file.link)));
+            }
+            let download = client.download(&file.link).overwrite(options.overwrite).progress(tell);
+            let done = download.stall_timeout(options.stall_timeout).to_file(dir.join(&file.name))?;
+            Ok(Downloaded { renamed: done.file_name != file.name, ..done })
+        }));
     };
-    let mut lot: Vec<(usize, DownloadLink)> = links.into_iter().enumerate().collect();
-    let mut results = BTreeMap::new();
+    let mut before = usize::MAX;
     loop {
-        let first = results.is_empty();
-        let brought = parallel(&lot, options.threads, one);
-        let go_on = (first || brought.iter().any(Result::is_ok)) && !batch.is_stopped();
-        results.extend(lot.iter().map(|(index, _)| *index).zip(brought));
-        let again = go_on && results.values().any(has_expired);
-        let Some(mut fresh) = again.then(&fresh_links).flatten() else {
-            return results.into_values().collect();
-        };
-        // By name, and of several files with one name by their order.
-        lot.clear();
-        for (index, name) in given.iter().enumerate() {
-            let place = fresh.iter().position(|link| given_name(link) == *name);
-            let link = place.map(|place| (index, fresh.remove(place)));
-            lot.extend(link.filter(|_| results.get(&index).is_some_and(has_expired)));
+        let lot = files.iter_mut().enumerate().filter(|(_, file)| file.result.is_none());
+        parallel(lot, options.threads, download);
+        let expired = files.iter().filter(|file| has_expired(file)).count();
+        if expired == 0 || expired >= before || batch.stopped.load(Relaxed) {
+            return files.into_iter().filter_map(|file| file.result).collect();
         }
-        batch.files_done.fetch_sub(lot.len(), Relaxed);
+        before = expired;
+        // By name, and of several files with one name by their order.
+        let mut fresh = fresh_links();
+        for file in &mut files {
+            let name = given_name(&file.link);
+            let place = fresh.iter().position(|link| given_name(link) == name);
+            let link = place.map(|place| fresh.remove(place));
+            if let Some(link) = link.filter(|_| has_expired(file)) {
+                (file.link, file.result) = (link, None);
+                batch.files_done.fetch_sub(1, Relaxed);
+            }
+        }
     }
 }

@@ -13,8 +13,7 @@ use std::time::Duration;
 
 pub use self::many::DownloadOptions;
 use self::name::given_name;
-use self::part::PartFile;
-use self::transfer::State;
+pub(crate) use self::part::PartFile;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::transport::STALL;
@@ -39,7 +38,6 @@ impl Client {
             overwrite: Overwrite::default(),
             stall_timeout: STALL,
             progress: Box::new(|_, _| ControlFlow::Continue(())),
-            state: State::default(),
         }
     }
 }
@@ -97,7 +95,6 @@ pub struct Download<'a> {
     overwrite: Overwrite,
     stall_timeout: Duration,
     progress: Box<dyn FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a>,
-    state: State,
 }
 
 impl fmt::Debug for Download<'_> {
@@ -120,10 +117,10 @@ impl<'a> Download<'a> {
     }
 
     /// Calls this with the bytes so far and of the whole file, if that is known, on the thread that downloads: before
-    /// each attempt, at the end, and about ten times a second while data flows and between attempts. While nothing
-    /// comes it is called only when the stall limit ends the attempt. [`Break`](ControlFlow::Break) ends the download
-    /// with [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). The bytes fall when a transfer starts
-    /// over.
+    /// each attempt, after each piece of the file (up to 128 KiB), and about ten times a second between attempts. While
+    /// nothing comes it is called only when the stall limit ends the attempt. [`Break`](ControlFlow::Break) ends the
+    /// download with [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). The bytes fall when a transfer
+    /// starts over.
     pub fn progress(mut self, callback: impl FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a) -> Self {
         self.progress = Box::new(callback);
         self
@@ -143,20 +140,18 @@ impl<'a> Download<'a> {
     /// See [`Download`]. Before anything is sent: [`Error::InvalidInput`] for a path that names no file (`newdir/`),
     /// [`Error::Io`] for a folder that is missing or cannot be written to, for what is no regular file, and for a file
     /// that is there, unless [`overwrite`](Self::overwrite) says otherwise.
-    pub fn to_file(self, path: impl AsRef<Path>) -> Result<Downloaded> {
-        let (path, overwrite) = (path.as_ref().to_owned(), self.overwrite);
-        let file_name = given_name(&self.link);
-        let mut there = already_there(&path, overwrite)?;
-        let mut bytes = 0;
-        if there.is_none() {
-            let mut part = PartFile::create(&path)?;
-            bytes = self.run(&mut part.file, &path)?;
-            if !part.publish(overwrite)? {
-                // A file came meanwhile.
-                there = Some(already_there(&path, overwrite)?.unwrap_or_default());
-            }
+    pub fn to_file(mut self, path: impl AsRef<Path>) -> Result<Downloaded> {
+        let (path, file_name) = (path.as_ref().to_owned(), given_name(&self.link));
+        if let Some(bytes) = already_there(&path, self.overwrite)? {
+            return Ok(Downloaded { path, bytes, file_name, renamed: false, skipped: true });
         }
-        Ok(Downloaded { path, bytes: there.unwrap_or(bytes), file_name, renamed: false, skipped: there.is_some() })
+        let mut part = PartFile::create(&path)?;
+        let bytes = self.run(&mut part.file, &path, u64::MAX)?;
+        match part.publish(self.overwrite)? {
+            true => Ok(Downloaded { path, bytes, file_name, renamed: false, skipped: false }),
+            // A file came meanwhile.
+            false => self.to_file(path),
+        }
     }
 
     /// Returns the bytes of the file, up to `limit` of them. A larger file is
@@ -173,8 +168,7 @@ impl<'a> Download<'a> {
     /// See [`Download`].
     pub fn to_vec(mut self, limit: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.state.limit = Some(limit as u64);
-        self.run(&mut bytes, Path::new("(memory)"))?;
+        self.run(&mut bytes, Path::new("(memory)"), limit as u64)?;
         Ok(bytes)
     }
 
@@ -192,9 +186,9 @@ impl<'a> Download<'a> {
     ///
     /// # Errors
     /// See [`Download`]. The path of an error of the writer is `(writer)`.
-    pub fn to_writer(self, mut writer: &mut (impl Write + ?Sized)) -> Result<u64> {
+    pub fn to_writer(mut self, mut writer: &mut (impl Write + ?Sized)) -> Result<u64> {
         let path = Path::new("(writer)");
-        let bytes = self.run(&mut (&mut writer as &mut dyn Write), path)?;
+        let bytes = self.run(&mut (&mut writer as &mut dyn Write), path, u64::MAX)?;
         writer.flush().map_err(|e| Error::io(path, e))?;
         Ok(bytes)
     }

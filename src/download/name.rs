@@ -16,14 +16,12 @@ const LONGEST_EXTENSION: usize = 16;
 
 /// Returns a file's name as the link gives it: its `file_name`, else the last segment of its URL, percent-decoded.
 pub(super) fn given_name(link: &DownloadLink) -> String {
-    match (&link.file_name, &link.download_link) {
-        (Some(name), _) if !name.trim().is_empty() => name.clone(),
-        (_, url) => {
-            let uri = url.as_ref().and_then(|url| parse(url).ok()).unwrap_or_default();
-            let segment = uri.path().rsplit('/').next().unwrap_or_default();
-            percent_decode_str(segment).decode_utf8_lossy().into_owned()
-        }
+    if let Some(name) = link.file_name.as_ref().filter(|name| !name.trim().is_empty()) {
+        return name.clone();
     }
+    let uri = link.download_link.as_ref().and_then(|url| parse(url).ok()).unwrap_or_default();
+    let segment = uri.path().rsplit('/').next().unwrap_or_default();
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
 /// Returns the names under which files with these given names are written to one folder: each is safe, and no two are
@@ -89,12 +87,12 @@ fn shortened(name: &str, insert: &str) -> String {
         _ => (name, ""),
     };
     let room = LONGEST - insert.len() - extension.len();
-    if stem.len() <= room {
-        return format!("{stem}{insert}{extension}");
+    let mut stem = stem.to_owned();
+    while stem.len() > room {
+        stem.pop();
+        stem.truncate(stem.trim_end_matches(['.', ' ']).len());
     }
-    let cut = (0..=room).rev().find(|at| stem.is_char_boundary(*at));
-    let stem = stem.get(..cut.unwrap_or_default()).unwrap_or_default();
-    format!("{}{insert}{extension}", stem.trim_end_matches(['.', ' ']))
+    stem + insert + extension
 }
 
 #[cfg(test)]

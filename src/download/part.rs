@@ -14,52 +14,45 @@ pub(super) const PART: &str = ".imagen-part";
 ///
 /// A part file that is there already is removed: a killed process left it, or another download of `NAME` is still
 /// running. That one then fails, since a download publishes only the very file that it wrote.
-pub(super) struct PartFile {
+pub(crate) struct PartFile {
     part: PathBuf,
     target: PathBuf,
-    pub(super) file: File,
+    pub(crate) file: File,
 }
 
 impl PartFile {
-    pub(super) fn create(target: &Path) -> Result<Self> {
-        let target = target.to_owned();
-        let mut part = target.clone().into_os_string();
+    pub(crate) fn create(target: &Path) -> Result<Self> {
+        let mut part = target.as_os_str().to_owned();
         part.push(PART);
-        let part = PathBuf::from(part);
         let _ = fs::remove_file(&part);
         let file = File::create_new(&part).map_err(|e| match (e.kind(), target.parent()) {
             (ErrorKind::NotFound, Some(folder)) => Error::io(folder, e),
-            _ => Error::io(&target, e),
+            _ => Error::io(target, e),
         })?;
-        Ok(Self { part, target, file })
+        Ok(Self { part: part.into(), target: target.to_owned(), file })
     }
 
     /// Puts the file under its name. Returns false if there is a file already that may not be replaced.
-    pub(super) fn publish(self, overwrite: Overwrite) -> Result<bool> {
-        let published = self.sync().and_then(|()| match overwrite {
-            Overwrite::Always => fs::rename(&self.part, &self.target).map(|()| true),
-            _ => self.rename_to_new(),
-        });
-        published.map_err(|e| Error::io(&self.target, e))
+    pub(crate) fn publish(self, overwrite: Overwrite) -> Result<bool> {
+        self.rename(overwrite).map_err(|e| Error::io(&self.target, e))
     }
 
-    /// Syncs the bytes before they have their name, since a name may reach the disk earlier.
-    fn sync(&self) -> io::Result<()> {
-        match self.file.sync_all() {
-            Err(e) if !is_unsupported(&e) => Err(e),
-            _ if !self.is_there() => Err(io::Error::other("another download of the same file replaced it")),
-            _ => Ok(()),
+    fn rename(&self, overwrite: Overwrite) -> io::Result<bool> {
+        // A name may reach the disk earlier than the bytes.
+        self.file.sync_all().or_else(|e| if is_unsupported(&e) { Ok(()) } else { Err(e) })?;
+        if !self.is_there() {
+            return Err(io::Error::other("another download of the same file replaced it"));
         }
-    }
-
-    /// Renames, unless there is a file already. A rename replaces what is there, and a second name does not.
-    fn rename_to_new(&self) -> io::Result<bool> {
-        match fs::hard_link(&self.part, &self.target) {
-            Ok(()) => Ok(true),
-            Err(_) if self.target.symlink_metadata().is_ok() => Ok(false),
-            // A file system without second names. A file that another program creates in this moment is replaced.
-            Err(_) => fs::rename(&self.part, &self.target).map(|()| true),
+        // A rename replaces what is there, and a second name does not.
+        if overwrite != Overwrite::Always {
+            match fs::hard_link(&self.part, &self.target) {
+                Ok(()) => return Ok(true),
+                Err(_) if self.target.symlink_metadata().is_ok() => return Ok(false),
+                // A file system without second names. A file that another program creates in this moment is replaced.
+                Err(_) => {}
+            }
         }
+        fs::rename(&self.part, &self.target).map(|()| true)
     }
 
     /// Whether the part file is still the one that this download writes.

@@ -25,45 +25,40 @@ impl ImageHistory {
 
     fn tree(&self, current: Option<Option<&VersionId>>, columns: usize) -> String {
         let newest = self.latest().map(|version| Some(&version.id));
-        let goal = current.or(newest).flatten();
-        let way = goal.map(|id| self.path_to(id)).unwrap_or_default();
+        let way = current.or(newest).flatten().map(|id| self.path_to(id)).unwrap_or_default();
         let way: HashSet<_> = way.iter().map(|version| Some(&version.id)).chain([None]).collect();
-        let (mut children, mut loose) = (HashMap::<_, Vec<_>>::new(), Vec::new());
+        // The versions under what they were built on, and under `None` those of which that is not known.
+        let mut children: HashMap<_, Vec<_>> = HashMap::new();
         for version in &self.versions {
-            let parent = version.parent.as_ref();
-            match version.parent_told && parent.is_none_or(|id| self.by_id.contains_key(id)) {
-                true => children.entry(parent).or_default().push(version),
-                false => loose.push(version),
-            }
+            let parent = version.parent_told.then_some(version.parent.as_ref());
+            let parent = parent.filter(|parent| parent.is_none_or(|id| self.by_id.contains_key(id)));
+            children.entry(parent).or_default().push(version);
         }
-        // All versions come last, since those in a loop are not reached from any other.
-        let starts = loose.into_iter().chain(&self.versions).map(Some);
+        let loose = children.remove(&None).unwrap_or_default().into_iter();
+        // All versions come last, since those in a loop are not reached from any other. The last is drawn first.
+        let starts = self.versions.iter().rev().chain(loose.rev()).map(|version| (Some(version), "? ".to_owned()));
+        let mut stack: Vec<_> = starts.chain([(None, String::new())]).collect();
         let mut drawn = HashSet::new();
-        let mut lines = vec![format!("{}: {} version(s)", self.file_name, self.versions.len())];
-        for start in [None].into_iter().chain(starts) {
-            let mut stack = vec![(start, start.map_or("", |_| "? ").to_owned())];
-            while let Some((version, indent)) = stack.pop() {
-                let id = version.map(|version| &version.id);
-                if !drawn.insert(id) {
-                    continue;
-                }
-                let mark = if way.contains(&id) { '●' } else { '○' };
-                let name = id.map_or("unedited".to_owned(), VersionId::to_string);
-                let newest = if newest == Some(id) { " ← newest" } else { "" };
-                let here = if current == Some(id) { " ← here" } else { "" };
-                let label = version.map(label).unwrap_or_default();
-                lines.push(format!("{indent}{mark} {name}{newest}{here}{label}"));
-                let indent = indent.replace("├─", "│ ").replace("? ", "");
-                let indent: String = indent.chars().take(DEEPEST).collect();
-                let mut next = children.remove(&id).unwrap_or_default();
-                let straight = next.iter().rposition(|version| way.contains(&Some(&version.id)));
-                let straight = straight.or(next.len().checked_sub(1)).map(|at| next.remove(at));
-                stack.extend(straight.map(|version| (Some(version), indent.clone())));
-                stack.extend(next.iter().rev().map(|version| (Some(*version), format!("{indent}├─"))));
+        let mut lines = clean(&format!("{}: {} version(s)", self.file_name, self.versions.len()), columns);
+        while let Some((version, indent)) = stack.pop() {
+            let id = version.map(|version| &version.id);
+            if !drawn.insert(id) {
+                continue;
             }
+            let mark = if way.contains(&id) { '●' } else { '○' };
+            let name = id.map_or("unedited".to_owned(), VersionId::to_string);
+            let newest = if newest == Some(id) { " ← newest" } else { "" };
+            let here = if current == Some(id) { " ← here" } else { "" };
+            let label = version.map(label).unwrap_or_default();
+            lines = lines + "\n" + &clean(&format!("{indent}{mark} {name}{newest}{here}{label}"), columns);
+            let indent: String = indent.replace("├─", "│ ").replace("? ", "").chars().take(DEEPEST).collect();
+            let mut next = children.remove(&Some(id)).unwrap_or_default();
+            let straight = next.iter().rposition(|version| way.contains(&Some(&version.id)));
+            let straight = straight.or(next.len().checked_sub(1)).map(|at| next.remove(at));
+            stack.extend(straight.map(|version| (Some(version), indent.clone())));
+            stack.extend(next.iter().rev().map(|version| (Some(*version), format!("{indent}├─"))));
         }
-        let lines = lines.iter().map(|line| clean(line, columns));
-        lines.collect::<Vec<_>>().join("\n")
+        lines
     }
 }
 
@@ -76,9 +71,8 @@ impl fmt::Display for ImageHistory {
 /// Shows a line a photo, and how many versions could not be placed.
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for image in &self.images {
-            let line = format!("{}: {} version(s)", image.file_name, image.versions.len());
-            writeln!(f, "{}", clean(&line, COLUMNS))?;
+        for image in self.images() {
+            writeln!(f, "{}", clean(&format!("{}: {} version(s)", image.file_name, image.versions.len()), COLUMNS))?;
         }
         write!(f, "{} version(s) could not be placed", self.unread)
     }
@@ -86,22 +80,17 @@ impl fmt::Display for History {
 
 /// Returns what is known of a version: its status, unless that is `SUCCESS`, its time to the minute, and what it was made by.
 fn label(version: &Version) -> String {
-    let status = version.status.as_ref().map(EnhancementStatus::as_str);
-    let status = status.filter(|status| *status != "SUCCESS").into_iter();
-    let minute = version.created_at.iter().map(|time| time.get(..16).unwrap_or(time));
-    let asked = version.instruction.iter().chain(&version.preset).map(String::as_str);
-    let words = status.chain(minute).chain(asked);
-    words.fold(String::new(), |label, word| label + "  " + word)
+    let status = version.status.as_ref().map(EnhancementStatus::as_str).filter(|status| *status != "SUCCESS");
+    let minute = version.created_at.as_deref().map(|time| time.get(..16).unwrap_or(time));
+    let words = [status, minute, version.instruction.as_deref(), version.preset.as_deref()];
+    words.into_iter().flatten().fold(String::new(), |label, word| label + "  " + word)
 }
 
 /// Cuts a text to so many columns, and replaces what would move the cursor or turn the text around it.
 fn clean(text: &str, columns: usize) -> String {
-    let is_long = text.chars().nth(columns).is_some();
-    let shown = |(column, c): (usize, char)| match c {
-        _ if is_long && column + 1 == columns => '…',
-        _ if c.is_whitespace() => ' ',
-        _ if c.is_control() || is_unseen(c) => '\u{fffd}',
-        _ => c,
-    };
-    text.chars().take(columns).enumerate().map(shown).collect()
+    let text = text.replace(char::is_whitespace, " ").replace(|c: char| c.is_control() || is_unseen(c), "\u{fffd}");
+    match text.chars().nth(columns) {
+        Some(_) => text.chars().take(columns.saturating_sub(1)).chain(['…']).collect(),
+        None => text,
+    }
 }

@@ -1,15 +1,16 @@
 //! The `ureq` agents: those that a client makes for itself, and what is asked of a caller's own.
 
+use std::env::{self, VarError};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ureq::config::{Config, ConfigBuilder, Timeouts};
-use ureq::http::uri::Scheme;
-use ureq::http::{Method, Request, Uri};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use ureq::config::{ConfigBuilder, Timeouts};
+use ureq::http::{Request, Uri};
 use ureq::typestate::AgentScope;
 use ureq::{Agent, Proxy, ProxyProtocol, SendBody};
 
-use super::{STALL, Settings, Shared};
+use super::{Limits, STALL, redact};
 use crate::error::{Error, Result};
 
 /// How long a connection may lie idle and still be used again.
@@ -29,10 +30,7 @@ const INPUT_BUFFER: usize = 16 * 1024;
 const OUTPUT_BUFFER: usize = 8 * 1024;
 
 /// How many redirects of a download are followed.
-const REDIRECTS: u32 = 5;
-
-/// How long a storage may take to say whether it wants a file, before the file is sent without that.
-const AWAIT_100: Duration = Duration::from_secs(1);
+pub(super) const REDIRECTS: u32 = 5;
 
 /// The longest limit. `ureq` adds limits to the clock, which a longer one would overflow.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -43,106 +41,83 @@ pub(crate) const HAS_TLS: bool = cfg!(any(feature = "rustls", feature = "native-
 /// The environment variables that `ureq` takes a proxy from.
 const PROXY_VARIABLES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
-pub(crate) fn is_https(uri: &Uri) -> bool {
-    uri.scheme() == Some(&Scheme::HTTPS)
-}
-
-/// Whether a URL is on this machine.
-pub(crate) fn is_loopback(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default();
-    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-    host.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| address.is_loopback())
-}
-
-/// Sets what calls of the API rely on. A macro, since `ureq` has no public trait over its two kinds of builders.
-macro_rules! for_api {
-    ($config:expr, $settings:expr, $timeout:expr, $theirs:expr, $proxy:expr) => {
+/// Configures an agent or a request, with what the client relies on. A macro, since `ureq` has no public trait over its two
+/// kinds of builders.
+macro_rules! configure {
+    ($config:expr, $https_only:expr, $redirects:expr, $proxy:expr, $timeouts:expr, $stall:expr) => {{
+        let timeouts: Timeouts = $timeouts;
         $config
             .http_status_as_error(false)
-            .max_redirects(0)
-            .https_only(is_https(&$settings.base_url))
-            .max_idle_age(MAX_IDLE)
+            .https_only($https_only)
+            .max_redirects($redirects)
             .proxy($proxy)
-            .timeout_connect(shorter($settings.connect_timeout, $theirs.connect))
-            .timeout_send_request(shorter($timeout, $theirs.send_request))
-            .timeout_send_body(shorter($timeout, $theirs.send_body))
-            .timeout_recv_response(shorter($timeout, $theirs.recv_response))
-            .timeout_recv_body(shorter($timeout, $theirs.recv_body))
-    };
-}
-
-/// Sets what transfers of files rely on: no limit but for connecting and for a stall.
-macro_rules! for_storage {
-    ($config:expr, $upload:expr, $https:expr, $connect:expr, $stall:expr, $proxy:expr) => {
-        $config
-            .http_status_as_error(false)
-            // `ureq` would make a GET of a PUT that is redirected.
-            .max_redirects(if $upload { 0 } else { REDIRECTS })
-            .https_only($https)
             .max_idle_age(MAX_IDLE)
-            .proxy($proxy)
-            .timeout_global(None)
-            .timeout_per_call(None)
-            .timeout_connect($connect)
-            // A storage that does not answer `Expect` gets the file all the same.
-            .timeout_await_100($stall.min(Some(AWAIT_100)))
-            .timeout_send_request($stall)
-            .timeout_send_body(None)
-            .timeout_recv_response($stall)
-            .timeout_recv_body(None)
+            .timeout_global(timeouts.global)
+            .timeout_per_call(timeouts.per_call)
+            .timeout_connect(timeouts.connect)
+            .timeout_send_request(timeouts.send_request)
+            .timeout_await_100(timeouts.await_100)
+            .timeout_send_body(timeouts.send_body)
+            .timeout_recv_response(timeouts.recv_response)
+            .timeout_recv_body(timeouts.recv_body)
             .timeout_per_read($stall)
             .timeout_per_write($stall)
-    };
+            .build()
+    }};
 }
 
-fn shorter(ours: Duration, theirs: Option<Duration>) -> Option<Duration> {
+/// Returns the limits of a call of the API. `theirs` are those of a caller's agent, of which the shorter ones hold.
+pub(super) fn of_call(limits: &Limits, timeout: Duration, theirs: Timeouts) -> Timeouts {
+    Timeouts {
+        connect: shorter(limits.connect_timeout, theirs.connect),
+        send_request: shorter(timeout, theirs.send_request),
+        send_body: shorter(timeout, theirs.send_body),
+        recv_response: shorter(timeout, theirs.recv_response),
+        recv_body: shorter(timeout, theirs.recv_body),
+        ..theirs
+    }
+}
+
+/// Returns the limits of a transfer of a file, beside that of a stall: none but for connecting and for an answer. A storage
+/// that does not answer `Expect` gets the file all the same.
+pub(super) fn of_file(connect: Option<Duration>, stall: Option<Duration>) -> Timeouts {
+    Timeouts { connect, send_request: stall, recv_response: stall, ..Timeouts::default() }
+}
+
+pub(super) fn shorter(ours: Duration, theirs: Option<Duration>) -> Option<Duration> {
     Some(ours.min(theirs.unwrap_or(ours)).min(LONGEST))
 }
 
 /// Makes the agent for the API of a client that was given none.
-pub(super) fn api_agent(settings: &Settings) -> Agent {
+pub(super) fn for_calls(base_url: &Uri, limits: &Limits) -> Agent {
     let config = own_config().input_buffer_size(INPUT_BUFFER).output_buffer_size(OUTPUT_BUFFER);
-    let proxy = Proxy::try_from_env().filter(|_| !is_loopback(&settings.base_url));
-    let config = for_api!(config, settings, settings.timeout, Timeouts::default(), proxy);
-    config.build().into()
+    let proxy = Proxy::try_from_env().filter(|_| !is_loopback(base_url));
+    let timeouts = of_call(limits, limits.timeout, Timeouts::default());
+    configure!(config, is_https(base_url), 0, proxy, timeouts, None).into()
 }
 
-impl Shared {
-    /// Makes an agent for object storage, which never sees the key. It is for transfers by https.
-    pub(super) fn storage_agent(&self, upload: bool) -> Agent {
-        let (connect, proxy) = (shorter(self.settings.connect_timeout, None), Proxy::try_from_env());
-        let config = for_storage!(own_config(), upload, true, connect, Some(STALL), proxy);
-        config.build().into()
-    }
+/// Makes the agent for object storage, which never sees the key. It is for downloads by https.
+pub(super) fn for_files(limits: &Limits) -> Agent {
+    let timeouts = of_file(shorter(limits.connect_timeout, None), Some(STALL));
+    configure!(own_config(), true, REDIRECTS, Proxy::try_from_env(), timeouts, Some(STALL)).into()
+}
 
-    /// Sets what the client relies on for one call, so that a caller's agent cannot undo it. Shorter limits of such an agent
-    /// hold; the client's own has the limits of the client, which a clone may exceed.
-    pub(super) fn for_api<'b>(&self, timeout: Duration, request: Request<SendBody<'b>>) -> Request<SendBody<'b>> {
-        let settings = &self.settings;
-        let theirs = if self.foreign { self.agent.config().timeouts() } else { Timeouts::default() };
-        let proxy = proxy_for(&self.agent, &settings.base_url);
-        let config = self.agent.configure_request(request);
-        for_api!(config, settings, timeout, theirs, proxy).build()
-    }
-
-    /// The same for a transfer by this agent, with this stall limit.
-    pub(super) fn for_storage<'b>(
-        &self,
-        agent: &Agent,
-        stall: Duration,
-        request: Request<SendBody<'b>>,
-    ) -> Request<SendBody<'b>> {
-        let (upload, https) = (request.method() == Method::PUT, is_https(request.uri()));
-        let proxy = proxy_for(agent, request.uri());
-        let connect = shorter(self.settings.connect_timeout, agent.config().timeouts().connect);
-        let stall = Some(stall.min(LONGEST));
-        for_storage!(agent.configure_request(request), upload, https, connect, stall, proxy).build()
-    }
+/// Configures one request, so that a caller's agent cannot undo what the client relies on. Its connection sets up TLS anew,
+/// so the usual request is not configured.
+pub(super) fn configured<'b>(
+    agent: &Agent,
+    request: Request<SendBody<'b>>,
+    redirects: u32,
+    timeouts: Timeouts,
+    stall: Option<Duration>,
+) -> Request<SendBody<'b>> {
+    let (https_only, proxy) = (is_https(request.uri()), proxy_for(agent, request.uri()));
+    configure!(agent.configure_request(request), https_only, redirects, proxy, timeouts, stall)
 }
 
 /// Returns the proxy for what is at this URL. One of the environment is for what is elsewhere: asked for this machine's
 /// own loopback it would connect to itself, and see the key in the clear.
-pub(super) fn proxy_for(agent: &Agent, uri: &Uri) -> Option<Proxy> {
+fn proxy_for(agent: &Agent, uri: &Uri) -> Option<Proxy> {
     let proxy = agent.config().proxy()?;
     (!(proxy.is_from_env() && is_loopback(uri))).then(|| proxy.clone())
 }
@@ -160,70 +135,98 @@ fn own_config() -> ConfigBuilder<AgentScope> {
     let config = Agent::config_builder().max_idle_connections(IDLE_CONNECTIONS);
     let config = config.max_idle_connections_per_host(IDLE_CONNECTIONS);
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    let config = config.tls_config(tls_config());
+    let config = {
+        use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+        let (rustls, verifier) = (cfg!(feature = "rustls"), cfg!(feature = "platform-verifier"));
+        let provider = if rustls { TlsProvider::Rustls } else { TlsProvider::NativeTls };
+        // Whoever chooses the system's TLS means the system's certificates too.
+        let roots = if rustls && !verifier { RootCerts::WebPki } else { RootCerts::PlatformVerifier };
+        config.tls_config(TlsConfig::builder().provider(provider).root_certs(roots).build())
+    };
     config
 }
 
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-fn tls_config() -> ureq::tls::TlsConfig {
-    use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
-    let (provider, roots) = if cfg!(feature = "platform-verifier") {
-        (TlsProvider::Rustls, RootCerts::PlatformVerifier)
-    } else if cfg!(feature = "rustls") {
-        (TlsProvider::Rustls, RootCerts::WebPki)
-    } else {
-        // Whoever chooses the system's TLS means the system's certificates too.
-        (TlsProvider::NativeTls, RootCerts::PlatformVerifier)
+pub(crate) fn is_https(uri: &Uri) -> bool {
+    uri.scheme_str() == Some("https")
+}
+
+/// Whether a URL is on this machine.
+pub(super) fn is_loopback(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    host.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| address.is_loopback())
+}
+
+/// Reads a URL that is by https, or on this machine, unless http is allowed. What should have been percent-encoded in it,
+/// and was not, is.
+pub(crate) fn parse_url(field: &'static str, text: &str, allow_http: bool) -> Result<Uri> {
+    const RAW: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
+    // What comes before an `@` may be a password, and what comes after a `?` a signature.
+    let shown = text.split(['?', '#']).next().filter(|text| !text.contains('@')).unwrap_or_default();
+    let refuse = |why: &str| Err(Error::invalid(field, format!("{:?}: {why}", redact(shown, &[]))));
+    let Ok(uri) = utf8_percent_encode(text.trim(), RAW).to_string().parse::<Uri>() else {
+        return refuse("it is no URL");
     };
-    TlsConfig::builder().provider(provider).root_certs(roots).build()
+    match (uri.scheme_str(), uri.authority()) {
+        (None, _) | (_, None) => refuse("it begins with https:// and a host"),
+        (_, Some(authority)) if authority.as_str().contains('@') => refuse("it holds no user name and no password"),
+        (Some("https"), _) if !HAS_TLS => refuse("https needs the feature rustls or native-tls of imagen-ai"),
+        (Some("https"), _) => Ok(uri),
+        (Some("http"), _) if allow_http || is_loopback(&uri) => Ok(uri),
+        _ => refuse("its scheme is https (http only on this machine, or where allow_http says so)"),
+    }
+}
+
+/// Returns a variable of the environment that is set and not empty.
+pub(crate) fn variable(name: &'static str) -> Result<Option<String>> {
+    match env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.trim().is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(Error::invalid(name, "the environment variable is not valid Unicode")),
+    }
 }
 
 /// Refuses variables of the environment that `ureq` would pass over, since a proxy must never be left out silently. Which of
 /// the variables wins is `ureq`'s decision.
 pub(crate) fn check_environment() -> Result<()> {
-    for variable in PROXY_VARIABLES {
-        let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
-            continue;
-        };
-        let why = match value.to_str().and_then(|value| Proxy::new(value).ok()) {
-            Some(proxy) => match missing_feature(proxy.protocol()) {
-                Some(feature) => format!("this proxy needs the feature {feature} of imagen-ai"),
-                None => continue,
-            },
-            None => "it is no URL of an http, https or socks proxy".to_owned(),
-        };
-        return Err(Error::invalid(variable, why));
+    for name in PROXY_VARIABLES {
+        if let Some(value) = variable(name)? {
+            let wrong = |_| Error::invalid(name, "it is no URL of an http, https or socks proxy");
+            let proxy = Proxy::new(&value).map_err(wrong)?;
+            check_feature(name, missing_feature(&proxy))?;
+        }
     }
     Ok(())
 }
 
 /// Refuses a caller's agent that `ureq` would panic with.
 pub(crate) fn check_agent(agent: &Agent) -> Result<()> {
-    let config = agent.config();
-    let proxy = config.proxy().and_then(|proxy| missing_feature(proxy.protocol()));
-    let why = match (proxy, missing_tls_feature(config)) {
-        (Some(feature), _) => format!("its proxy needs the feature {feature} of imagen-ai"),
-        (None, Some(feature)) => {
-            format!("its TLS needs the feature {feature} of imagen-ai, or another provider in its TlsConfig")
-        }
-        (None, None) => return Ok(()),
-    };
-    Err(Error::invalid("agent", why))
+    check_feature("agent", agent.config().proxy().and_then(missing_feature))?;
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    check_feature("agent", missing_tls_feature(agent.config().tls_config()))?;
+    Ok(())
+}
+
+fn check_feature(field: &'static str, missing: Option<&str>) -> Result<()> {
+    match missing {
+        Some(feature) => Err(Error::invalid(field, format!("it needs the feature {feature} of imagen-ai"))),
+        None => Ok(()),
+    }
 }
 
 /// Returns the feature without which this build cannot use such a proxy.
-fn missing_feature(protocol: ProxyProtocol) -> Option<&'static str> {
-    match protocol {
+fn missing_feature(proxy: &Proxy) -> Option<&'static str> {
+    match proxy.protocol() {
         ProxyProtocol::Http => None,
         ProxyProtocol::Https => (!HAS_TLS).then_some("rustls or native-tls"),
         _ => (!cfg!(feature = "socks-proxy")).then_some("socks-proxy"),
     }
 }
 
+/// The same for TLS.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-fn missing_tls_feature(config: &Config) -> Option<&'static str> {
+fn missing_tls_feature(tls: &ureq::tls::TlsConfig) -> Option<&'static str> {
     use ureq::tls::{RootCerts, TlsProvider};
-    let tls = config.tls_config();
     let platform = matches!(tls.root_certs(), RootCerts::PlatformVerifier);
     match tls.provider() {
         TlsProvider::Rustls if !cfg!(feature = "rustls") => Some("rustls"),
@@ -231,10 +234,4 @@ fn missing_tls_feature(config: &Config) -> Option<&'static str> {
         TlsProvider::Rustls if platform && !cfg!(feature = "platform-verifier") => Some("platform-verifier"),
         _ => None,
     }
-}
-
-/// Without TLS no request gets as far as to need a provider.
-#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
-fn missing_tls_feature(_: &Config) -> Option<&'static str> {
-    None
 }

@@ -1,7 +1,5 @@
 //! What is called: the method, the path, the body, and whether it may be sent twice.
 
-use std::io::{self, Read};
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
@@ -88,28 +86,6 @@ pub(crate) fn check_segment(field: &'static str, what: &str, name: &str) -> Resu
         _ => return Ok(()),
     };
     Err(Error::invalid(field, why))
-}
-
-/// The body of a request, which knows whether any of it was asked for.
-///
-/// `ureq` asks for the body once the head is written. As long as it has not, the service has at most the head of a
-/// request whose body it was promised, and can have done nothing.
-pub(crate) struct Witness<'a> {
-    left: &'a [u8],
-    pub(crate) asked: bool,
-}
-
-impl<'a> Witness<'a> {
-    pub(crate) fn new(body: &'a [u8]) -> Self {
-        Self { left: body, asked: false }
-    }
-}
-
-impl Read for Witness<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.asked = true;
-        self.left.read(buf)
-    }
 }
 
 #[cfg(test)]

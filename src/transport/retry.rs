@@ -66,26 +66,17 @@ impl RetryPolicy {
         Self { max_attempts: 1, base_delay: Duration::ZERO, max_delay: Duration::ZERO, max_retry_after: Duration::ZERO }
     }
 
-    /// Returns the longest wait before any attempt.
-    pub(crate) fn longest_wait(&self) -> Duration {
-        self.max_delay.max(self.max_retry_after)
-    }
-
     /// Returns the wait after failed attempt number `attempt`, or `None` if there is to be no other. `asked` is the wait
     /// that the service asked for.
     pub(crate) fn wait_after(&self, attempt: u32, asked: Option<Duration>) -> Option<Duration> {
         if attempt >= self.max_attempts || asked.is_some_and(|asked| asked > self.max_retry_after) {
             return None;
         }
-        Some(asked.unwrap_or_else(|| self.backoff(attempt)))
-    }
-
-    fn backoff(&self, attempt: u32) -> Duration {
         let doubled = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
         let ceiling = self.base_delay.saturating_mul(doubled).min(self.max_delay);
         // The seed of a hash map is random enough to spread clients out, and needs no dependency.
         let random = RandomState::new().build_hasher().finish();
-        ceiling.mul_f64(random as f64 / u64::MAX as f64)
+        Some(asked.unwrap_or(ceiling.mul_f64(random as f64 / u64::MAX as f64)))
     }
 }
 

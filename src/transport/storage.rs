@@ -1,18 +1,21 @@
 //! The way to object storage: `GET` and `PUT` of presigned URLs, which never carry the key.
 
-use std::io::Read;
+use std::io::{self, BufReader, Read};
+use std::ops::ControlFlow;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use log::debug;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use log::{debug, warn};
 use ureq::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderValue, IF_RANGE, RANGE, USER_AGENT};
 use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, Uri};
-use ureq::{Agent, Body, SendBody};
+use ureq::{Body, SendBody};
 
-use super::{ERROR_BODY, HAS_TLS, LOG, Shared, Transport, agent, cause, is_https, is_loopback};
-use super::{may_pass, redact, request_id, retry_after};
-use crate::error::{CauseKind, Context, Error, Result, TransferError, TransferReason};
+use super::agent::{REDIRECTS, configured, of_file, shorter};
+use super::{ERROR_BODY, LOG, Shared, Transport, agent, cause, is_https};
+use super::{may_pass, parse_url, request_id, retry_after};
+use crate::error::TransferReason::{self, Broken, Cancelled, LinkExpired, NoLink, Refused, Stalled};
+use crate::error::{CauseKind, Context, Error, Result, TransferError};
 use crate::types::SignedUrl;
 
 /// The default limit for how long nothing of a file may move.
@@ -21,12 +24,152 @@ pub(crate) const STALL: Duration = Duration::from_secs(60);
 /// Shorter parts of a query are not looked for in what the storage says.
 const SHORTEST_SECRET: usize = 12;
 
-/// Why one attempt of a transfer brought nothing.
-pub(crate) struct Refusal {
-    /// Without the file's name, and without the bytes and attempts so far.
-    pub(crate) error: Box<TransferError>,
-    /// Whether another attempt may do better.
-    pub(crate) may_pass: bool,
+/// How many new bytes make an attempt a good one, after which failures are counted anew. A network that cuts every
+/// connection after so many bytes must let a large file through, and a server that gives a byte an attempt must not be
+/// asked for ever.
+const GOOD_ATTEMPT: u64 = 1024 * 1024;
+
+/// How often the progress is told while a transfer waits to be tried again.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+const ENDED: &str = "ended by the callback";
+
+/// A callback that is told how many bytes of a file have been transferred, and how many it has.
+pub(crate) type Tell<'t> = dyn FnMut(u64, Option<u64>) -> ControlFlow<()> + 't;
+
+/// One file on its way, in either direction.
+pub(crate) struct Transfer<'t> {
+    pub(crate) transport: &'t Transport,
+    pub(crate) uri: Uri,
+    pub(crate) stall: Duration,
+    /// How many bytes of the file have been transferred.
+    pub(crate) bytes: u64,
+    pub(crate) total: Option<u64>,
+    tell: &'t mut Tell<'t>,
+    /// Whether the callback has ended the transfer.
+    ended: bool,
+    name: String,
+    method: &'static str,
+    attempts: u32,
+    began: Instant,
+}
+
+impl<'t> Transfer<'t> {
+    pub(crate) fn new(
+        transport: &'t Transport,
+        method: &'static str,
+        url: &SignedUrl,
+        name: String,
+        stall: Duration,
+        tell: &'t mut Tell<'t>,
+    ) -> Result<Self> {
+        let (uri, began) = (parse(url)?, Instant::now());
+        Ok(Self { transport, method, uri, name, stall, tell, bytes: 0, total: None, ended: false, attempts: 0, began })
+    }
+
+    /// Makes attempts until one succeeds or no other would help. The progress is told before each and while it waits.
+    pub(crate) fn run(&mut self, mut attempt: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+        let (mut failures, mut good) = (0, 0);
+        self.tell()?;
+        loop {
+            self.attempts += 1;
+            let Err(error) = attempt(self) else { return Ok(()) };
+            // Counted from the most that ever arrived, so that starting over again and again is no progress.
+            if self.bytes >= good + GOOD_ATTEMPT {
+                (good, failures) = (self.bytes, 0);
+            }
+            failures += 1;
+            let wait = self.transport.retry().wait_after(failures, error.retry_after());
+            let Some(wait) = wait.filter(|_| error.is_safe_to_retry()) else { return Err(error) };
+            // Without the message, which may be the storage's.
+            let (method, path) = (self.method, self.uri.path());
+            warn!(target: LOG, "{method} {path}: failed; trying again in {:.1} s", wait.as_secs_f64());
+            let failed = Instant::now();
+            self.tell()?;
+            while failed.elapsed() < wait {
+                sleep(wait.saturating_sub(failed.elapsed()).min(TELL_EVERY));
+                self.tell()?;
+            }
+        }
+    }
+
+    /// Tells of the progress.
+    pub(crate) fn tell(&mut self) -> Result<()> {
+        self.ended = (self.tell)(self.bytes, self.total).is_break();
+        (!self.ended).then_some(()).ok_or_else(|| self.failed(Cancelled, ENDED))
+    }
+
+    /// Says what an error of `ureq` means for the transfer.
+    pub(crate) fn broken(&self, error: &ureq::Error) -> Error {
+        use ureq::Error::{BadUri, Protocol, RequireHttpsOnly, Timeout, TooManyRedirects};
+        use ureq::Timeout::{Connect, Resolve};
+        let is_final = cause::kind_of(error) == CauseKind::Tls || cause::is_proxy_authentication(error);
+        let words = cause::words(error);
+        let (reason, message) = match error {
+            _ if self.ended => (Cancelled, ENDED),
+            Timeout(Connect | Resolve) => (Broken, &*words),
+            Timeout(_) => (Stalled, "nothing moved for as long as the stall limit"),
+            TooManyRedirects => (Refused, "it redirects too often"),
+            RequireHttpsOnly(_) | BadUri(_) => (Refused, "it redirects away from https"),
+            // S3 does so for a wrong region. `ureq` has no public type for it, and no answer to read.
+            Protocol(e) if e.to_string().contains("location header") => (Refused, "it redirects without saying where"),
+            _ if is_final => (Refused, &*words),
+            _ => (Broken, &*words),
+        };
+        let peer = agent::peer(&self.transport.shared.files, &self.uri);
+        self.failed(reason, &format!("{peer}: {message}"))
+    }
+
+    /// Says what an answer that is not the file, or not its receipt, means for the transfer.
+    pub(crate) fn refused(&self, response: Response<Body>) -> Error {
+        let (began, (parts, body)) = (Instant::now(), response.into_parts());
+        let status = parts.status.as_u16();
+        // No body takes longer than the stall limit, however slowly it comes.
+        let body = BufReader::new(body.into_reader().take(ERROR_BODY)).bytes().map_while(io::Result::ok);
+        let body: Vec<u8> = body.take_while(|_| began.elapsed() < self.stall).collect();
+        let text = String::from_utf8_lossy(&body);
+        let code = xml_element(&text, "Code");
+        let words = match (&code, xml_element(&text, "Message")) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(code), None) => code.clone(),
+            (None, _) if parts.status.is_redirection() => "a redirect, which is not followed".to_owned(),
+            (None, _) => text.into_owned(),
+        };
+        let reason = match (status, code.as_deref()) {
+            // A 403 of a proxy or a firewall is not the storage's.
+            (403, Some(_)) | (400, Some("ExpiredToken")) => LinkExpired,
+            _ if may_pass(status) => Broken,
+            _ => Refused,
+        };
+        let mut error = self.error(reason, format!("{status} {words}").trim_end());
+        error.context.status = Some(status);
+        error.context.request_id = request_id(&parts.headers).map(|id| self.transport.redact(id, &[]));
+        error.context.retry_after = retry_after(&parts.headers);
+        Error::Transfer(error)
+    }
+
+    /// Makes the error of a transfer. `message` can hold anything that came.
+    pub(crate) fn failed(&self, reason: TransferReason, message: &str) -> Error {
+        Error::Transfer(self.error(reason, message))
+    }
+
+    fn error(&self, reason: TransferReason, message: &str) -> Box<TransferError> {
+        let query = self.uri.query().unwrap_or_default();
+        let mut secrets = vec![query];
+        secrets.extend(query.split(['&', '=']).filter(|part| part.len() >= SHORTEST_SECRET));
+        let (name, message) = (self.name.clone(), self.transport.redact(message, &secrets));
+        let (method, path, attempts) = (self.method, without_query(&self.uri), self.attempts);
+        let context = Context { method, path, attempts, elapsed: self.began.elapsed(), ..Context::default() };
+        Box::new(TransferError { name, reason, message, bytes: self.bytes, context })
+    }
+}
+
+/// Makes the error of a file for which there is no link.
+pub(crate) fn no_link(method: &'static str, name: &str) -> Error {
+    let message = "the service gave no link for the file".to_owned();
+    let context = Context { method, path: name.to_owned(), ..Context::default() };
+    let (name, reason, bytes) = (name.to_owned(), NoLink, 0);
+    Error::Transfer(Box::new(TransferError { name, reason, message, bytes, context }))
 }
 
 impl Transport {
@@ -50,124 +193,31 @@ impl Transport {
 
     fn transfer<'b>(&self, request: Builder, body: SendBody<'b>, stall: Duration) -> Fetched {
         let began = Instant::now();
-        let request = request.header(USER_AGENT, &self.shared.settings.user_agent).body(body)?;
+        let mut request = request.header(USER_AGENT, &self.shared.user_agent).body(body)?;
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let agent = self.storage_agent(method == Method::PUT);
-        let result = match is_https(&uri) {
-            true if !HAS_TLS => Err(ureq::Error::TlsRequired),
-            true if !self.shared.foreign && stall == STALL => agent.run(request),
-            _ => agent.run(self.shared.for_storage(agent, stall, request)),
-        };
+        let Shared { files, limits, foreign, .. } = &*self.shared;
+        let upload = method == Method::PUT;
+        if *foreign || upload || stall != STALL || !is_https(&uri) {
+            let connect = shorter(limits.connect_timeout, files.config().timeouts().connect);
+            let stall = shorter(stall, None);
+            // `ureq` would make a GET of a PUT that is redirected.
+            let redirects = if upload { 0 } else { REDIRECTS };
+            request = configured(files, request, redirects, of_file(connect, stall), stall);
+        }
+        let result = files.run(request);
         let status = result.as_ref().ok().map(|answer| answer.status().as_u16());
         let seconds = began.elapsed().as_secs_f64();
         debug!(target: LOG, "{method} {}: status {status:?}, {seconds:.3} s", without_query(&uri));
         result
-    }
-
-    fn storage_agent(&self, upload: bool) -> &Agent {
-        let Shared { foreign, agent, uploads, downloads, .. } = &*self.shared;
-        match (foreign, upload) {
-            (true, _) => agent,
-            (false, true) => uploads.get_or_init(|| self.shared.storage_agent(true)),
-            (false, false) => downloads.get_or_init(|| self.shared.storage_agent(false)),
-        }
-    }
-
-    /// Says what an error of `ureq` means for a transfer.
-    pub(crate) fn broken(&self, method: &'static str, uri: &Uri, error: &ureq::Error) -> Refusal {
-        use ureq::Timeout::{Connect, Resolve};
-        let kind = cause::kind_of(error);
-        let (reason, message) = match error {
-            ureq::Error::Timeout(limit) if !matches!(limit, Connect | Resolve) => {
-                (TransferReason::Stalled, "nothing moved for as long as the stall limit".to_owned())
-            }
-            ureq::Error::TooManyRedirects => (TransferReason::Refused, "the storage redirects too often".to_owned()),
-            ureq::Error::RequireHttpsOnly(_) | ureq::Error::BadUri(_) => {
-                (TransferReason::Refused, "the storage redirects away from https".to_owned())
-            }
-            // S3 does so for a wrong region. `ureq` has no public type for it, and no answer to read.
-            ureq::Error::Protocol(e) if e.to_string().contains("location header") => {
-                (TransferReason::Refused, "the storage redirects without saying where".to_owned())
-            }
-            _ if kind == CauseKind::Tls || cause::is_proxy_authentication(error) => {
-                (TransferReason::Refused, cause::words(error))
-            }
-            _ => (TransferReason::Broken, cause::words(error)),
-        };
-        let peer = agent::peer(self.storage_agent(method == "PUT"), uri);
-        self.refusal(method, uri, reason, &format!("{peer}: {message}"))
-    }
-
-    /// Says what an answer that is not the file, or not its receipt, means for a transfer.
-    pub(crate) fn refused(
-        &self,
-        method: &'static str,
-        uri: &Uri,
-        response: Response<Body>,
-        stall: Duration,
-    ) -> Refusal {
-        let (parts, body) = response.into_parts();
-        let status = parts.status.as_u16();
-        let body = error_body(body, stall);
-        let text = String::from_utf8_lossy(&body);
-        let code = xml_element(&text, "Code");
-        let words = match (&code, xml_element(&text, "Message")) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
-            (Some(code), None) => code.clone(),
-            (None, _) if parts.status.is_redirection() => "a redirect, which is not followed".to_owned(),
-            (None, _) => text.into_owned(),
-        };
-        let reason = match (status, code.as_deref()) {
-            // A 403 of a proxy or a firewall is not the storage's.
-            (403, Some(_)) | (400, Some("ExpiredToken")) => TransferReason::LinkExpired,
-            _ if may_pass(status) => TransferReason::Broken,
-            _ => TransferReason::Refused,
-        };
-        let mut refusal = self.refusal(method, uri, reason, format!("{status} {words}").trim_end());
-        let context = &mut refusal.error.context;
-        context.status = Some(status);
-        context.request_id = request_id(&parts.headers).map(|id| self.redact(id, &[]));
-        context.retry_after = retry_after(&parts.headers);
-        refusal
-    }
-
-    /// Makes the error of a transfer. `message` can hold anything that came.
-    pub(crate) fn refusal(&self, method: &'static str, uri: &Uri, reason: TransferReason, message: &str) -> Refusal {
-        let query = uri.query().unwrap_or_default();
-        let mut secrets = vec![query];
-        secrets.extend(query.split(['&', '=']).filter(|part| part.len() >= SHORTEST_SECRET));
-        Refusal {
-            may_pass: matches!(reason, TransferReason::Broken | TransferReason::Stalled),
-            error: Box::new(TransferError {
-                name: String::new(),
-                reason,
-                message: self.redact(message, &secrets),
-                bytes: 0,
-                context: Context { method, path: without_query(uri), ..Context::default() },
-            }),
-        }
     }
 }
 
 /// An answer of the storage, whatever its status.
 type Fetched = std::result::Result<Response<Body>, ureq::Error>;
 
-/// Reads a presigned URL. What should have been percent-encoded in it, and was not, is.
+/// Reads a presigned URL.
 pub(crate) fn parse(url: &SignedUrl) -> Result<Uri> {
-    const RAW: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
-    // What comes before an `@` may be a password.
-    let shown = Some(url.without_query()).filter(|url| !url.contains('@'));
-    let shown = redact(&shown.unwrap_or_default(), &[]);
-    let refuse = |why: &str| Err(Error::invalid("url", format!("{shown:?}: {why}")));
-    let Ok(uri) = utf8_percent_encode(url.as_str().trim(), RAW).to_string().parse::<Uri>() else {
-        return refuse("it is no URL");
-    };
-    match uri.authority() {
-        None => refuse("a presigned URL has a scheme and a host"),
-        Some(authority) if authority.as_str().contains('@') => refuse("a presigned URL holds no password"),
-        Some(_) if is_https(&uri) || (uri.scheme_str() == Some("http") && is_loopback(&uri)) => Ok(uri),
-        Some(_) => refuse("the scheme of a presigned URL is https"),
-    }
+    parse_url("url", url.as_str(), false)
 }
 
 /// Returns a URL as it may be shown.
@@ -175,21 +225,6 @@ fn without_query(uri: &Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or_default();
     let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
     format!("{scheme}://{authority}{}", uri.path())
-}
-
-/// Reads the start of the body of an answer that is no success, for as long as `limit`.
-fn error_body(body: Body, limit: Duration) -> Vec<u8> {
-    let began = Instant::now();
-    let mut reader = body.into_reader();
-    let mut text = Vec::new();
-    let mut piece = [0; 1024];
-    while (text.len() as u64) < ERROR_BODY && began.elapsed() < limit {
-        match reader.read(&mut piece) {
-            Ok(0) | Err(_) => break,
-            Ok(read) => text.extend_from_slice(piece.get(..read).unwrap_or_default()),
-        }
-    }
-    text
 }
 
 /// Returns the text of the first such element.
@@ -206,11 +241,13 @@ mod tests {
 
     #[test]
     fn a_redirect_away_from_https_is_final_and_its_url_not_shown() {
-        let client = crate::Client::builder("a-key").base_url("http://127.0.0.1:1").build();
-        let uri = Uri::from_static("https://s3.example/a.jpg?sig=SECRET");
+        let client = crate::Client::builder("a-key").base_url("http://127.0.0.1:1").build().unwrap();
+        let (url, stall) = (SignedUrl::from("https://s3.example/a.jpg?sig=SECRET"), STALL);
+        let mut tell = |_, _| ControlFlow::Continue(());
+        let transfer = Transfer::new(&client.transport, "GET", &url, String::new(), stall, &mut tell).unwrap();
         let error = ureq::Error::RequireHttpsOnly("http://s3.example/a.jpg?sig=SECRET".to_owned());
-        let refusal = client.unwrap().transport.broken("GET", &uri, &error);
-        let text = refusal.error.to_string();
-        assert!(!refusal.may_pass && text.contains("away from https") && !text.contains("SECRET"), "{text}");
+        let error = transfer.broken(&error);
+        let text = error.to_string();
+        assert!(!error.is_safe_to_retry() && text.contains("away from https") && !text.contains("SECRET"), "{text}");
     }
 }

@@ -163,7 +163,7 @@ fn the_environment_gives_the_key_and_the_base_url() {
         assert!(text.contains(expected) && !text.contains("ret"), "{key:?}, {url:?}: {text}");
     };
     let here = "http://127.0.0.1:9/x/".as_ref();
-    run("".as_ref(), here, "refused IMAGEN_API_KEY: the API key is empty");
+    run("".as_ref(), here, "refused IMAGEN_API_KEY: the environment variable is not set");
     run("sec ret".as_ref(), here, "refused IMAGEN_API_KEY: ");
     run(KEY.as_ref(), here, r#"made Client { base_url: "http://127.0.0.1:9/x""#);
     run(KEY.as_ref(), "http://example.com".as_ref(), "refused IMAGEN_BASE_URL: ");

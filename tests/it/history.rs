@@ -151,10 +151,10 @@ fn a_photo_is_listed_with_versions_or_an_empty_list() {
         "c.jpg": [], "d.jpg": {}, "d.jpeg": {"versions": []}, "null too.jpg": null, "unknown three.jpg": [{"revision": 1}],
         "size.jpg": {"width": 1}, "text.jpg": "x",
     }));
-    let mut listed: Vec<_> = history.images().iter().map(ImageHistory::file_name).collect();
+    let mut listed: Vec<_> = history.images().map(ImageHistory::file_name).collect();
     listed.sort_unstable();
     assert_eq!(listed, ["a.jpg", "b.NEF", "c.jpg", "d.jpeg", "d.jpg", "e.jpg"]);
-    assert!(history.images().iter().all(ImageHistory::is_listed));
+    assert!(history.images().all(ImageHistory::is_listed));
     assert!(history.find("A.jpg").is_none() && history.unread() == 0);
 }
 
@@ -162,14 +162,14 @@ fn a_photo_is_listed_with_versions_or_an_empty_list() {
 fn only_a_key_that_ends_like_a_photo_is_one() {
     for key in ["a.jpg", "a.JPEG", "a.b.Nef", "Straße 1/2.cr3", "a.3FR", "a.raw"] {
         let history = read(json!({ "images": {key: [{"version_id": 1}]} }));
-        assert_eq!((history.images()[0].file_name(), history.unread()), (key, 0));
+        assert_eq!((history.images().next().unwrap().file_name(), history.unread()), (key, 0));
     }
     let others = "2026-01-31T10:02:11.123Z anna@example.com jpg a.png a.jpg.xmp v1.2 ";
     for key in others.split(' ') {
         let history = read(json!({ "images": {key: [{"version_id": 1}], "empty": {key: []}} }));
         assert_eq!((history.images().len(), history.unread()), (0, 1), "{key}");
         let history = read(json!({ "a.jpg": {key: [{"version_id": 1}]} }));
-        assert_eq!(history.images()[0].file_name(), "a.jpg", "{key}");
+        assert_eq!(history.images().next().unwrap().file_name(), "a.jpg", "{key}");
     }
 }
 

@@ -227,12 +227,14 @@ fn progress_tells_of_each_file_and_of_all_and_the_callback_can_end_it() {
         (1, 0, Some(5000), false, 5000, 1),
         (1, 5000, Some(5000), false, 10_000, 1),
         (1, 5000, Some(5000), true, 10_000, 2),
-        (2, 0, Some(12_000), false, 10_000, 2),
-        (2, 0, Some(12_000), true, 10_000, 3),
+        (2, 0, None, true, 10_000, 3),
         (3, 0, Some(5000), false, 10_000, 3),
         (3, 5000, Some(5000), false, 15_000, 3),
     ];
-    assert_eq!(lock(&told)[..expected.len()], expected);
+    let mut told = lock(&told);
+    // While a file waits to be sent again, the same is told several times.
+    told.dedup();
+    assert_eq!(told[..expected.len()], expected);
     // The fourth was on its way.
     eventually(|| server.puts().len() == 4);
 }

@@ -42,14 +42,14 @@ fn the_storage_gets_a_plain_request_and_never_the_key() {
 fn only_https_and_this_machine_are_asked_and_what_is_refused_is_shown() {
     for (bad, shown) in [
         ("picture.jpg", "picture.jpg"),
-        ("/picture.jpg?sig=SECRET", "/picture.jpg?[redacted]"),
-        ("http://storage.example/a.jpg?sig=SECRET", "http://storage.example/a.jpg?[redacted]"),
-        ("http://127.0.0.1.example/a.jpg?sig=SECRET", "the scheme of a presigned URL is https"),
-        ("ftp://127.0.0.1/a.jpg#SECRET", "ftp://127.0.0.1/a.jpg?[redacted]"),
+        ("/picture.jpg?sig=SECRET", r#""/picture.jpg": "#),
+        ("http://storage.example/a.jpg?sig=SECRET", r#""http://storage.example/a.jpg": "#),
+        ("http://127.0.0.1.example/a.jpg?sig=SECRET", "its scheme is https"),
+        ("ftp://127.0.0.1/a.jpg#SECRET", r#""ftp://127.0.0.1/a.jpg": "#),
         ("file:///etc/passwd", "file:///etc/passwd"),
-        ("https://user:SECRET@storage.example/a.jpg", "holds no password"),
+        ("https://user:SECRET@storage.example/a.jpg", "no password"),
         ("https://user:SECRET@/\\", "url:"),
-        ("https:///a.jpg?sig=SECRET", "https:///a.jpg?[redacted]"),
+        ("https:///a.jpg?sig=SECRET", r#""https:///a.jpg": "#),
     ] {
         let text = refused(client().download(bad).to_vec(1), "url");
         assert!(text.contains(shown) && !text.contains("SECRET"), "{text}");
