@@ -162,8 +162,8 @@ fn memory(field: &str) -> u64 {
 fn no_call_starts_a_thread() {
     const STACK: u64 = 64 << 20;
     let Ok(port) = std::env::var("TEST_PORT") else {
-        // Calls, downloads and uploads have connections of their own.
-        for (connection, connections) in [("close", 18), ("keep-alive", 3)] {
+        // Calls and files have connections of their own.
+        for (connection, connections) in [("close", 18), ("keep-alive", 2)] {
             let server = Faulty::each(move |request| {
                 let url = format!("http://{}/a.jpg", request.header("host").unwrap());
                 let link = format!(r#"{{"files_list":[{{"file_name":"a.jpg","upload_link":"{url}"}}]}}"#);

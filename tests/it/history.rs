@@ -335,7 +335,7 @@ proptest! {
             })
         });
         let history = read(trees.collect());
-        let placed: usize = history.images().iter().map(|image| image.versions().len()).sum();
+        let placed: usize = history.images().map(|image| image.versions().len()).sum();
         prop_assert_eq!(placed + history.unread(), id);
         for image in history.images() {
             for version in image.versions() {
