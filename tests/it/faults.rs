@@ -40,9 +40,9 @@ pub fn faults() -> Vec<Fault> {
         nobody("the connection is refused", Server::Refused).all("Network Connect", 3),
         nobody("the host's name is not found", Server::Url(TOO_LONG_A_LABEL)).all("Network Connect", 3),
         nobody("connecting takes too long", Server::BacklogFull).twice().all("Network Timeout", 2),
-        #[cfg(feature = "rustls")]
+        #[cfg(any(feature = "rustls", feature = "native-tls"))]
         breaks("the server speaks no TLS", [Reply::raw("HTTP/1.1 400 TLS, please\r\n\r\n").on_accept().then(Close)]).over_tls().unheard().all("Network Tls", 3),
-        #[cfg(feature = "rustls")]
+        #[cfg(any(feature = "rustls", feature = "native-tls"))]
         breaks("the TLS handshake stalls", [Stall.on_accept()]).over_tls().unheard().connect(SHORT).twice().all("Network Timeout", 2),
         #[cfg(feature = "rustls")]
         breaks("the server leaves during the TLS handshake", [Close.on_accept()]).over_tls().unheard().all("Network Closed", 3),

@@ -54,20 +54,6 @@ fn ends_are_what_they_are_called_and_happen_where_they_say() {
     }
 }
 
-/// Two requests at once still get one answer each, and a script goes on across connections.
-#[test]
-fn a_script_repeats_its_last_reply_or_refuses() {
-    let server = Faulty::start([Reply::status(500), Reply::ok().body("hi")]);
-    let request = b"GET / HTTP/1.1\r\n\r\n";
-    let error = "HTTP/1.1 500 Because\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(seen(&server, request, error.len()), (error.to_owned(), Stall));
-    assert_eq!(seen(&server, &request.repeat(2), 2 * HI.len()), (HI.repeat(2), Stall));
-    let server = Faulty::start_then_refuse([Reply::ok().body("hi")]);
-    assert_eq!(seen(&server, request, HI.len()), (HI.to_owned(), Stall));
-    let refused = TcpStream::connect(server.addr()).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-}
-
 #[cfg(panic = "unwind")]
 #[test]
 #[should_panic(expected = "the script of the fault server panicked")]

@@ -30,14 +30,6 @@ fn gzip_is_asked_for_where_it_can_be_read() {
     assert_eq!(server.only().header("accept-encoding"), expected);
 }
 
-#[cfg(not(feature = "gzip"))]
-#[test]
-fn gzip_that_nobody_asked_for_is_no_json() {
-    let server = Canned::with_headers(200, &[("content-encoding", "gzip")], [0x1f, 0x8b, 8, 0]);
-    let error = server.client().project("p").ai_tools().unwrap_err();
-    assert!(matches!(error, imagen_ai::Error::Decode(_)), "{error}");
-}
-
 #[cfg(feature = "gzip")]
 #[test]
 fn a_compressed_answer_is_read_and_a_damaged_one_is_a_typed_error() {

@@ -1,13 +1,11 @@
 //! TLS for real: which servers are believed, and what the caller hears of those that are not.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use imagen_ai::ureq::tls::{TlsConfig, TlsProvider};
 use imagen_ai::{CallError, CauseKind, Client, ClientBuilder, Enhancement, Error, Result, RetryPolicy, Wait};
 
 use crate::support::canned::KEY;
-use crate::support::faulty::End::{Close, Stall};
-use crate::support::faulty::{Faulty, Reply};
 use crate::support::tls::{Authority, TlsServer, agent, providers, trusting};
 use crate::support::{child, ms};
 
@@ -30,11 +28,11 @@ fn edit(client: &Client) -> Result<Enhancement> {
 
 /// What a call says that never got as far as a request.
 #[track_caller]
-fn not_sent<T: std::fmt::Debug>(result: Result<T>, kind: CauseKind) -> CallError {
+fn not_sent<T: std::fmt::Debug>(result: Result<T>) -> CallError {
     let error = result.unwrap_err();
     assert!(!format!("{error:#?}").contains(KEY), "{error}");
     match error {
-        Error::Network(call) if call.cause.kind == kind => *call,
+        Error::Network(call) if call.cause.kind == CauseKind::Tls => *call,
         other => panic!("{other:#?}"),
     }
 }
@@ -50,7 +48,7 @@ fn refused(client: &Client, server: &TlsServer, provider: TlsProvider, rustls: &
     };
     let project = client.project("p");
     for result in [edit(client).map(drop), project.image("a.jpg").reset(), project.ai_tools().map(drop)] {
-        let call = not_sent(result, CauseKind::Tls);
+        let call = not_sent(result);
         let (message, port) = (&call.cause.message, format!(":{}: ", server.port()));
         assert!(message.contains(words) && message.contains(&port), "{words:?} is not in {call}");
         assert_eq!((call.context.attempts, call.context.status), (2, None));
@@ -95,27 +93,8 @@ fn a_certificate_that_proves_nothing_is_refused() {
     let client = builder("localhost", server.port()).build().unwrap();
     let own = if cfg!(feature = "rustls") { TlsProvider::Rustls } else { TlsProvider::NativeTls };
     refused(&client, &server, own, "UnknownIssuer", unknown);
-    not_sent(client.project("p").wait_until_completed(&Wait::default()), CauseKind::Tls);
+    not_sent(client.project("p").wait_until_completed(&Wait::default()));
     assert_eq!(server.connections(), 4 * 2);
-}
-
-#[test]
-fn a_server_that_speaks_no_tls_gets_no_request() {
-    let authority = Authority::new("private");
-    for provider in providers() {
-        let server = Faulty::start([Reply::raw("HTTP/1.1 400 TLS, please\r\n\r\n").on_accept().then(Close)]);
-        let speaking = client("127.0.0.1", server.addr().port(), trusting(provider, &authority));
-        not_sent(edit(&speaking), CauseKind::Tls);
-
-        let server = Faulty::start([Stall.on_accept()]);
-        let began = Instant::now();
-        let builder = builder("127.0.0.1", server.addr().port()).connect_timeout(ms(80));
-        let silent = builder.agent(agent(trusting(provider, &authority))).build().unwrap();
-        let call = not_sent(edit(&silent), CauseKind::Timeout);
-        assert!(call.cause.message.contains("connect"), "{call}");
-        not_sent(silent.project("p").ai_tools(), CauseKind::Timeout);
-        assert!(began.elapsed() < Duration::from_secs(15));
-    }
 }
 
 /// The client's own agent believes whom its features say: the list in the program, or that of the system.

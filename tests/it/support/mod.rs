@@ -1,7 +1,6 @@
 //! The servers that stand in for the real one, and what else tests share.
 
 use std::fmt::Debug;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -95,16 +94,7 @@ pub fn eventually(condition: impl Fn() -> bool) {
 
 /// Does something for each of many, a few at a time, since most of them wait most of the time.
 pub fn side_by_side<T: Sync>(many: &[T], each: impl Fn(&T) + Sync) {
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for _ in 0..32 {
-            scope.spawn(|| {
-                while let Some(one) = many.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    each(one);
-                }
-            });
-        }
-    });
+    imagen_ai::parallel(many, 32, each);
 }
 
 /// Takes a lock that another thread may have held as it panicked.
