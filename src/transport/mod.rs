@@ -193,7 +193,11 @@ impl Transport {
 
     fn request(&self, call: &Call, body: &mut &[u8]) -> Result<Response<Body>, ureq::Error> {
         let url = [self.base_url(), &call.path, &call.query].concat();
-        let mut request = Request::builder().method(call.method).uri(url);
+        let mut request = match call.method {
+            "GET" => Request::get(url),
+            "POST" => Request::post(url),
+            _ => Request::delete(url),
+        };
         if let Some(headers) = request.headers_mut() {
             headers.insert(KEY, self.shared.key.clone());
             headers.insert(USER_AGENT, self.shared.user_agent.clone());

@@ -175,8 +175,7 @@ impl Transport {
     /// Fetches a file, or the rest of it from a byte on if it is still the one that has this `ETag`. Redirects are
     /// followed, from https only to https.
     pub(crate) fn get(&self, uri: &Uri, rest: Option<(u64, &HeaderValue)>, stall: Duration) -> Fetched {
-        // Of a compressed file neither the length could be checked nor the rest be asked for.
-        let mut request = Request::get(uri).header(ACCEPT_ENCODING, "identity");
+        let mut request = Request::get(uri);
         if let Some((from, etag)) = rest {
             request = request.header(RANGE, format!("bytes={from}-")).header(IF_RANGE, etag);
         }
@@ -193,7 +192,9 @@ impl Transport {
     fn transfer<'b>(&self, request: Builder, body: SendBody<'b>, stall: Duration) -> Fetched {
         let began = Instant::now();
         let Shared { files, user_agent, limits, foreign, .. } = &*self.shared;
-        let mut request = request.header(USER_AGENT, user_agent).body(body)?;
+        // Of a compressed file neither the length could be checked nor the rest be asked for.
+        let request = request.header(USER_AGENT, user_agent).header(ACCEPT_ENCODING, "identity");
+        let mut request = request.body(body)?;
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let upload = method == Method::PUT;
         if *foreign || upload || stall != STALL || !is_https(&uri) {
