@@ -117,7 +117,9 @@ fn the_requests_are_exactly_these() {
         // No key, no Content-Type, no chunks.
         lines.sort_unstable();
         let host = server.storage.addr();
-        let sent = format!("accept-encoding: identity|accept: */*|content-length: 5000|expect: 100-continue|host: {host}|{AGENT}");
+        let sent = format!(
+            "accept-encoding: identity|accept: */*|content-length: 5000|expect: 100-continue|host: {host}|{AGENT}"
+        );
         assert_eq!(lines.join("|"), sent);
         assert!(second.path().starts_with("/%C3%A4%20c.dng?"), "{second:?}");
         assert_eq!((first.body.len(), &second.body), (5000, &fs::read(&paths[1]).unwrap()));
