@@ -86,7 +86,7 @@ fn photos_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
     let mut photos: Vec<PathBuf> = entries.map_err(|e| Error::Io { path: folder.to_owned(), source: Box::new(e) })?;
     // Without folders and hidden files; `upload` refuses what is no photo.
-    photos.retain(|path| path.is_file() && !path.file_name().is_some_and(|name| name.as_encoded_bytes()[0] == b'.'));
+    photos.retain(|path| path.is_file() && path.file_name().is_some_and(|name| name.as_encoded_bytes()[0] != b'.'));
     photos.sort();
     Ok(photos)
 }
