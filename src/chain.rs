@@ -15,6 +15,9 @@ use crate::wait::Wait;
 
 pub use self::state::{Edit, Pending, Recovery, Step};
 
+/// What an edit that was lost says once the history has shown that it was not made.
+const NOT_MADE: &str = "the history shows that the edit was not made: send it again";
+
 impl Image {
     /// Starts a chain at the unedited photo. Nothing is sent.
     ///
@@ -192,7 +195,7 @@ impl Chain {
             (Ok(Recovery::Applied(found)), Ok(Step { url, .. })) => Ok(Step { url, ..found }),
             (Ok(Recovery::Applied(found)), _) => Ok(found),
             (Ok(Recovery::NotApplied), Err(Error::OutcomeUnknown(e))) => {
-                Err(Error::Network(Box::new(CallError { advice: "", ..*e })))
+                Err(Error::Network(Box::new(CallError { advice: NOT_MADE, ..*e })))
             }
             (_, answer) => answer,
         }
@@ -274,7 +277,7 @@ impl Chain {
             let asked = self.image.project().history().map(decide);
             match (asked, delay) {
                 (Ok((Recovery::CannotTell { .. }, _)), Some(delay)) => sleep(delay),
-                (Err(e), Some(delay)) if e.is_safe_to_retry() => sleep(delay),
+                (Err(e), Some(delay)) if e.is_safe_to_retry() || matches!(e, Error::Decode(_)) => sleep(delay),
                 (asked, _) => break asked?,
             }
         };

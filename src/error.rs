@@ -96,12 +96,11 @@ impl Error {
 
     /// Returns the variant's name, what happened in short, what the variant holds, and the call, if one was made.
     fn parts(&self) -> (&'static str, String, &dyn fmt::Debug, Option<&Context>) {
-        let unknown = |e: &CallError| format!("outcome unknown: {e}; {}", e.advice);
         match self {
             Self::InvalidInput { field, message } => ("InvalidInput", format!("{field}: {message}"), message, None),
             Self::Api(e) => ("Api", e.to_string(), e, Some(&e.context)),
             Self::EnhancementFailed(e) => ("EnhancementFailed", e.to_string(), e, Some(&e.context)),
-            Self::OutcomeUnknown(e) => ("OutcomeUnknown", unknown(e), e, Some(&e.context)),
+            Self::OutcomeUnknown(e) => ("OutcomeUnknown", format!("outcome unknown: {e}"), e, Some(&e.context)),
             Self::Network(e) => ("Network", e.to_string(), e, Some(&e.context)),
             Self::Decode(e) => ("Decode", e.to_string(), e, Some(&e.context)),
             Self::WaitFailed(e) => ("WaitFailed", e.to_string(), e, None),
@@ -265,14 +264,14 @@ impl ApiErrorKind {
 
 /// A 2xx answer to `copilot` or `enhance` that says that the edit failed.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the edit failed: {status} {message}")]
+#[error("the edit failed: {}", format!("{status} {message}").trim())]
 #[non_exhaustive]
 pub struct EnhancementFailed {
     /// What the answer said of the edit.
     pub status: EnhancementStatus,
     /// The version that it named all the same, if it did.
     pub version_id: Option<VersionId>,
-    /// The service's message; empty when it gave none.
+    /// The service's message, or the start of what came instead of one.
     pub message: String,
     /// The call.
     pub context: Context,
@@ -280,12 +279,12 @@ pub struct EnhancementFailed {
 
 /// A call that brought no answer to go by.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{}", .cause.message)]
+#[error("{}", [&*.cause.message, advice].join("; ").trim_end_matches("; "))]
 #[non_exhaustive]
 pub struct CallError {
     /// What went wrong.
     pub cause: Cause,
-    /// For [`Error::OutcomeUnknown`], where to look before calling again; else empty.
+    /// What to do about it, where that is known: for [`Error::OutcomeUnknown`], where to look before calling again.
     pub advice: &'static str,
     /// The call.
     pub context: Context,

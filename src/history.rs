@@ -11,10 +11,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::project::Project;
-use crate::types::{DownloadLink, EnhancementStatus, SignedUrl, VersionId, from_json, link_from};
-
-/// How the names of photos end.
-const EXTENSIONS: &str = "jpg jpeg dng nef cr2 arw nrw crw srf sr2 orf raw rw2 raf ptx pef rwl srw cr3 3fr fff";
+use crate::types::{DownloadLink, EnhancementStatus, RAW, SignedUrl, VersionId, from_json, link_from};
 
 impl Project {
     /// Asks for the versions of all photos: `GET /projects/{uuid}/ai-tools`, the same call as [`Project::ai_tools`].
@@ -137,7 +134,9 @@ impl History {
     /// Reads what is under a key, or with an empty key in a list. Around it there are: the nearest name of a photo in a field,
     /// the nearest key that ends like a photo's file, and the id of the nearest version.
     fn walk(&mut self, key: &str, value: &Value, field: Option<&str>, above: Option<&str>, outer: Option<&Value>) {
-        let is_photo = |(_, end): &(&str, &str)| EXTENSIONS.split(' ').any(|known| known.eq_ignore_ascii_case(end));
+        let is_photo = |(_, end): &(&str, &str)| {
+            ["jpg", "jpeg"].into_iter().chain(RAW.split(' ')).any(|known| known.eq_ignore_ascii_case(end))
+        };
         let key = key.rsplit_once('.').filter(is_photo).map(|_| key);
         let id = value.get("version_id");
         let is_preset = id.is_none() && value.get("enhancement_type").is_some();

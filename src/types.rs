@@ -152,6 +152,9 @@ impl TryFrom<String> for SignedUrl {
     }
 }
 
+/// The extensions of RAW files that the service takes.
+pub(crate) const RAW: &str = "dng nef cr2 arw nrw crw srf sr2 orf raw rw2 raf ptx pef rwl srw cr3 3fr fff";
+
 /// How a project is edited, which the service wants to know in every Copilot call (`project_source`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -187,8 +190,7 @@ words! {
     }
 }
 
-/// What the service says of a project: `GET /projects/{uuid}` or `GET /i2i/projects/{uuid}`. The fields `profile` and
-/// `project_id`, whose types are not published, are left out.
+/// What the service says of a project: `GET /projects/{uuid}` or `GET /i2i/projects/{uuid}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ProjectInfo {
@@ -212,9 +214,15 @@ pub struct ProjectInfo {
     /// The editing tools that were applied.
     #[serde(default, deserialize_with = "lenient")]
     pub ai_tools: Option<Vec<String>>,
-    /// The caller's own reference.
+    /// The profile it was edited with.
     #[serde(default, deserialize_with = "lenient")]
-    pub customer_reference_id: Option<String>,
+    pub profile: Option<String>,
+    /// The service's number for it.
+    #[serde(default, deserialize_with = "lenient")]
+    pub project_id: Option<u64>,
+    /// The customer's reference. The vendor's Python client knows it as a number.
+    #[serde(default, deserialize_with = "lenient")]
+    pub customer_reference_id: Option<u64>,
     /// A small picture of it.
     #[serde(default, deserialize_with = "lenient")]
     pub thumbnail_src: Option<SignedUrl>,

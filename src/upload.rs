@@ -17,10 +17,7 @@ use crate::profile::{ImageType, Profile};
 use crate::progress::{Batch, Progress, ProgressCallback};
 use crate::project::Project;
 use crate::transport::{Call, STALL, Tell, Transfer, check_limit, no_link};
-use crate::types::{ProjectSource, SignedUrl};
-
-/// The extensions of RAW files that the service takes.
-const RAW: &str = "dng nef cr2 arw nrw crw srf sr2 orf raw rw2 raf ptx pef rwl srw cr3 3fr fff";
+use crate::types::{ProjectSource, RAW, SignedUrl};
 
 /// How [`Project::upload`] sends files.
 #[derive(Clone, Debug)]

@@ -135,14 +135,15 @@ impl Transport {
                 Err(failed) => failed,
             };
             let next = self.retry().wait_after(attempts, error.retry_after());
+            let asked = error.retry_after().filter(|asked| *asked <= self.retry().max_retry_after);
+            if let (Some(429 | 503), Some(wait)) = (error.status(), next.or(asked)) {
+                // Every call of this client waits.
+                let until = self.shared.made.elapsed().saturating_add(wait).as_millis() + 1;
+                self.shared.slow_until.fetch_max(until.try_into().unwrap_or_default(), Ordering::Relaxed);
+            }
             let Some(next) = next.filter(|_| again) else {
                 break Err(error);
             };
-            if let Some(429 | 503) = error.status() {
-                // Every call of this client waits.
-                let until = self.shared.made.elapsed().saturating_add(next).as_millis() + 1;
-                self.shared.slow_until.fetch_max(until.try_into().unwrap_or_default(), Ordering::Relaxed);
-            }
             warn!(target: LOG, "{}; trying again in {:.1} s", in_short(call, &error), next.as_secs_f64());
             wait = next;
         };

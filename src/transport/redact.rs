@@ -11,7 +11,8 @@ const SHORTEST_SECRET: usize = 6;
 pub(crate) fn redact(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET) {
-        text = text.replace(secret, "[redacted]");
+        // JSON can write `\/` for `/`.
+        text = text.replace(secret, "[redacted]").replace(&secret.replace('/', "\\/"), "[redacted]");
         // What was read of an answer can end in the middle of one.
         let starts = (SHORTEST_SECRET..secret.len()).rev().filter_map(|end| secret.get(..end));
         if let Some(before) = starts.filter_map(|start| text.strip_suffix(start)).next() {
@@ -82,6 +83,7 @@ mod tests {
     #[test]
     fn the_key_is_not_shown_and_short_secrets_are_not_looked_for() {
         assert_eq!(redact("the key sk-SECRET is wrong", &["sk-SECRET", "is"]), "the key [redacted] is wrong");
+        assert_eq!(redact(r"sk\/SEC\/RET", &["sk/SEC/RET"]), "[redacted]");
         assert_eq!(redact("it was sk-SECR", &["sk-SECRET"]), "it was [redacted]");
     }
 
