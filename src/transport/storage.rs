@@ -236,11 +236,11 @@ fn xml_element(xml: &str, name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
     fn a_redirect_away_from_https_is_final_and_its_url_not_shown() {
         let client = crate::Client::builder("a-key").base_url("http://127.0.0.1:1").build().unwrap();
         let (url, stall) = (SignedUrl::from("https://s3.example/a.jpg?sig=SECRET"), STALL);
