@@ -1,13 +1,13 @@
 //! The plain structs and enums of the wire. Unknown fields are ignored.
 
+mod signed_url;
 mod version_id;
-
-use std::fmt;
 
 use serde::de::{DeserializeOwned, Deserializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use self::signed_url::SignedUrl;
 pub use self::version_id::VersionId;
 use crate::error::{Error, Result};
 
@@ -87,69 +87,6 @@ fn without_lone_surrogates(json: &str) -> String {
 pub(crate) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(field: D) -> Result<T, D::Error> {
     let raw = Box::<RawValue>::deserialize(field)?;
     Ok(from_json(raw.get()).unwrap_or_default())
-}
-
-/// A presigned URL: whoever has it can read, or write, the file for a while.
-///
-/// `Display`, [`as_str`](Self::as_str) and serde give all of it. `Debug` hides the query, which holds the signature.
-///
-/// ```
-/// let url = imagen_ai::SignedUrl::from("https://s3.example/a.jpg?X-Amz-Signature=4f1c");
-/// assert_eq!(url.as_str(), "https://s3.example/a.jpg?X-Amz-Signature=4f1c");
-/// assert_eq!(format!("{url:?}"), "\"https://s3.example/a.jpg?[redacted]\"");
-/// ```
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct SignedUrl(String);
-
-impl SignedUrl {
-    /// Returns the whole URL.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Returns the URL without its query, for messages.
-    pub(crate) fn without_query(&self) -> String {
-        match self.0.split_once(['?', '#']) {
-            Some((before, _)) => format!("{before}?[redacted]"),
-            None => self.0.clone(),
-        }
-    }
-}
-
-impl fmt::Display for SignedUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl fmt::Debug for SignedUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.without_query())
-    }
-}
-
-impl AsRef<str> for SignedUrl {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for SignedUrl {
-    fn from(url: &str) -> Self {
-        Self(url.to_owned())
-    }
-}
-
-impl TryFrom<String> for SignedUrl {
-    type Error = &'static str;
-
-    fn try_from(url: String) -> Result<Self, &'static str> {
-        if url.trim().is_empty() {
-            return Err("the URL is empty");
-        }
-        Ok(Self(url))
-    }
 }
 
 /// The extensions of RAW files that the service takes.

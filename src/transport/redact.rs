@@ -12,7 +12,9 @@ pub(crate) fn redact(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET) {
         // JSON can write `\/` for `/`.
-        text = text.replace(secret, "[redacted]").replace(&secret.replace('/', "\\/"), "[redacted]");
+        for secret in [secret, &*secret.replace('/', "\\/")] {
+            text = text.replace(secret, "[redacted]");
+        }
         // What was read of an answer can end in the middle of one.
         let starts = (SHORTEST_SECRET..secret.len()).rev().filter_map(|end| secret.get(..end));
         if let Some(before) = starts.filter_map(|start| text.strip_suffix(start)).next() {
@@ -31,7 +33,7 @@ fn without_queries(text: &str) -> String {
         let (before, url) = rest.split_at(start);
         let (url, after) = url.split_at(url.find(ends_url).unwrap_or(url.len()));
         clean.push_str(before);
-        match url.split_once("?").or_else(|| url.split_once("\\u003f")) {
+        match url.split_once('?').or_else(|| url.split_once("\\u003f")) {
             Some((url, _)) => clean.extend([url, "?[redacted]"]),
             None => clean.push_str(url),
         }

@@ -164,7 +164,6 @@ fn undo_and_branch_from_move_the_chain_and_send_nothing() {
     assert_refused(chain.undo(), "chain", "nothing to undo");
     chain.copilot("e").unwrap();
     assert_eq!(parents(&simulator), ["null", "123", "124", "124", "null"]);
-
     // What the first version was built on is not known, but where the history tells it.
     let mut chain = photo.chain_from(127);
     assert_refused(chain.undo(), "chain", "not known");
@@ -254,8 +253,6 @@ fn a_failed_version_is_not_taken_for_the_next_edit() {
     assert!(matches!(chain.copilot("a"), Err(Error::Network(_))));
 }
 
-// ---- after a failure ----
-
 #[test]
 fn after_an_unknown_outcome_nothing_is_built_until_it_is_known() {
     let (simulator, network) = behind([Pass, LoseAfter, LoseBefore, Pass, LoseBefore]);
@@ -294,7 +291,6 @@ fn a_recovering_chain_finds_out_by_itself_and_sends_nothing_again() {
     let error = chain.copilot("b").unwrap_err();
     assert!(error.is_safe_to_retry() && matches!(&error, Error::Network(e) if e.advice.contains("not made")));
     assert_eq!((sent(&network, "POST"), chain.pending()), (2, None));
-
     // It is waited for until it turns up.
     let mut chain = chain.recovering(wait(20, 20_000));
     assert_eq!(chain.copilot("b").unwrap().version_id, Some(id(124)));
@@ -311,7 +307,6 @@ fn what_was_there_before_is_looked_at_before_anything_is_sent() {
     let mut chain = photo.chain().recovering(wait(1, 2));
     assert_eq!(chain.copilot("a").unwrap_err().status(), Some(403));
     assert_eq!((sent(&server, "POST"), chain.pending()), (0, None));
-
     // A plain chain does not look. A history that cannot be asked then decides nothing.
     let mut chain = photo.chain();
     assert!(matches!(chain.copilot("a"), Err(Error::OutcomeUnknown(_))));
@@ -378,8 +373,6 @@ fn what_the_service_says_it_made_is_never_not_applied() {
     }
 }
 
-// ---- saved in a file ----
-
 fn file(folder: &TempDir) -> PathBuf {
     folder.path().join("edits.json")
 }
@@ -398,7 +391,6 @@ fn a_saved_chain_goes_on_tomorrow_and_its_file_holds_no_secret() {
     assert!(matches!(open().copilot("b"), Err(Error::OutcomeUnknown(_))));
     let text = fs::read_to_string(file(&folder)).unwrap();
     assert!(!text.contains(simulator.key()) && !text.contains("://"), "{text}");
-
     // What is out is known tomorrow too, and what was known before.
     assert_eq!(open().pending().unwrap().edit, Edit::Instruction("b".into()));
     assert_refused(open().copilot("b"), "chain", "recover");
@@ -467,7 +459,6 @@ fn what_cannot_be_written_is_not_sent_and_an_answer_is_kept_all_the_same() {
     assert!(is_io(chain.undo()) && is_io(chain.branch_from(7)) && is_io(chain.assume_not_applied()));
     assert_eq!(parents(&simulator), ["null"]);
     assert_eq!((chain.path(), chain.pending()), (&[id(123)][..], None));
-
     // The file that was left behind knows of the first edit only that it is out. The next edit writes what came of it.
     fs::rename(&moved, &folder).unwrap();
     assert_eq!(read(&path)["pending"]["edit"]["Instruction"], "a");
@@ -510,8 +501,6 @@ fn the_wait_counts_from_the_sending_today_and_tomorrow() {
         assert_eq!(questions(&mut photo.chain_saved_in(&path).unwrap()), count);
     }
 }
-
-// ---- a hundred bad days ----
 
 /// Faults hit in any order: an answer lost before the edit is made, after it, or an edit that is made only when the history
 /// is asked for.

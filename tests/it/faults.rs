@@ -46,20 +46,17 @@ pub fn faults() -> Vec<Fault> {
         breaks("the TLS handshake stalls", [Stall.on_accept()]).over_tls().unheard().connect(SHORT).twice().all("Network Timeout", 2),
         #[cfg(feature = "rustls")]
         breaks("the server leaves during the TLS handshake", [Close.on_accept()]).over_tls().unheard().all("Network Closed", 3),
-
         // 429: every call is tried again.
         answers("429", [status(429)]).all("Api RateLimited 429", 3),
         answers("429, then well", [status(429), ok()]).all("ok", 2),
         answers("429 with Retry-After", [status(429).header("Retry-After", "1"), ok()]).at_least(1_000).all("ok", 2),
         answers("429 with a long Retry-After", [status(429).header("Retry-After", "3600"), ok()]).all("Api RateLimited 429, wait 3600 s", 1),
         answers("429 with an endless Retry-After", [status(429).header("Retry-After", "9".repeat(40)), ok()]).all("Api RateLimited 429, wait for ever", 1),
-
         // 503: it may come from a gateway that had passed the edit on.
         answers("503", [status(503)]).once("OutcomeUnknown Status 503", 1).rest("Api Server 503", 3),
         answers("503, then well", [status(503), ok()]).once("OutcomeUnknown Status 503", 1).rest("ok", 2),
         answers("503 with Retry-After, then well", [status(503).header("Retry-After", "0"), ok()]).once("OutcomeUnknown Status 503, wait 0 s", 1).rest("ok", 2),
         answers("503 with a long Retry-After", [status(503).header("Retry-After", "3600"), ok()]).once("OutcomeUnknown Status 503, wait 3600 s", 1).rest("Api Server 503, wait 3600 s", 1),
-
         // 408, 500, 502, 504: an edit may have been made.
         answers("408", [status(408)]).once("OutcomeUnknown Status 408", 1).rest("Api Server 408", 3),
         answers("500", [status(500)]).once("OutcomeUnknown Status 500", 1).rest("Api Server 500", 3),
@@ -71,7 +68,6 @@ pub fn faults() -> Vec<Fault> {
         breaks("504 whose page is cut", [page(504).cut_body(3, Reset)]).once("OutcomeUnknown Status 504", 1).rest("Api Server 504", 3),
         breaks("504 whose page stalls", [page(504).cut_body(3, Stall)]).limit(SHORT).twice().once("OutcomeUnknown Status 504", 1).rest("Api Server 504", 2),
         breaks("504 whose page has no end", [status(504).endless_body("<p>").until_close()]).once("OutcomeUnknown Status 504", 1).rest("Api Server 504", 3),
-
         // The server says no: its answer stands.
         answers("400", [status(400)]).all("Api InvalidRequest 400", 1),
         answers("400, not exported", [status(400).body(r#"{"detail":"Project has not been exported yet."}"#)]).all("Api NotReady 400", 1),
@@ -84,17 +80,14 @@ pub fn faults() -> Vec<Fault> {
         answers("a status that does not exist", [status(999)]).all("Api Other 999", 1),
         breaks("401 whose body never comes", [status(401).body("{}").cut_body(0, Stall)]).limit(SHORT).all("Api Unauthorized 401", 1),
         breaks("401 whose body is reset", [status(401).body("{}").cut_body(1, Reset)]).all("Api Unauthorized 401", 1),
-
         // The server answers before it has read the request.
         answers("401 before the body was read", [status(401).early()]).all("Api Unauthorized 401", 1),
         breaks("413 before the body was read, and the end", [status(413).early().then(Close)]).all("Api InvalidRequest 413", 1),
         breaks("an unasked answer and the end", [status(408).header("Connection", "close").on_accept().then(Close)]).unheard().once("OutcomeUnknown Status 408", 1).rest("Api Server 408", 3),
-
         // No redirect is followed.
         redirects(301, "Api Other 301"), redirects(302, "Api Other 302"), redirects(303, "Api Other 303"), redirects(307, "Api Other 307"), redirects(308, "Api Other 308"),
         answers("a redirect to nowhere", [status(302)]).all("Api Other 302", 1),
         breaks("101", [status(101).unframed()]).all("Api Other 101", 1),
-
         // No answer at all, after the whole request or a part of it: an edit may have been made.
         breaks("the connection ends at once", [Close.on_accept()]).unheard().once("OutcomeUnknown Closed", 1).rest("Network Closed", 3),
         breaks("the connection is reset at once", [Reset.on_accept()]).unheard().once("OutcomeUnknown Closed", 1).rest("Network Closed", 3),
@@ -110,13 +103,11 @@ pub fn faults() -> Vec<Fault> {
         breaks("429, then reset", [status(429).header("Connection", "close"), Reset.after_request()]).once("OutcomeUnknown Closed", 2).rest("Network Closed", 3),
         breaks("a server that goes away", [Reset.after_request()]).then_refuse().once("OutcomeUnknown Closed", 1).rest("Network Connect", 3),
         breaks("429, and then the server goes away", [status(429).header("Connection", "close")]).then_refuse().all("Network Connect", 3),
-
         // The head of the answer breaks off.
         breaks("the head ends early", [ok().cut_head(20, Close)]).once("OutcomeUnknown Closed", 1).rest("Network Closed", 3),
         breaks("the head stalls", [ok().cut_head(20, Stall)]).limit(SHORT).twice().once("OutcomeUnknown Timeout", 1).rest("Network Timeout", 2),
         breaks("the head drips", [ok().many_headers(50).drip_head(1, ms(10))]).limit(SHORT).twice().once("OutcomeUnknown Timeout", 1).rest("Network Timeout", 2),
         breaks("the head of a 429 ends early", [status(429).cut_head(30, Close)]).once("OutcomeUnknown Closed", 1).rest("Network Closed", 3),
-
         // The body of a success breaks off: the edit was made, and the reset too.
         breaks("the body ends early", [ok().cut_body(9, Close)]).once("OutcomeUnknown Closed 200", 1).rest("Network Closed 200", 3),
         breaks("the body is reset", [ok().cut_body(9, Reset)]).once("OutcomeUnknown Closed 200", 1).rest("Network Closed 200", 3),
@@ -131,7 +122,6 @@ pub fn faults() -> Vec<Fault> {
         breaks("the last chunk is missing", [json("").raw_chunks("2\r\n{}\r\n").then(Close)]).once("OutcomeUnknown Closed 200", 1).rest("Network Closed 200", 3),
         answers("chunks of all sizes", [json(OK).chunked([1, 2, 3, 50])]).all("ok", 1),
         breaks("a body that ends with the connection", [json(OK).until_close()]).all("ok", 1),
-
         // A success that cannot be read.
         answers("a page with status 200", [page(200)]).once("OutcomeUnknown Json 200", 1).get("Decode Json 200", 1).expect([Call::Finalize], "Decode Json 200", 1).expect([Call::Reset], "ok", 1),
         answers("JSON that breaks off", [json(&OK[..50])]).once("OutcomeUnknown Json 200", 1).get("Decode Json 200", 1).expect([Call::Finalize], "Decode Json 200", 1).expect([Call::Reset], "ok", 1),
@@ -151,7 +141,6 @@ pub fn faults() -> Vec<Fault> {
         breaks("a body that is not the gzip it claims to be", [json(OK).header("Content-Encoding", "gzip")]).once("OutcomeUnknown Protocol 200", 1).rest("Network Protocol 200", 3),
         #[cfg(not(feature = "gzip"))]
         answers("a body that is compressed, which nobody asked for", [json(ZEROS).header("Content-Encoding", "gzip")]).once("OutcomeUnknown Json 200", 1).get("Decode Json 200", 1),
-
         // More than the limit.
         answers("a large answer within the limit", [json(padded(60_000))]).at_most_bytes(70_000).all("ok", 1),
         breaks("an answer larger than the limit", [json(padded(60_000))]).at_most_bytes(50_000).once("OutcomeUnknown TooLarge 200", 1).rest("Decode TooLarge 200", 1),
@@ -164,7 +153,6 @@ pub fn faults() -> Vec<Fault> {
         breaks("endless headers", [ok().endless_headers()]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
         breaks("a header of 20 KB", [ok().header("X-Filler", "x".repeat(20_000))]).small_buffers().once("OutcomeUnknown Closed", 1).rest("Network Closed", 3),
         breaks("a status line without end", [Reply::raw("HTTP/1.1 200 ").endless_body("x")]).small_buffers().once("OutcomeUnknown Closed", 1).rest("Network Closed", 3),
-
         // Not quite HTTP/1.1.
         breaks("nonsense", [Reply::raw("\u{0}\u{1}nonsense\r\n\r\n")]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
         breaks("HTTP/2", [ok().version("HTTP/2.0")]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
@@ -174,11 +162,9 @@ pub fn faults() -> Vec<Fault> {
         breaks("a header with a zero byte", [ok().header("X-Filler", "a\0b")]).once("OutcomeUnknown Protocol", 1).rest("Network Protocol", 3),
         answers("interim answers of all sorts", [ok().interim(102).interim(103).interim(100).interim(199)]).all("ok", 1),
         breaks("interim answers without end", [ok().endless_interim(103)]).small_buffers().limit(SHORT).twice().once("OutcomeUnknown Timeout", 1).rest("Network Timeout", 2),
-
         // More than one answer: what was not asked for is never taken for the answer to the next call.
         breaks("the answer comes twice", [ok().then_send("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n"), ok()]).after_a_call().idle(IDLE).all("ok", 1),
         breaks("bytes after the answer", [ok().then_send("\r\n\0"), ok()]).after_a_call().idle(IDLE).all("ok", 1),
-
         // The connection of an earlier call. It is used again, but not if it is closed or has been idle for too long.
         answers("a kept connection", [ok()]).after_a_call().all("ok", 1),
         answers("a kept connection that was idle for a while", [ok()]).after_a_call().idle(STILL_GOOD).all("ok", 1),
@@ -189,7 +175,6 @@ pub fn faults() -> Vec<Fault> {
         breaks("the server resets the idle connection", [ok().then_wait(ms(20)).then(Reset), ok()]).after_a_call().idle(IDLE).all("ok", 1),
         // Here the close is on its way while the request is: whether the server saw it, nobody can tell.
         breaks("the server gives the connection up as the request comes", [ok().then_wait(SHORT).then(HangUp), ok()]).after_a_call().one_unheard().once("OutcomeUnknown Closed", 1).rest("ok", 2),
-
         // The settings.
         answers("429 and no retries", [status(429), ok()]).retry(RetryPolicy::none()).all("Api RateLimited 429", 1),
         answers("429 with Retry-After and no retries", [status(429).header("Retry-After", "1"), ok()]).retry(RetryPolicy::none()).all("Api RateLimited 429, wait 1 s", 1),

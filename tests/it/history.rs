@@ -236,7 +236,6 @@ fn an_answer_of_any_depth_or_length_is_read_or_a_typed_error() {
         let error = history(body.as_bytes()).unwrap_err();
         assert!(matches!(&error, Error::Api(e) if e.kind == ApiErrorKind::Failed), "{error:?}");
     }
-
     // A tall tree, a broad one and a comb: no recursion, and a drawing that does not grow with the square.
     const LAST: u64 = 10_000;
     for parent in [|id| id - 1, |_| 1, |id| 1.max(id - 2 - id % 2)] {

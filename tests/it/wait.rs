@@ -148,13 +148,11 @@ fn the_wait_ends_when_its_time_is_over_or_the_callback_says_so() {
         if polls == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert_eq!((reason(result), polls), (WaitReason::Stopped, 3));
-
     // An answer that ends the wait anyway is the result.
     simulator.set_status(IN_PROGRESS, Status::Completed);
     simulator.set_exported(IN_PROGRESS, true);
     let result = project.wait_until_completed_with(&QUICK, |_| ControlFlow::Break(()));
     assert!(result.is_ok());
-
     // When nothing but failures came, the last of them is the error.
     let down = Faulty::start([Reply::status(503)]);
     let error = project_on(&down).wait_until_completed(&BRIEF).unwrap_err();

@@ -76,7 +76,6 @@ fn five_redirects_are_followed_and_one_that_leads_nowhere_is_final() {
     let (why, message) = reason(get(&six));
     assert_eq!((why, six.requests()), (TransferReason::Refused, 6));
     assert!(message.contains("redirects too often"), "{message}");
-
     // S3 names the right region in a body, and no `Location`.
     let wrong_region = || Reply::s3_error(301, "PermanentRedirect", "Use this endpoint.");
     for (reply, words) in [
@@ -306,7 +305,6 @@ fn failures_are_counted_anew_after_an_attempt_that_brought_much() {
     let bytes = client().download(url(&server)).to_vec(10 * MIB as usize).unwrap();
     assert!(bytes == file.bytes());
     assert_eq!(server.requests(), 7);
-
     // Crumbs do not count, nor does the same start again and again.
     for (file, cut, requests) in [(file.clone(), 1000, 3), (file.etag(None), 3 * MIB / 2, 3)] {
         let server = Faulty::start([Reply::file(&file).cut_body(cut, Close)]);

@@ -63,7 +63,6 @@ fn a_file_appears_under_its_name_when_it_is_whole() {
     assert!(!downloaded.renamed && !downloaded.skipped);
     assert_eq!(names(folder.path()), ["a.jpg"]);
     assert!(fs::read(&path).unwrap() == file.bytes());
-
     // An empty file is a file.
     let server = Faulty::start([Reply::ok()]);
     let empty = folder.path().join("empty");
@@ -101,13 +100,11 @@ fn what_is_there_stays_unless_it_is_to_be_replaced() {
     assert_eq!((server.requests(), fs::read_to_string(&path).unwrap().as_str()), (0, "old"));
     assert!(!get(Overwrite::Always).unwrap().skipped);
     assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-
     // A download that fails replaces nothing.
     let refused = Faulty::start([Reply::file(&File::made(1, 2000)).cut_body(500, Close)]);
     let failed = client().download(url(&refused)).overwrite(Overwrite::Always).to_file(&path);
     assert!(failed.is_err());
     assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-
     // A file that comes while we download stays too.
     for overwrite in [Overwrite::Never, Overwrite::Skip] {
         fs::remove_file(&path).unwrap();
