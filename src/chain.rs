@@ -11,7 +11,7 @@ use crate::error::{CallError, Error, Result};
 use crate::history::{History, ImageHistory};
 use crate::image::Image;
 use crate::types::{CopilotRequest, EnhanceRequest, VersionId};
-use crate::wait::Wait;
+use crate::wait::{Wait, asks_again};
 
 pub use self::state::{Edit, Pending, Recovery, Step};
 
@@ -85,8 +85,8 @@ impl Image {
     ///
     /// # The file
     /// It holds the project's id and kind, the photo's name, ids of versions, and the edit that is out with its time; no key
-    /// and no URL. It is replaced as a whole, by way of a file of the same name with `.imagen-part` added. A power cut in the seconds
-    /// after that may bring the file before back. Only one chain at a time may use it.
+    /// and no URL. It is replaced as a whole, by way of a file of the same name with `.imagen-part` added. A power cut in the
+    /// seconds after that may bring the file before back. Only one chain at a time may use it.
     ///
     /// # Errors
     /// - [`Error::InvalidInput`]: the file is that of another photo, project or kind of project, has a form that this version
@@ -277,7 +277,7 @@ impl Chain {
             let asked = self.image.project().history().map(decide);
             match (asked, delay) {
                 (Ok((Recovery::CannotTell { .. }, _)), Some(delay)) => sleep(delay),
-                (Err(e), Some(delay)) if e.is_safe_to_retry() || matches!(e, Error::Decode(_)) => sleep(delay),
+                (Err(e), Some(delay)) if asks_again(&e) => sleep(delay),
                 (asked, _) => break asked?,
             }
         };

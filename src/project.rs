@@ -128,8 +128,9 @@ impl Client {
         let call = call.query("size", Some(PAGE_SIZE)).query("page", Some(page));
         let call = call.query("is_archived", filter.is_archived);
         let answer = self.transport.send(&call)?;
-        let projects = answer.list("projects")?;
-        let total = answer.json::<Value>()?.pointer("/pagination/total").and_then(Value::as_u64);
+        let payload: Value = answer.json()?;
+        let projects = answer.list_in(&payload, "projects")?;
+        let total = payload.pointer("/pagination/total").and_then(Value::as_u64);
         // An empty page ends the list too, whatever the total is by now.
         let more = total.is_none_or(|total| (page + 1) * PAGE_SIZE < total) && !projects.is_empty();
         Ok((projects.into_iter().flatten().collect(), more.then_some(page + 1)))

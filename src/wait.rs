@@ -71,7 +71,7 @@ impl Wait {
 /// get one. `judge` says whether an answer is what is waited for, or why waiting longer does not help. `failed` makes the
 /// error of a wait in vain from the last answer.
 ///
-/// A failure that may pass (see [`Error::is_safe_to_retry`], and a page where JSON should be) is not the end.
+/// A failure after which one [asks again](asks_again) is not the end.
 pub(crate) fn poll<T>(
     wait: &Wait,
     ask: impl Fn() -> Result<T>,
@@ -93,7 +93,7 @@ pub(crate) fn poll<T>(
                 }
                 Err(reason) => return Err(failed(reason, Some(answer))),
             },
-            Err(e) if e.is_safe_to_retry() || matches!(e, Error::Decode(_)) => Some(e),
+            Err(e) if asks_again(&e) => Some(e),
             Err(e) => return Err(e),
         };
         if go_on.is_break() {
@@ -105,6 +105,11 @@ pub(crate) fn poll<T>(
             None => return Err(error.unwrap_or_else(|| failed(WaitReason::TimedOut, last))),
         }
     }
+}
+
+/// Whether a question is asked again after this failure: see [`Error::is_safe_to_retry`], and a page where JSON should be.
+pub(crate) fn asks_again(error: &Error) -> bool {
+    error.is_safe_to_retry() || matches!(error, Error::Decode(_))
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ fn safe_name(given: &str) -> String {
 /// the plain space counts as unseen, since names that differ in it look alike.
 fn is_harmless(c: char) -> bool {
     let refused = matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
-    !refused && !is_unseen(c) && !c.is_control() && (c == ' ' || !c.is_whitespace())
+    !refused && !is_unseen(c) && (c == ' ' || !c.is_whitespace())
 }
 
 /// Whether Windows takes a name for a device, as it does in every folder and with every extension.

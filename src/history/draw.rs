@@ -88,7 +88,7 @@ fn label(version: &Version) -> String {
 
 /// Cuts a text to so many columns, and replaces what would move the cursor or turn the text around it.
 fn clean(text: &str, columns: usize) -> String {
-    let text = text.replace(char::is_whitespace, " ").replace(|c: char| c.is_control() || is_unseen(c), "\u{fffd}");
+    let text = text.replace(char::is_whitespace, " ").replace(is_unseen, "\u{fffd}");
     match text.chars().nth(columns) {
         Some(_) => text.chars().take(columns.saturating_sub(1)).chain(['…']).collect(),
         None => text,

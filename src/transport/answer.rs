@@ -85,8 +85,12 @@ impl<'c> Answer<'c> {
 
     /// Reads a list that comes bare, or as the field `name` of an object. An item that cannot be read is `None`.
     pub(crate) fn list<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<Option<T>>> {
-        let payload: Value = self.json()?;
-        match payload.get(name).unwrap_or(&payload) {
+        self.list_in(&self.json()?, name)
+    }
+
+    /// Reads the list of an answer that has been parsed.
+    pub(crate) fn list_in<T: DeserializeOwned>(&self, payload: &Value, name: &str) -> Result<Vec<Option<T>>> {
+        match payload.get(name).unwrap_or(payload) {
             Value::Array(items) => Ok(items.iter().map(|item| T::deserialize(item).ok()).collect()),
             _ => Err(self.unreadable(format!("the answer holds no {name}"))),
         }

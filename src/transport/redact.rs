@@ -48,7 +48,7 @@ fn one_line(text: &str) -> String {
     let mut line = String::new();
     for word in text.split_whitespace() {
         line.push_str(if line.is_empty() { "" } else { " " });
-        line.extend(word.chars().map(|c| if c.is_control() || is_unseen(c) { '\u{fffd}' } else { c }));
+        line.extend(word.chars().map(|c| if is_unseen(c) { '\u{fffd}' } else { c }));
     }
     if let Some((end, _)) = line.char_indices().nth(LONGEST) {
         line.truncate(end);
@@ -57,11 +57,12 @@ fn one_line(text: &str) -> String {
     line
 }
 
-/// Whether a character cannot be seen, or turns the text around it.
+/// Whether a character cannot be seen, moves the cursor, or turns the text around it.
 pub(crate) fn is_unseen(c: char) -> bool {
     matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
