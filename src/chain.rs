@@ -9,11 +9,11 @@ use std::time::{Duration, SystemTime};
 use self::state::State;
 use crate::error::{CallError, Error, Result};
 use crate::history::{History, ImageHistory};
-use crate::image::Image;
-use crate::types::{CopilotRequest, EnhanceRequest, VersionId};
+use crate::image::{Image, check};
+use crate::types::{Edit, VersionId};
 use crate::wait::{Wait, asks_again};
 
-pub use self::state::{Edit, Pending, Recovery, Step};
+pub use self::state::{Pending, Recovery, Step};
 
 /// What an edit that was lost says once the history has shown that it was not made.
 const NOT_MADE: &str = "the history shows that the edit was not made: send it again";
@@ -170,17 +170,14 @@ impl Chain {
     /// # Errors
     /// As [`Chain::copilot`].
     pub fn apply(&mut self, edit: Edit) -> Result<Step> {
+        check(&edit)?;
         self.check_settled()?;
         if self.state.known.is_none() && (self.file.is_some() || self.recovering.is_some()) {
             self.learn(&self.image.project().history()?);
         }
-        let (parent_version_id, sent) = (self.current().cloned(), SystemTime::now());
-        let pending = Pending { edit: edit.clone(), parent: parent_version_id.clone(), made: false, sent };
+        let pending = Pending { edit, parent: self.current().cloned(), made: false, sent: SystemTime::now() };
         self.change(|state| state.pending = Some(pending.clone()))?;
-        let answer = match edit {
-            Edit::Instruction(instruction) => self.image.copilot(CopilotRequest { instruction, parent_version_id }),
-            Edit::Preset(tool_id) => self.image.enhance(EnhanceRequest { tool_id, parent_version_id }),
-        };
+        let answer = self.image.apply(&pending.edit, pending.parent.as_ref());
         let answer = answer.map(|made| Step { version_id: made.version_id, url: Some(made.enhanced_image_url) });
         let (version, made) = match &answer {
             Ok(step) => (step.version_id.clone(), step.version_id.is_none().then_some(true)),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::error::{Error, Result, WaitReason};
 use crate::project::Project;
 use crate::transport::Call;
-use crate::types::{ProjectSource, ProjectStatus, lenient, words};
+use crate::types::{ProjectSource, ProjectStatus, words};
 use crate::wait::{Wait, poll};
 
 /// Where to look when it is not known whether a call was carried out.
@@ -164,7 +164,8 @@ impl EditOptions {
         Self::default()
     }
 
-    fn check(&self, source: ProjectSource) -> Result<()> {
+    /// Returns the body of the call, unless the options do not go together.
+    fn body(&self, source: ProjectSource) -> Result<Value> {
         let body = serde_json::to_value(self).unwrap_or_default();
         let is_set = |option: &str| body.get(option).is_some();
         let refuse = |option, why: &str| Err(Error::invalid(option, why));
@@ -177,7 +178,7 @@ impl EditOptions {
             (Some(option), ..) => refuse(option, "only a profile-based project takes it"),
             (_, Some((option, verb, other)), _) => refuse(option, &format!("it {verb} {other}")),
             (.., Some(url)) if !url.starts_with("https://") => refuse("callback_url", "it is no https URL"),
-            _ => Ok(()),
+            _ => Ok(body),
         }
     }
 }
@@ -189,7 +190,6 @@ pub struct JobStatus {
     /// How far it is.
     pub status: ProjectStatus,
     /// The same as a number from 0 to 100, if the service gives one.
-    #[serde(default, deserialize_with = "lenient")]
     pub progress: Option<f64>,
     /// What else the service says. Its shape is not published.
     pub details: Option<Value>,
@@ -214,7 +214,6 @@ pub struct EditCallback {
     /// `Completed` or `Failed`.
     pub status: ProjectStatus,
     /// What is done: `edit`.
-    #[serde(default, deserialize_with = "lenient")]
     pub action: Option<String>,
 }
 
@@ -235,8 +234,8 @@ impl Project {
     /// - [`Error::OutcomeUnknown`]: the edit may have begun; look at [`Project::edit_status`].
     /// - [`Error::Network`]: nothing reached the service.
     pub fn edit(&self, options: &EditOptions) -> Result<()> {
-        options.check(self.source())?;
-        let call = Call::post(self.path(&["edit"])?).json(options)?.once(EDIT_ADVICE);
+        let body = options.body(self.source())?;
+        let call = Call::post(self.path(&["edit"])?).json(&body)?.once(EDIT_ADVICE);
         if self.source() == ProjectSource::I2i {
             return self.send(&call)?.empty();
         }
@@ -254,7 +253,7 @@ impl Project {
     /// As [`Project::info`].
     pub fn edit_status(&self) -> Result<JobStatus> {
         match self.source() {
-            ProjectSource::Regular => self.send(&Call::get(self.path(&["edit", "status"])?))?.json_status(),
+            ProjectSource::Regular => self.send(&Call::get(self.path(&["edit", "status"])?))?.read(),
             ProjectSource::I2i => {
                 self.info().map(|info| JobStatus { status: info.status, progress: None, details: None })
             }
@@ -276,7 +275,7 @@ impl Project {
     /// # Errors
     /// As [`Project::info`]; [`Error::InvalidInput`] for a Smart Editing project, which has no export.
     pub fn export_status(&self) -> Result<JobStatus> {
-        self.send(&Call::get(self.export_path(&["export", "status"])?))?.json_status()
+        self.send(&Call::get(self.export_path(&["export", "status"])?))?.read()
     }
 
     /// Waits until the edit is done: asks [`Project::edit_status`] now and then until it is `Completed`, and returns its last

@@ -2,13 +2,14 @@
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::error::{EnhancementFailed, Error, Result};
 use crate::project::Project;
 use crate::transport::{Call, check_segment};
 use crate::types::{
-    CopilotRequest, EnhanceRequest, Enhancement, EnhancementStatus, ProjectSource, SignedUrl, VersionId, lenient,
+    CopilotRequest, Edit, EnhanceRequest, Enhancement, EnhancementStatus, ProjectSource, SignedUrl, VersionId,
 };
 
 /// The longest instruction, in Unicode code points.
@@ -76,9 +77,8 @@ impl Image {
     /// - [`Error::OutcomeUnknown`]: the edit may have been made; look at [`Image::history`] before sending it again. An answer
     ///   that brings no picture is one of these.
     pub fn copilot(&self, request: impl Into<CopilotRequest>) -> Result<Enhancement> {
-        let request = request.into();
-        check_instruction(&request.instruction)?;
-        self.edit("copilot", request)
+        let CopilotRequest { instruction, parent_version_id } = request.into();
+        self.apply(&Edit::Instruction(instruction), parent_version_id.as_ref())
     }
 
     /// Applies a preset and waits for the picture: `POST /projects/{uuid}/images/{filename}/enhance`. Like
@@ -90,9 +90,8 @@ impl Image {
     /// # Errors
     /// As [`Image::copilot`]; [`Error::InvalidInput`] for an empty `tool_id`.
     pub fn enhance(&self, request: impl Into<EnhanceRequest>) -> Result<Enhancement> {
-        let request = request.into();
-        check_preset(&request.tool_id)?;
-        self.edit("enhance", request)
+        let EnhanceRequest { tool_id, parent_version_id } = request.into();
+        self.apply(&Edit::Preset(tool_id), parent_version_id.as_ref())
     }
 
     /// Discards all Copilot edits of the photo: `DELETE /projects/{uuid}/images/{filename}/copilot`. It is sent again after a
@@ -107,11 +106,15 @@ impl Image {
         self.project.send(&call)?.empty()
     }
 
-    fn edit(&self, call: &'static str, request: impl Serialize) -> Result<Enhancement> {
-        let body = Body { request, project_source: self.project.source() };
-        let call = Call::post(self.path(call)?).json(&body)?.once(ADVICE);
+    pub(crate) fn apply(&self, edit: &Edit, parent_version_id: Option<&VersionId>) -> Result<Enhancement> {
+        check(edit)?;
+        let path = self.path(if matches!(edit, Edit::Instruction(_)) { "copilot" } else { "enhance" })?;
+        let body = Body { edit, parent_version_id, project_source: self.project.source() };
+        let call = Call::post(path).json(&body)?.once(ADVICE);
         let answer = self.project.send(&call)?;
         let Told { status, version_id, enhanced_image_url, error } = answer.parse()?;
+        let status: EnhancementStatus = serde_json::from_value(status).unwrap_or_default();
+        let version_id = version_id.and_then(|id| serde_json::from_str(id.get()).ok());
         if error.is_some() || status == EnhancementStatus::Failed {
             let failed = EnhancementFailed {
                 status: answer.redact(status.as_str()).into(),
@@ -135,35 +138,35 @@ impl Image {
 
 /// The body of an edit.
 #[derive(Serialize)]
-struct Body<R> {
+struct Body<'b> {
     #[serde(flatten)]
-    request: R,
+    edit: &'b Edit,
+    parent_version_id: Option<&'b VersionId>,
     project_source: ProjectSource,
 }
 
 /// What an answer says of an edit.
 #[derive(Deserialize)]
 struct Told {
-    #[serde(default, deserialize_with = "lenient")]
-    status: EnhancementStatus,
-    #[serde(default, deserialize_with = "lenient")]
-    version_id: Option<VersionId>,
+    #[serde(default)]
+    status: Value,
+    /// The text, in which a number has all its digits.
+    version_id: Option<Box<RawValue>>,
     enhanced_image_url: Option<String>,
     error: Option<IgnoredAny>,
 }
 
-pub(crate) fn check_instruction(instruction: &str) -> Result<()> {
-    let length = instruction.chars().count();
-    if length > LONGEST_INSTRUCTION || instruction.trim().is_empty() {
-        let rule = format!("it must not be empty, all white space, or longer than {LONGEST_INSTRUCTION}");
-        return Err(Error::invalid("instruction", format!("{length} characters (Unicode code points); {rule}")));
+/// Refuses an edit that the service would refuse.
+pub(crate) fn check(edit: &Edit) -> Result<()> {
+    match edit {
+        Edit::Instruction(text) if text.trim().is_empty() || text.chars().count() > LONGEST_INSTRUCTION => {
+            let length = text.chars().count();
+            let rule = format!("it must not be empty, all white space, or longer than {LONGEST_INSTRUCTION}");
+            Err(Error::invalid("instruction", format!("{length} characters (Unicode code points); {rule}")))
+        }
+        Edit::Preset(tool_id) if tool_id.trim().is_empty() => {
+            Err(Error::invalid("tool_id", "empty; Project::ai_tools() lists the presets"))
+        }
+        _ => Ok(()),
     }
-    Ok(())
-}
-
-pub(crate) fn check_preset(tool_id: &str) -> Result<()> {
-    if tool_id.trim().is_empty() {
-        return Err(Error::invalid("tool_id", "empty; Project::ai_tools() lists the presets"));
-    }
-    Ok(())
 }

@@ -142,7 +142,7 @@ mod error;
 mod types;
 mod transport;
 
-pub use crate::chain::{Chain, Edit, Pending, Recovery, Step};
+pub use crate::chain::{Chain, Pending, Recovery, Step};
 pub use crate::client::{Client, ClientBuilder};
 pub use crate::download::{Download, DownloadOptions, Downloaded, Overwrite};
 pub use crate::edit::{CropAspectRatio, EditCallback, EditOptions, HdrOutputCompression, JobStatus, PhotographyType};
@@ -158,7 +158,7 @@ pub use crate::progress::{Progress, ProgressCallback};
 pub use crate::project::{Output, Project, ProjectFilter};
 pub use crate::transport::RetryPolicy;
 pub use crate::types::{
-    AiTool, AiTools, CopilotRequest, DownloadLink, EnhanceRequest, Enhancement, EnhancementStatus, Finalized,
+    AiTool, AiTools, CopilotRequest, DownloadLink, Edit, EnhanceRequest, Enhancement, EnhancementStatus, Finalized,
     ProjectInfo, ProjectSource, ProjectStatus, SignedUrl, VersionId,
 };
 pub use crate::upload::{UploadOptions, Uploaded};

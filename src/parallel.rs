@@ -27,15 +27,14 @@ pub fn parallel<T: Send, R: Send>(
     work: impl Fn(T) -> R + Sync,
 ) -> Vec<R> {
     let items: Vec<T> = items.into_iter().collect();
+    let mut results: Vec<Option<R>> = items.iter().map(|_| None).collect();
     let threads = threads.clamp(1, items.len().max(1));
-    let items = Mutex::new(items.into_iter().enumerate());
-    let done = Mutex::new(Vec::new());
+    let places = Mutex::new(items.into_iter().zip(&mut results));
     // A function of its own, so that the lock is not held during the work.
-    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let next = || places.lock().unwrap_or_else(PoisonError::into_inner).next();
     let worker = || {
-        while let Some((index, item)) = next() {
-            let result = work(item);
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+        while let Some((item, result)) = next() {
+            *result = Some(work(item));
         }
     };
     thread::scope(|scope| {
@@ -43,9 +42,7 @@ pub fn parallel<T: Send, R: Send>(
         let _ = others.try_for_each(|_| thread::Builder::new().spawn_scoped(scope, worker).map(drop));
         worker();
     });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_unstable_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
+    results.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::Client;
 use crate::error::Result;
 use crate::transport::Call;
-use crate::types::{lenient, words};
+use crate::types::words;
 
 words! {
     /// Which files a profile is made for.
@@ -24,13 +24,10 @@ pub struct Profile {
     /// The key for [`EditOptions::profile`](crate::EditOptions::profile).
     pub profile_key: u64,
     /// Its name.
-    #[serde(default, deserialize_with = "lenient")]
     pub profile_name: Option<String>,
     /// `Personal`, `Talent`, `Shared`; other words are possible.
-    #[serde(default, deserialize_with = "lenient")]
     pub profile_type: Option<String>,
     /// Which files it is made for. `None` takes all that the service knows.
-    #[serde(default, deserialize_with = "lenient")]
     pub image_type: Option<ImageType>,
 }
 
@@ -41,7 +38,7 @@ pub struct SkyTemplate {
     /// The id for [`EditOptions::sky_replacement_template_id`](crate::EditOptions::sky_replacement_template_id).
     pub id: u64,
     /// Whether it is the one that is taken when none is named.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default)]
     pub is_default: bool,
 }
 
@@ -61,8 +58,7 @@ impl Client {
     /// - [`Error::Network`](crate::Error::Network): the network or the service failed, in all attempts.
     /// - [`Error::Decode`](crate::Error::Decode): the answer holds no list.
     pub fn profiles(&self) -> Result<Vec<Profile>> {
-        let profiles = self.transport.send(&Call::get(["profiles"]))?.list("profiles")?;
-        Ok(profiles.into_iter().flatten().collect())
+        self.transport.send(&Call::get(["profiles"]))?.list("profiles")
     }
 
     /// Lists the sky templates: `GET /projects/sky_replacement/templates`. Those that cannot be read are left out.
@@ -71,6 +67,6 @@ impl Client {
     /// Those of [`Client::profiles`].
     pub fn sky_templates(&self) -> Result<Vec<SkyTemplate>> {
         let call = Call::get(["projects", "sky_replacement", "templates"]);
-        Ok(self.transport.send(&call)?.list("templates")?.into_iter().flatten().collect())
+        self.transport.send(&call)?.list("templates")
     }
 }

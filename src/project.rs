@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::error::{ApiErrorKind, Error, Result, WaitFailed, WaitReason};
 use crate::image::Image;
 use crate::transport::{Answer, Call, check_segment};
-use crate::types::{AiTools, DownloadLink, Finalized, ProjectInfo, ProjectSource, ProjectStatus};
+use crate::types::{AiTools, DownloadLink, Finalized, ProjectInfo, ProjectSource, ProjectStatus, items, read};
 use crate::wait::{Wait, poll};
 
 /// How many projects are asked for at a time: the most that the service gives.
@@ -60,13 +60,10 @@ impl Client {
     }
 
     fn create(&self, source: ProjectSource, call: Call, name: Option<&str>) -> Result<Project> {
-        let body = match name {
-            Some(name) if name.trim().is_empty() => {
-                return Err(Error::invalid("name", "empty; None lets the service make a name up"));
-            }
-            Some(name) => json!({ "name": name }),
-            None => json!({}),
-        };
+        if name.is_some_and(|name| name.trim().is_empty()) {
+            return Err(Error::invalid("name", "empty; None lets the service make a name up"));
+        }
+        let body = name.map_or(json!({}), |name| json!({ "name": name }));
         let advice = "the project may exist: look for it with Client::projects() before making it again";
         self.named_by(source, &call.json(&body)?.once(advice))
     }
@@ -84,7 +81,7 @@ impl Client {
     /// Makes a handle of the project whose id an answer holds: bare, as `project_uuid` or as `uuid`.
     fn named_by(&self, source: ProjectSource, call: &Call) -> Result<Project> {
         let answer = self.transport.send(call)?;
-        let json: Value = answer.json()?;
+        let json = answer.json()?;
         let places = [Some(&json), json.get("project_uuid"), json.get("uuid")];
         let uuid = places.into_iter().flatten().find_map(Value::as_str);
         let uuid = uuid.ok_or_else(|| answer.unreadable("the answer holds no id"))?;
@@ -121,19 +118,20 @@ impl Client {
 
     /// Asks for a page of the list. Returns the number of the next one too, if there is one.
     fn projects_page(&self, filter: &ProjectFilter, page: u64) -> Result<(Vec<ProjectInfo>, Option<u64>)> {
-        let call = match filter.source {
-            ProjectSource::Regular => Call::get(["projects"]).query("get_thumbnail", Some(false)),
-            ProjectSource::I2i => Call::get(["i2i", "projects"]),
+        let (path, thumbnail) = match filter.source {
+            ProjectSource::Regular => (&["projects"][..], "get_thumbnail=false&"),
+            ProjectSource::I2i => (&["i2i", "projects"][..], ""),
         };
-        let call = call.query("size", Some(PAGE_SIZE)).query("page", Some(page));
-        let call = call.query("is_archived", filter.is_archived);
+        let archived = filter.is_archived.map(|archived| format!("&is_archived={archived}")).unwrap_or_default();
+        let call = Call::get(path).query(format!("?{thumbnail}size={PAGE_SIZE}&page={page}{archived}"));
         let answer = self.transport.send(&call)?;
-        let payload: Value = answer.json()?;
-        let projects = answer.list_in(&payload, "projects")?;
+        let payload = answer.json()?;
+        let projects: Vec<_> =
+            items(&payload, "projects").ok_or_else(|| answer.unreadable("the answer holds no projects"))?;
         let total = payload.pointer("/pagination/total").and_then(Value::as_u64);
         // An empty page ends the list too, whatever the total is by now.
         let more = total.is_none_or(|total| (page + 1) * PAGE_SIZE < total) && !projects.is_empty();
-        Ok((projects.into_iter().flatten().collect(), more.then_some(page + 1)))
+        Ok((projects, more.then_some(page + 1)))
     }
 }
 
@@ -200,8 +198,8 @@ impl Project {
     /// - [`Error::Network`]: the network or the service failed, in all attempts.
     /// - [`Error::Decode`]: the answer is not what the API promises.
     pub fn info(&self) -> Result<ProjectInfo> {
-        let call = Call::get(self.path(&[])?).query("get_thumbnail", Some(false));
-        self.send(&call)?.json_status()
+        let call = Call::get(self.path(&[])?).query("?get_thumbnail=false");
+        self.send(&call)?.read()
     }
 
     /// Waits until the Copilot API works on the project: asks [`Project::info`] now and then until its status is `Completed`,
@@ -267,11 +265,13 @@ impl Project {
     /// # Errors
     /// As [`Project::info`]; [`ApiErrorKind::NotReady`] when the project has not been exported or completed.
     pub fn ai_tools(&self) -> Result<AiTools> {
-        self.send(&self.ai_tools_call()?)?.json()
+        let prompts = items(&self.send(&self.ai_tools_call()?)?.json()?, "prompts").unwrap_or_default();
+        Ok(AiTools { prompts })
     }
 
     pub(crate) fn ai_tools_call(&self) -> Result<Call> {
-        Ok(Call::get(self.copilot_path(&["ai-tools"])?).query("project_source", Some(self.source.as_str())))
+        let query = format!("?project_source={}", self.source.as_str());
+        Ok(Call::get(self.copilot_path(&["ai-tools"])?).query(query))
     }
 
     /// Returns handles of the project's photos, from the links to its finished files. No other list of them is published.
@@ -308,9 +308,7 @@ impl Project {
                 return Err(Error::invalid("output", "a Smart Editing project has no XMP files"));
             }
         };
-        let links = self.send(&Call::get(self.path(call)?))?.list("files_list")?;
-        // One that cannot be read keeps its place.
-        Ok(links.into_iter().map(Option::unwrap_or_default).collect())
+        self.send(&Call::get(self.path(call)?))?.list("files_list")
     }
 
     /// Locks the edits of all photos in and has the edited ones upscaled: `POST /projects/{uuid}/finalize`. It can take as long
@@ -326,7 +324,8 @@ impl Project {
     pub fn finalize(&self) -> Result<Finalized> {
         let call = Call::post(self.copilot_path(&["finalize"])?).json(&json!({ "project_source": self.source }))?;
         let answer = self.send(&call)?;
-        let mut finalized = if answer.payload().is_empty() { Finalized::default() } else { answer.json()? };
+        let json = if answer.payload().is_empty() { json!({}) } else { answer.json()? };
+        let mut finalized: Finalized = read(&json).map_err(|e| answer.unpromised(&e))?;
         if finalized.files.is_empty() {
             finalized.files = self.download_links(Output::Jpeg)?;
         }

@@ -3,9 +3,10 @@
 mod signed_url;
 mod version_id;
 
-use serde::de::{DeserializeOwned, Deserializer};
+use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 pub use self::signed_url::SignedUrl;
 pub use self::version_id::VersionId;
@@ -83,10 +84,29 @@ fn without_lone_surrogates(json: &str) -> String {
     mended + rest
 }
 
-/// Reads an optional field. A value of another type than expected reads as absent.
-pub(crate) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(field: D) -> Result<T, D::Error> {
-    let raw = Box::<RawValue>::deserialize(field)?;
-    Ok(from_json(raw.get()).unwrap_or_default())
+/// Reads an object; `null` is one without fields. Fields that make it unreadable are left out, as long as it can be read
+/// without them.
+pub(crate) fn read<T: DeserializeOwned>(json: &Value) -> serde_json::Result<T> {
+    if !json.is_object() && !json.is_null() {
+        return Err(serde_json::Error::custom("it is no object"));
+    }
+    let mut unread = Vec::new();
+    loop {
+        let mut last = None;
+        let fields = json.as_object().into_iter().flatten().filter(|(name, _)| !unread.contains(name));
+        let fields = fields.inspect(|(name, _)| last = Some(*name)).map(|(name, value)| (name.as_str(), value));
+        let result = T::deserialize(MapDeserializer::new(fields));
+        match last.filter(|_| result.is_err()) {
+            Some(name) => unread.push(name),
+            None => return result,
+        }
+    }
+}
+
+/// Reads a list that comes bare, or as the field `name` of an object, without the items that cannot be read.
+pub(crate) fn items<T: DeserializeOwned>(json: &Value, name: &str) -> Option<Vec<T>> {
+    let items = json.get(name).unwrap_or(json).as_array()?;
+    Some(items.iter().filter_map(|item| read(item).ok()).collect())
 }
 
 /// The extensions of RAW files that the service takes.
@@ -134,34 +154,24 @@ pub struct ProjectInfo {
     /// How far it is.
     pub status: ProjectStatus,
     /// Its id.
-    #[serde(default, deserialize_with = "lenient")]
     pub project_uuid: Option<String>,
     /// Its name.
-    #[serde(default, deserialize_with = "lenient")]
     pub name: Option<String>,
     /// When it was made, as the service writes it.
-    #[serde(default, deserialize_with = "lenient")]
     pub created_at: Option<String>,
     /// How many photos it has.
-    #[serde(default, deserialize_with = "lenient")]
     pub number_of_images: Option<u64>,
     /// How far its export is. Profile-based projects have one; `None` when it was not exported.
-    #[serde(default, deserialize_with = "lenient")]
     pub export_status: Option<ProjectStatus>,
     /// The editing tools that were applied.
-    #[serde(default, deserialize_with = "lenient")]
     pub ai_tools: Option<Vec<String>>,
     /// The profile it was edited with.
-    #[serde(default, deserialize_with = "lenient")]
     pub profile: Option<String>,
     /// The service's number for it.
-    #[serde(default, deserialize_with = "lenient")]
     pub project_id: Option<u64>,
     /// The customer's reference. The vendor's Python client knows it as a number.
-    #[serde(default, deserialize_with = "lenient")]
     pub customer_reference_id: Option<u64>,
     /// A small picture of it.
-    #[serde(default, deserialize_with = "lenient")]
     pub thumbnail_src: Option<SignedUrl>,
 }
 
@@ -176,11 +186,9 @@ pub struct ProjectInfo {
 #[non_exhaustive]
 pub struct DownloadLink {
     /// The file's name, if the service gave one.
-    #[serde(default, deserialize_with = "lenient")]
     pub file_name: Option<String>,
     /// Where it can be fetched. Downloading a file whose link the service left out is
     /// [`Error::InvalidInput`](crate::Error::InvalidInput).
-    #[serde(default, deserialize_with = "lenient")]
     pub download_link: Option<SignedUrl>,
 }
 
@@ -229,7 +237,7 @@ impl<T: AsRef<str>> From<T> for DownloadLink {
 #[non_exhaustive]
 pub struct Finalized {
     /// The finished files.
-    #[serde(rename = "files_list", default, deserialize_with = "each")]
+    #[serde(rename = "files_list", default)]
     pub files: Vec<DownloadLink>,
 }
 
@@ -293,6 +301,17 @@ impl From<&AiTool> for EnhanceRequest {
     }
 }
 
+/// What to do to a photo: words or a preset, for [`Chain::apply`](crate::Chain::apply).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Edit {
+    /// The instruction of a [`CopilotRequest`].
+    #[serde(rename = "instruction")]
+    Instruction(String),
+    /// The `tool_id` of an [`EnhanceRequest`].
+    #[serde(rename = "tool_id")]
+    Preset(String),
+}
+
 words! {
     /// What the service says of an edit. Only `SUCCESS` is published.
     EnhancementStatus {
@@ -316,10 +335,9 @@ impl Default for EnhancementStatus {
 #[non_exhaustive]
 pub struct Enhancement {
     /// What the service said of the edit.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default)]
     pub status: EnhancementStatus,
     /// The new version. `None` when the service named none; [`Enhancement::version`] is the safe way to go on.
-    #[serde(default, deserialize_with = "lenient")]
     pub version_id: Option<VersionId>,
     /// Where the picture can be fetched for a while.
     pub enhanced_image_url: SignedUrl,
@@ -345,10 +363,8 @@ pub struct AiTool {
     /// The `tool_id` for [`Image::enhance`](crate::Image::enhance).
     pub enhancement_type: String,
     /// Its name for people.
-    #[serde(default, deserialize_with = "lenient")]
     pub label: Option<String>,
     /// Whether the service's own application offers it for many photos at once.
-    #[serde(default, deserialize_with = "lenient")]
     pub enabled_for_batch: Option<bool>,
 }
 
@@ -358,20 +374,8 @@ pub struct AiTool {
 #[non_exhaustive]
 pub struct AiTools {
     /// The presets. Those that cannot be read are left out.
-    #[serde(default, deserialize_with = "readable")]
+    #[serde(default)]
     pub prompts: Vec<AiTool>,
-}
-
-/// Reads a list, in which an item that cannot be read has its place and is empty.
-fn each<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(field: D) -> Result<Vec<T>, D::Error> {
-    let items = Option::<Vec<Box<RawValue>>>::deserialize(field)?;
-    Ok(items.iter().flatten().map(|item| from_json(item.get()).unwrap_or_default()).collect())
-}
-
-/// Reads a list without the items that cannot be read.
-fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(field: D) -> Result<Vec<T>, D::Error> {
-    let items: Vec<Box<RawValue>> = lenient(field)?;
-    Ok(items.iter().filter_map(|item| from_json(item.get()).ok()).collect())
 }
 
 #[cfg(test)]

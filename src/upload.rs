@@ -155,8 +155,8 @@ impl Project {
         };
         let call = Call::post(self.path(&["get_temporary_upload_links"])?).json(&body)?;
         let answer = self.send(&call)?;
-        let links: Vec<Option<UploadLink>> = answer.list("files_list")?;
-        Ok(links.into_iter().flatten().map(|link| (link.file_name, link.upload_link)).collect())
+        let links: Vec<UploadLink> = answer.list("files_list")?;
+        Ok(links.into_iter().map(|link| (link.file_name, link.upload_link)).collect())
     }
 }
 

@@ -12,16 +12,7 @@ use crate::download::{Overwrite, PartFile};
 use crate::error::{Error, Result};
 use crate::history::{History, ImageHistory, Version};
 use crate::image::Image;
-use crate::types::{DownloadLink, EnhancementStatus, SignedUrl, VersionId, link_from};
-
-/// What was asked for: words or a preset.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Edit {
-    /// [`Chain::copilot`](crate::Chain::copilot) with this instruction.
-    Instruction(String),
-    /// [`Chain::enhance`](crate::Chain::enhance) with this `tool_id`.
-    Preset(String),
-}
+use crate::types::{DownloadLink, Edit, EnhancementStatus, SignedUrl, VersionId, link_from};
 
 /// An edit of which it is not known whether it was made, or as which version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -151,7 +142,7 @@ impl State {
             text => text.map_err(|e| Error::io(path, e))?,
         };
         let refuse = |why| Err(Error::invalid("path", format!("{}: {why}; it was not changed", path.display())));
-        match serde_json::from_slice::<Self>(&text) {
+        match serde_json::from_str::<Self>(&String::from_utf8_lossy(&text)) {
             // Between two processes others may have made versions. While an edit is out, what was known stays.
             Ok(old) if old.of == new.of => Ok(Self { known: old.known.filter(|_| old.pending.is_some()), ..old }),
             Ok(old) => refuse(format!("a saved chain of {}, not of {}", old.of, new.of)),
@@ -163,7 +154,7 @@ impl State {
     pub(super) fn save(&self, file: Option<&Path>) -> Result<()> {
         let Some(path) = file else { return Ok(()) };
         let mut part = PartFile::create(path)?;
-        let text = serde_json::to_vec_pretty(self).map_err(io::Error::from);
+        let text = serde_json::to_vec(self).map_err(io::Error::from);
         text.and_then(|text| part.file.write_all(&text)).map_err(|e| Error::io(path, e))?;
         part.publish(Overwrite::Always).map(drop)
     }

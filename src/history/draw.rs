@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::{History, ImageHistory, Version};
-use crate::transport::is_unseen;
+use crate::transport::one_line;
 use crate::types::{EnhancementStatus, VersionId};
 
 /// The columns of a terminal, unless the formatter is told otherwise.
@@ -39,7 +39,7 @@ impl ImageHistory {
         let starts = self.versions.iter().rev().chain(loose.rev()).map(|version| (Some(version), "? ".to_owned()));
         let mut stack: Vec<_> = starts.chain([(None, String::new())]).collect();
         let mut drawn = HashSet::new();
-        let mut lines = clean(&format!("{}: {} version(s)", self.file_name, self.versions.len()), columns);
+        let mut lines = one_line(&format!("{}: {} version(s)", self.file_name, self.versions.len()), columns);
         while let Some((version, indent)) = stack.pop() {
             let id = version.map(|version| &version.id);
             if !drawn.insert(id) {
@@ -50,7 +50,7 @@ impl ImageHistory {
             let newest = if newest == Some(id) { " ← newest" } else { "" };
             let here = if current == Some(id) { " ← here" } else { "" };
             let label = version.map(label).unwrap_or_default();
-            lines = lines + "\n" + &clean(&format!("{indent}{mark} {name}{newest}{here}{label}"), columns);
+            lines = lines + "\n" + &one_line(&format!("{indent}{mark} {name}{newest}{here}{label}"), columns);
             let indent: String = indent.replace("├─", "│ ").replace("? ", "").chars().take(DEEPEST).collect();
             let mut next = children.remove(&Some(id)).unwrap_or_default();
             let straight = next.iter().rposition(|version| way.contains(&Some(&version.id)));
@@ -72,7 +72,7 @@ impl fmt::Display for ImageHistory {
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for image in self.images() {
-            writeln!(f, "{}", clean(&format!("{}: {} version(s)", image.file_name, image.versions.len()), COLUMNS))?;
+            writeln!(f, "{}", one_line(&format!("{}: {} version(s)", image.file_name, image.versions.len()), COLUMNS))?;
         }
         write!(f, "{} version(s) could not be placed", self.unread)
     }
@@ -83,14 +83,5 @@ fn label(version: &Version) -> String {
     let status = version.status.as_ref().map(EnhancementStatus::as_str).filter(|status| *status != "SUCCESS");
     let minute = version.created_at.as_deref().map(|time| time.get(..16).unwrap_or(time));
     let words = [status, minute, version.instruction.as_deref(), version.preset.as_deref()];
-    words.into_iter().flatten().fold(String::new(), |label, word| label + "  " + word)
-}
-
-/// Cuts a text to so many columns, and replaces what would move the cursor or turn the text around it.
-fn clean(text: &str, columns: usize) -> String {
-    let text = text.replace(char::is_whitespace, " ").replace(is_unseen, "\u{fffd}");
-    match text.chars().nth(columns) {
-        Some(_) => text.chars().take(columns.saturating_sub(1)).chain(['…']).collect(),
-        None => text,
-    }
+    words.into_iter().flatten().fold(String::new(), |label, word| label + " · " + word)
 }

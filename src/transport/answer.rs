@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use log::warn;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use ureq::Body;
@@ -16,7 +16,7 @@ use ureq::http::{HeaderMap, Response, Uri};
 use super::retry::retry_after;
 use super::{Call, LOG, Transport, in_short};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, Context, Error, Result};
-use crate::types::{EnhancementStatus, from_json, lenient};
+use crate::types::{EnhancementStatus, from_json, items, read};
 
 /// How much of the body of an error is read, and the most that room is made for before it has come, in bytes.
 pub(crate) const ERROR_BODY: u64 = 64 * 1024;
@@ -35,14 +35,6 @@ pub(crate) struct Answer<'c> {
     pub(super) status: Option<u16>,
     headers: HeaderMap,
     body: Vec<u8>,
-}
-
-/// The fields by which a 2xx can say that the call failed.
-#[derive(Deserialize)]
-struct Verdict {
-    error: Option<IgnoredAny>,
-    #[serde(default, deserialize_with = "lenient")]
-    status: EnhancementStatus,
 }
 
 impl<'c> Answer<'c> {
@@ -67,44 +59,40 @@ impl<'c> Answer<'c> {
     /// # Errors
     /// [`Error::Api`] of the kind `Failed` for an answer that says that the call failed. For one that cannot be read
     /// [`Error::Decode`], or [`Error::OutcomeUnknown`] if the call must not be repeated.
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        self.empty()?;
-        self.parse()
+    pub(crate) fn json(&self) -> Result<Value> {
+        let json = self.parse()?;
+        self.check(&json).map(|()| json)
     }
 
-    /// Parses the payload of an answer whose `status` is not that of the call, but of what was asked about.
-    pub(crate) fn json_status<T: DeserializeOwned>(&self) -> Result<T> {
-        self.parse().or_else(|error| self.empty().and(Err(error)))
+    /// Reads an answer whose `status` is not that of the call, but of what was asked about.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        let json = self.parse()?;
+        read(&json).or_else(|e| self.check(&json).and(Err(self.unpromised(&e))))
+    }
+
+    /// Reads a list that comes bare, or as the field `name` of an object, without the items that cannot be read.
+    pub(crate) fn list<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>> {
+        items(&self.json()?, name).ok_or_else(|| self.unreadable(format!("the answer holds no {name}")))
     }
 
     /// Parses the payload, whatever it says of the call.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        from_json(self.payload())
-            .map_err(|e| self.unreadable(format!("the answer is not the JSON that the API promises: {e}")))
-    }
-
-    /// Reads a list that comes bare, or as the field `name` of an object. An item that cannot be read is `None`.
-    pub(crate) fn list<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<Option<T>>> {
-        self.list_in(&self.json()?, name)
-    }
-
-    /// Reads the list of an answer that has been parsed.
-    pub(crate) fn list_in<T: DeserializeOwned>(&self, payload: &Value, name: &str) -> Result<Vec<Option<T>>> {
-        match payload.get(name).unwrap_or(payload) {
-            Value::Array(items) => Ok(items.iter().map(|item| T::deserialize(item).ok()).collect()),
-            _ => Err(self.unreadable(format!("the answer holds no {name}"))),
-        }
+        from_json(self.payload()).map_err(|e| self.unpromised(&e))
     }
 
     /// Reads an answer that need not hold anything, and refuses one that says that the call failed.
     pub(crate) fn empty(&self) -> Result<()> {
-        let payload = self.payload();
-        // What is no object says nothing.
-        match payload.strip_prefix('{').and_then(|_| from_json(payload).ok()) {
-            Some(Verdict { error: Some(_), .. } | Verdict { status: EnhancementStatus::Failed, .. }) => {
-                Err(self.refused())
+        from_json(self.payload()).map_or(Ok(()), |json| self.check(&json))
+    }
+
+    /// Refuses an answer that says that the call failed. What is no object says nothing.
+    fn check(&self, json: &Value) -> Result<()> {
+        let status = json.get("status").and_then(Value::as_str).unwrap_or_default();
+        match json.get("error") {
+            None | Some(Value::Null) if EnhancementStatus::from(status.to_owned()) != EnhancementStatus::Failed => {
+                Ok(())
             }
-            _ => Ok(()),
+            _ => Err(self.refused()),
         }
     }
 
@@ -132,6 +120,10 @@ impl<'c> Answer<'c> {
             Some(_) => self.unknown(cause),
             None => Error::Decode(self.error(cause)),
         }
+    }
+
+    pub(crate) fn unpromised(&self, error: &serde_json::Error) -> Error {
+        self.unreadable(format!("the answer is not the JSON that the API promises: {error}"))
     }
 
     /// Makes the error for an attempt that leaves open whether the call was carried out.

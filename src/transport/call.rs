@@ -18,7 +18,7 @@ pub(crate) struct Call {
     pub(crate) method: &'static str,
     /// Below the base URL, percent-encoded.
     pub(crate) path: String,
-    /// With its question mark; empty if there is none.
+    /// With its question mark, or empty.
     pub(crate) query: String,
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) content_type: &'static str,
@@ -49,14 +49,9 @@ impl Call {
         Self { method, path, query: String::new(), body: None, content_type: "application/json", once: None }
     }
 
-    /// Adds a parameter to the query. `None` is left out.
-    pub(crate) fn query(mut self, name: &str, value: Option<impl ToString>) -> Self {
-        if let Some(value) = value {
-            self.query.push(if self.query.is_empty() { '?' } else { '&' });
-            self.query.extend([name, "="]);
-            self.query.extend(utf8_percent_encode(&value.to_string(), RESERVED));
-        }
-        self
+    /// Sets the query, in which nothing needs to be encoded.
+    pub(crate) fn query(self, query: impl Into<String>) -> Self {
+        Self { query: query.into(), ..self }
     }
 
     pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self> {
@@ -64,15 +59,13 @@ impl Call {
         Ok(self)
     }
 
-    pub(crate) fn content_type(mut self, content_type: &'static str) -> Self {
-        self.content_type = content_type;
-        self
+    pub(crate) fn content_type(self, content_type: &'static str) -> Self {
+        Self { content_type, ..self }
     }
 
     /// Marks a call that must not be carried out twice. `advice` says where to look before calling again.
-    pub(crate) fn once(mut self, advice: &'static str) -> Self {
-        self.once = Some(advice);
-        self
+    pub(crate) fn once(self, advice: &'static str) -> Self {
+        Self { once: Some(advice), ..self }
     }
 }
 
@@ -94,10 +87,8 @@ mod tests {
 
     #[test]
     fn a_name_is_one_segment_whatever_it_holds() {
-        let call = Call::get(["projects", "a/b c", "ü#?%.jpg", ""]).query("x", Some("1&2")).query("y", None::<u8>);
+        let call = Call::get(["projects", "a/b c", "ü#?%.jpg", ""]);
         assert_eq!(call.path, "/projects/a%2Fb%20c/%C3%BC%23%3F%25.jpg/");
-        assert_eq!(call.query.clone(), "?x=1%262");
-        assert_eq!(call.query("z", Some(3)).query, "?x=1%262&z=3");
     }
 
     #[test]

@@ -24,12 +24,12 @@ use ureq::http::{Request, Response, Uri};
 use ureq::{Agent, Body, SendBody};
 
 use self::agent::{configured, of_call};
-use crate::error::{Cause, CauseKind, Error, Result};
+use crate::error::{Cause, CauseKind, Context, Error, Result};
 
 pub(crate) use self::agent::{check_agent, check_environment, is_https, parse_url, variable};
 pub(crate) use self::answer::{Answer, ERROR_BODY, request_id};
 pub(crate) use self::call::{Call, check_segment};
-pub(crate) use self::redact::{is_unseen, redact};
+pub(crate) use self::redact::{is_unseen, one_line, redact};
 pub use self::retry::RetryPolicy;
 pub(crate) use self::retry::{may_pass, retry_after};
 pub(crate) use self::storage::{STALL, Tell, Transfer, no_link, parse};
@@ -149,10 +149,9 @@ impl Transport {
         };
         if log_enabled!(target: LOG, Level::Debug) {
             let context = result.as_ref().map_or_else(|e| e.context().cloned(), |answer| Some(answer.context()));
-            let context = context.unwrap_or_default();
-            let status = context.status.map_or("none".to_owned(), |status| status.to_string());
-            let (method, path, seconds) = (call.method, &call.path, began.elapsed().as_secs_f64());
-            let id = context.request_id.as_deref().unwrap_or("none");
+            let Context { method, path, status, request_id, attempts, elapsed, .. } = context.unwrap_or_default();
+            let status = status.map_or("none".to_owned(), |status| status.to_string());
+            let (seconds, id) = (elapsed.as_secs_f64(), request_id.as_deref().unwrap_or("none"));
             debug!(target: LOG, "{method} {path}: status {status}, attempt {attempts}, {seconds:.3} s, request {id}");
         }
         result
@@ -194,26 +193,21 @@ impl Transport {
 
     fn request(&self, call: &Call, body: &mut &[u8]) -> Result<Response<Body>, ureq::Error> {
         let url = [self.base_url(), &call.path, &call.query].concat();
-        let mut request = match call.method {
-            "GET" => Request::get(url),
-            "POST" => Request::post(url),
-            _ => Request::delete(url),
-        };
-        if let Some(headers) = request.headers_mut() {
-            headers.insert(KEY, self.shared.key.clone());
-            headers.insert(USER_AGENT, self.shared.user_agent.clone());
-            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-            if call.body.is_some() {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static(call.content_type));
-            }
-            // Without a length `ureq` sends an empty body in chunks, which some gateways refuse.
-            if call.method != "GET" {
-                headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-            }
+        let mut request = Request::builder().method(call.method).uri(url).body(())?;
+        let headers = request.headers_mut();
+        headers.insert(KEY, self.shared.key.clone());
+        headers.insert(USER_AGENT, self.shared.user_agent.clone());
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if call.body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(call.content_type));
+        }
+        // Without a length `ureq` sends an empty body in chunks, which some gateways refuse.
+        if call.method != "GET" {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
         match call.body {
-            Some(_) => self.run(request.body(SendBody::from_reader(body))?),
-            None => self.run(request.body(SendBody::none())?),
+            Some(_) => self.run(request.map(|()| SendBody::from_reader(body))),
+            None => self.run(request.map(|()| SendBody::none())),
         }
     }
 

@@ -21,7 +21,7 @@ pub(crate) fn redact(text: &str, secrets: &[&str]) -> String {
             text = format!("{before}[redacted]");
         }
     }
-    one_line(&without_queries(&text))
+    one_line(&without_queries(&text), LONGEST)
 }
 
 /// Replaces the query of each URL. A URL ends with white space, a quotation mark or a bracket. JSON can write `\/` for `/`.
@@ -42,19 +42,18 @@ fn without_queries(text: &str) -> String {
     clean + rest
 }
 
-/// Returns one line of at most [`LONGEST`] characters, with white space folded and U+FFFD for characters that move the
-/// cursor or cannot be seen.
-fn one_line(text: &str) -> String {
+/// Returns one line of at most so many characters, with white space folded and U+FFFD for characters that move the cursor
+/// or cannot be seen.
+pub(crate) fn one_line(text: &str, longest: usize) -> String {
     let mut line = String::new();
     for word in text.split_whitespace() {
         line.push_str(if line.is_empty() { "" } else { " " });
         line.extend(word.chars().map(|c| if is_unseen(c) { '\u{fffd}' } else { c }));
     }
-    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
-        line.truncate(end);
-        line.push('…');
+    match line.chars().nth(longest) {
+        Some(_) => line.chars().take(longest.saturating_sub(1)).chain(['…']).collect(),
+        None => line,
     }
-    line
 }
 
 /// Whether a character cannot be seen, moves the cursor, or turns the text around it.
@@ -94,6 +93,6 @@ mod tests {
     fn what_is_shown_is_one_bounded_line() {
         assert_eq!(redact("a\u{1b}[31m\u{202e}b\0c \r\n\t d ", &[]), "a\u{fffd}[31m\u{fffd}b\u{fffd}c d");
         let long = redact(&"é ".repeat(1000), &[]);
-        assert_eq!((long.chars().count(), long.ends_with('…')), (LONGEST + 1, true));
+        assert_eq!((long.chars().count(), long.ends_with('…')), (LONGEST, true));
     }
 }

@@ -90,13 +90,11 @@ pub(crate) fn may_pass(status: u16) -> bool {
 /// own `Date`, since the clock of this machine may be wrong. A date that has passed means no wait.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if text.starts_with(|c: char| c.is_ascii_digit()) {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let digits = whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    if [whole, fraction].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())) {
         // A number that does not fit means "for ever".
-        let seconds =
-            whole.parse().unwrap_or(u64::MAX).saturating_add(u64::from(!fraction.trim_end_matches('0').is_empty()));
-        return digits.then_some(Duration::from_secs(seconds));
+        let seconds = whole.parse().unwrap_or(u64::MAX);
+        return Some(Duration::from_secs(seconds.saturating_add(u64::from(fraction.contains(|digit| digit != '0')))));
     }
     let date = httpdate::parse_http_date(text).ok()?;
     let answered = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
@@ -123,7 +121,7 @@ mod tests {
         assert_eq!(read("Sun, 06 Nov 1994 08:49:39 GMT"), Some(Duration::from_secs(2)));
         assert_eq!(read("Sunday, 06-Nov-94 08:50:37 GMT"), Some(Duration::from_secs(60)));
         assert_eq!(read("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
-        for wrong in ["", "-1", "soon", "1 s", "Sun, 99 Nov 1994 08:50:37 GMT"] {
+        for wrong in ["", "-1", "1.", "soon", "1 s", "Sun, 99 Nov 1994 08:50:37 GMT"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }

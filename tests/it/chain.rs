@@ -463,11 +463,11 @@ fn what_cannot_be_written_is_not_sent_and_an_answer_is_kept_all_the_same() {
     assert_eq!((chain.path(), chain.pending()), (&[id(123)][..], None));
     // The file that was left behind knows of the first edit only that it is out. The next edit writes what came of it.
     fs::rename(&moved, &folder).unwrap();
-    assert_eq!(read(&path)["pending"]["edit"]["Instruction"], "a");
+    assert_eq!(read(&path)["pending"]["edit"]["instruction"], "a");
     chain.copilot("b").unwrap();
     let saved = read(&moved.join("edits.json"));
     assert_eq!(saved["path"], json!([123]));
-    assert_eq!(saved["pending"]["edit"]["Instruction"], "b");
+    assert_eq!(saved["pending"]["edit"]["instruction"], "b");
     assert!(is_io(chain.reset()), "the service has discarded them");
 }
 

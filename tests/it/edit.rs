@@ -36,7 +36,7 @@ fn the_edit_of_a_profile_goes_out_with_an_empty_content_type() {
     let server = Faulty::start([Reply::json("{\"message\":\"Editing started\"}")]);
     let options = EditOptions::profile(5700).photography_type(PhotographyType::RealEstate).crop(true).straighten(false);
     project_of(&server, ProjectSource::Regular).edit(&options).unwrap();
-    let body = r#"{"profile_key":5700,"photography_type":"REAL_ESTATE","crop":true}"#;
+    let body = r#"{"crop":true,"photography_type":"REAL_ESTATE","profile_key":5700}"#;
     let line = "POST /projects/p/edit HTTP/1.1";
     assert_eq!(parts(&server.received()[0]), (line, Some(""), body));
     // The line is there, and empty.
@@ -78,7 +78,7 @@ fn a_smart_edit_is_json_and_an_export_has_no_body() {
     project_of(&server, ProjectSource::I2i).edit(&EditOptions::smart()).unwrap();
     project_of(&server, ProjectSource::Regular).export().unwrap();
     let received = server.received();
-    let body = r#"{"perspective_correction":true,"hdr_merge":true,"sky_replacement":true,"sky_replacement_template_id":3,"callback_url":"https://example.com/token"}"#;
+    let body = r#"{"callback_url":"https://example.com/token","hdr_merge":true,"perspective_correction":true,"sky_replacement":true,"sky_replacement_template_id":3}"#;
     let (line, json) = ("POST /i2i/projects/p/edit HTTP/1.1", Some("application/json"));
     assert_eq!(parts(&received[0]), (line, json, body));
     assert_eq!(parts(&received[1]), (line, json, "{}"));

@@ -288,22 +288,22 @@ fn the_tree_is_drawn_for_a_terminal() {
     let tree = "\
 DSC_0001.JPEG: 9 version(s)
 ● unedited
-├─○ 99  2026-01-31T12:09  old
-● 123  make the sky more blue
-├─○ 124  brighten�[2J the �room
-│ ○ 125  FAILED  virtual_staging
-● 126  warm evening light over the roofs, long shadows, lit windows
+├─○ 99 · 2026-01-31T12:09 · old
+● 123 · make the sky more blue
+├─○ 124 · brighten�[2J the �room
+│ ○ 125 · FAILED · virtual_staging
+● 126 · warm evening light over the roofs, long shadows, lit windows
 ● 127 ← newest
-? ○ 3  parent unknown
+? ○ 3 · parent unknown
 ? ○ 4
 ○ 5";
     assert_eq!(image.to_string(), tree, "\n{image}");
     let narrow = format!("{image:20}");
-    assert!(narrow.contains("\n● 126  warm evening…\n"), "{narrow}");
+    assert!(narrow.contains("\n● 126 · warm evenin…\n"), "{narrow}");
     assert!(narrow.lines().all(|line| line.chars().count() <= 20));
     let standing = image.draw(Some(&124.into()));
-    let lines = "● 123  make the sky more blue\n├─○ 126  warm";
-    assert!(standing.contains(lines) && standing.contains("│ ○ 127 ← newest\n● 124 ← here  bright"), "{standing}");
+    let lines = "● 123 · make the sky more blue\n├─○ 126 · warm";
+    assert!(standing.contains(lines) && standing.contains("│ ○ 127 ← newest\n● 124 ← here · bright"), "{standing}");
     assert!(image.draw(None).contains("\n● unedited ← here\n"));
     assert_eq!(ids(image.children(None)), ["99", "123"]);
     let list = "DSC_0001.JPEG: 9 version(s)\nb .jpg: 0 version(s)\n1 version(s) could not be placed";
