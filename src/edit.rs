@@ -1,15 +1,12 @@
 //! The edit and the export of a whole project.
 
-use std::ops::ControlFlow;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::{Error, Result, WaitReason};
+use crate::error::{Error, Result};
 use crate::project::Project;
 use crate::transport::Call;
 use crate::types::{ProjectSource, ProjectStatus, words};
-use crate::wait::{Wait, poll};
 
 /// Where to look when it is not known whether a call was carried out.
 const EDIT_ADVICE: &str = "the edit may have begun: look at Project::edit_status() before calling again (a Smart Editing \
@@ -276,68 +273,6 @@ impl Project {
     /// As [`Project::info`]; [`Error::InvalidInput`] for a Smart Editing project, which has no export.
     pub fn export_status(&self) -> Result<JobStatus> {
         self.send(&Call::get(self.export_path(&["export", "status"])?))?.read()
-    }
-
-    /// Waits until the edit is done: asks [`Project::edit_status`] now and then until it is `Completed`, and returns its last
-    /// answer. It starts nothing itself.
-    ///
-    /// # Errors
-    /// - [`Error::WaitFailed`]: the edit failed, with the service's details, or the time is over.
-    /// - Those of [`Project::edit_status`] that do not pass, and the last one that does, if the time is over.
-    pub fn wait_until_edited(&self, wait: &Wait) -> Result<JobStatus> {
-        self.wait_until_edited_with(wait, |_| ControlFlow::Continue(()))
-    }
-
-    /// Like [`Project::wait_until_edited`], and calls `seen` with the answer to every question, or with the failure to get
-    /// one. [`Break`](ControlFlow::Break) ends the wait with [`WaitReason::Stopped`], unless the answer ends it anyway.
-    ///
-    /// # Errors
-    /// As [`Project::wait_until_edited`].
-    pub fn wait_until_edited_with(
-        &self,
-        wait: &Wait,
-        seen: impl FnMut(&Result<JobStatus>) -> ControlFlow<()>,
-    ) -> Result<JobStatus> {
-        self.wait_for("edit", wait, Self::edit_status, seen)
-    }
-
-    /// Waits until the export is done. Like [`Project::wait_until_edited`], with [`Project::export_status`].
-    ///
-    /// # Errors
-    /// As [`Project::wait_until_edited`]; [`Error::InvalidInput`] for a Smart Editing project, which has no export.
-    pub fn wait_until_exported(&self, wait: &Wait) -> Result<JobStatus> {
-        self.wait_until_exported_with(wait, |_| ControlFlow::Continue(()))
-    }
-
-    /// Like [`Project::wait_until_exported`], with a callback as [`Project::wait_until_edited_with`] has it.
-    ///
-    /// # Errors
-    /// As [`Project::wait_until_exported`].
-    pub fn wait_until_exported_with(
-        &self,
-        wait: &Wait,
-        seen: impl FnMut(&Result<JobStatus>) -> ControlFlow<()>,
-    ) -> Result<JobStatus> {
-        self.wait_for("export", wait, Self::export_status, seen)
-    }
-
-    fn wait_for(
-        &self,
-        what: &'static str,
-        wait: &Wait,
-        ask: impl Fn(&Self) -> Result<JobStatus>,
-        seen: impl FnMut(&Result<JobStatus>) -> ControlFlow<()>,
-    ) -> Result<JobStatus> {
-        let judge = |job: &JobStatus| match job.status {
-            ProjectStatus::Completed => Ok(true),
-            ProjectStatus::Failed => Err(WaitReason::Failed),
-            _ => Ok(false),
-        };
-        let told = |job: JobStatus| match job.details {
-            Some(Value::String(words)) => (job.status, words),
-            details => (job.status, details.map(|details| details.to_string()).unwrap_or_default()),
-        };
-        poll(wait, || ask(self), judge, seen, |reason, last| self.wait_failed(what, reason, last.map(told)))
     }
 
     fn export_path<'a>(&'a self, rest: &[&'a str]) -> Result<Vec<&'a str>> {

@@ -168,11 +168,8 @@ impl fmt::Debug for Error {
         if !f.alternate() {
             return fmt::Display::fmt(self, f);
         }
-        let (name, summary, content, context) = self.parts();
-        match context {
-            Some(_) => f.debug_tuple(name).field(content).finish(),
-            None => f.debug_tuple(name).field(&summary).field(content).finish(),
-        }
+        let (name, summary, content, _) = self.parts();
+        f.debug_tuple(name).field(&summary).field(content).finish()
     }
 }
 
@@ -336,7 +333,9 @@ pub enum CauseKind {
 ///
 /// Not to be confused with [`ApiErrorKind::NotReady`], by which the service refuses a call that came too early.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{}", self.summary())]
+#[error("project {project_uuid:?}: waited for the {waited_for}, and {reason}{}{}",
+    status.as_ref().map(|status| format!(" (status {status})")).unwrap_or_default(),
+    if message.is_empty() { String::new() } else { format!(": {message}") })]
 #[non_exhaustive]
 pub struct WaitFailed {
     /// The project's id.
@@ -351,33 +350,22 @@ pub struct WaitFailed {
     pub message: String,
 }
 
-impl WaitFailed {
-    fn summary(&self) -> String {
-        let why = match self.reason {
-            WaitReason::Failed => "the service says that it failed",
-            WaitReason::NotExported => "the project is completed but was not exported; Project::export() does that",
-            WaitReason::TimedOut => "it was not done within the time to wait",
-            WaitReason::Stopped => "the wait was ended by the caller",
-        };
-        let status = self.status.as_ref().map(|status| format!(" (status {status})")).unwrap_or_default();
-        let what = if self.waited_for == "project" { "" } else { " of project" };
-        let text = format!("{}{what} {:?}: {why}{status}: {}", self.waited_for, self.project_uuid, self.message);
-        text.trim_end_matches(": ").to_owned()
-    }
-}
-
 /// Why a wait failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitReason {
     /// The service gave up: waiting longer does not help.
+    #[error("the service says that it failed")]
     Failed,
     /// A profile-based project is completed and was not exported. The Copilot API refuses it until
     /// [`Project::export`](crate::Project::export) is done.
+    #[error("it is completed but was not exported; Project::export() does that")]
     NotExported,
     /// [`Wait::total`](crate::Wait::total) is over: wait again, or ask the vendor.
+    #[error("it was not done within the time to wait")]
     TimedOut,
     /// The callback ended the wait.
+    #[error("the callback ended the wait")]
     Stopped,
 }
 

@@ -37,12 +37,17 @@ pub fn parallel<T: Send, R: Send>(
             *result = Some(work(item));
         }
     };
+    on_threads(threads, &worker);
+    results.into_iter().flatten().collect()
+}
+
+/// Runs the worker on this thread and on others beside it.
+fn on_threads(threads: usize, worker: &(dyn Fn() + Sync)) {
     thread::scope(|scope| {
         let mut others = 1..threads;
         let _ = others.try_for_each(|_| thread::Builder::new().spawn_scoped(scope, worker).map(drop));
         worker();
     });
-    results.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -1,16 +1,14 @@
 //! Projects: making, finding and listing them, what the service says of one, and its files.
 
 use std::iter;
-use std::ops::ControlFlow;
 
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::error::{ApiErrorKind, Error, Result, WaitFailed, WaitReason};
+use crate::error::{ApiErrorKind, Error, Result};
 use crate::image::Image;
 use crate::transport::{Answer, Call, check_segment};
-use crate::types::{AiTools, DownloadLink, Finalized, ProjectInfo, ProjectSource, ProjectStatus, items, read};
-use crate::wait::{Wait, poll};
+use crate::types::{AiTools, DownloadLink, Finalized, ProjectInfo, ProjectSource, items, read};
 
 /// How many projects are asked for at a time: the most that the service gives.
 const PAGE_SIZE: u64 = 100;
@@ -200,60 +198,6 @@ impl Project {
     pub fn info(&self) -> Result<ProjectInfo> {
         let call = Call::get(self.path(&[])?).query("?get_thumbnail=false");
         self.send(&call)?.read()
-    }
-
-    /// Waits until the Copilot API works on the project: asks [`Project::info`] now and then until its status is `Completed`,
-    /// and returns its last answer. It starts nothing itself.
-    ///
-    /// A profile-based project must also have been exported. When it is completed and has no `export_status`, that is told at
-    /// once ([`WaitReason::NotExported`]); while the export is `Pending` or `In Progress`, the wait goes on. The service has
-    /// not published the words of `export_status`, so any but these and `Failed` count as exported, and a wrong guess shows
-    /// as [`ApiErrorKind::NotReady`] in the next call.
-    ///
-    /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Project must be completed first".
-    ///
-    /// # Errors
-    /// - [`Error::WaitFailed`]: the project or its export failed, it has not been exported, or the time is over.
-    /// - Those of [`Project::info`] that do not pass, and the last one that does, if the time is over.
-    pub fn wait_until_completed(&self, wait: &Wait) -> Result<ProjectInfo> {
-        self.wait_until_completed_with(wait, |_| ControlFlow::Continue(()))
-    }
-
-    /// Like [`Project::wait_until_completed`], and calls `seen` with the answer to every question, or with the failure to get
-    /// one. [`Break`](ControlFlow::Break) ends the wait with [`WaitReason::Stopped`], unless the answer ends it anyway.
-    ///
-    /// # Errors
-    /// As [`Project::wait_until_completed`].
-    pub fn wait_until_completed_with(
-        &self,
-        wait: &Wait,
-        seen: impl FnMut(&Result<ProjectInfo>) -> ControlFlow<()>,
-    ) -> Result<ProjectInfo> {
-        let judge = |info: &ProjectInfo| match (&info.status, &info.export_status) {
-            (ProjectStatus::Failed, _) => Err(WaitReason::Failed),
-            (ProjectStatus::Completed, _) if self.source == ProjectSource::I2i => Ok(true),
-            (ProjectStatus::Completed, None) => Err(WaitReason::NotExported),
-            (ProjectStatus::Completed, Some(ProjectStatus::Failed)) => Err(WaitReason::Failed),
-            (ProjectStatus::Completed, Some(ProjectStatus::Pending | ProjectStatus::InProgress)) => Ok(false),
-            (status, _) => Ok(*status == ProjectStatus::Completed),
-        };
-        let export = |export| format!("export {export}");
-        let told = |info: ProjectInfo| (info.status, info.export_status.map(export).unwrap_or_default());
-        poll(wait, || self.info(), judge, seen, |reason, last| self.wait_failed("project", reason, last.map(told)))
-    }
-
-    /// Makes the error of a wait in vain, from the status and the words that the service told last.
-    pub(crate) fn wait_failed(
-        &self,
-        waited_for: &'static str,
-        reason: WaitReason,
-        told: Option<(ProjectStatus, String)>,
-    ) -> Error {
-        let redact = |text: &str| self.client.transport.redact(text, &[]);
-        let told = told.map(|(status, message)| (redact(status.as_str()).into(), redact(&message)));
-        let (project_uuid, (status, message)) = (self.uuid.clone(), told.unzip());
-        let message = message.unwrap_or_default();
-        Error::WaitFailed(Box::new(WaitFailed { project_uuid, waited_for, reason, status, message }))
     }
 
     /// Asks for the presets that can be applied: `GET /projects/{uuid}/ai-tools`. The versions of the photos, which the same

@@ -1,10 +1,10 @@
 //! Photos into a project.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -63,9 +63,7 @@ pub struct Uploaded {
     modified: Option<SystemTime>,
 }
 
-/// Where each file goes, by its name.
-type Links = HashMap<String, SignedUrl>;
-
+/// Where a file goes.
 #[derive(Deserialize)]
 struct UploadLink {
     file_name: String,
@@ -124,39 +122,34 @@ impl Project {
         }
         let links = self.upload_links(&photos)?;
         let batch = Batch { callback: options.progress.as_ref(), files: photos.len(), ..Batch::default() };
-        let send = |(index, photo): (usize, &Uploaded)| {
-            let send = |links: &Links, tell: &mut Tell<'_>| self.send_photo(photo, links, options.stall_timeout, tell);
-            batch.file(index, &photo.file_name, |tell| match send(&links, tell) {
+        let send = |photo: &Uploaded, links: &[UploadLink], tell: &mut Tell<'_>| {
+            let link = links.iter().find(|link| link.file_name == photo.file_name);
+            let link = &link.ok_or_else(|| no_link("PUT", &photo.file_name))?.upload_link;
+            let transport = &self.client().transport;
+            let mut file = Transfer::new(transport, "PUT", link, photo.file_name.clone(), options.stall_timeout, tell)?;
+            file.total = Some(photo.bytes);
+            file.run(&mut |file| attempt(photo, file).inspect_err(|_| file.bytes = 0))?;
+            Ok(photo.clone())
+        };
+        let work = |(index, photo): (usize, &Uploaded)| {
+            batch.file(index, &photo.file_name, |tell| match send(photo, &links, tell) {
                 Err(Error::Transfer(e)) if e.reason == TransferReason::LinkExpired => {
-                    send(&self.upload_links([photo])?, tell)
+                    send(photo, &self.upload_links(slice::from_ref(photo))?, tell)
                 }
                 result => result,
             })
         };
-        Ok(parallel(photos.iter().enumerate(), options.threads, send))
-    }
-
-    fn send_photo(&self, photo: &Uploaded, links: &Links, stall: Duration, tell: &mut Tell<'_>) -> Result<Uploaded> {
-        let name = &photo.file_name;
-        let link = links.get(name).ok_or_else(|| no_link("PUT", name))?;
-        let mut file = Transfer::new(&self.client().transport, "PUT", link, name.clone(), stall, tell)?;
-        file.total = Some(photo.bytes);
-        file.run(|file| attempt(photo, file).inspect_err(|_| file.bytes = 0))?;
-        Ok(photo.clone())
+        Ok(parallel(photos.iter().enumerate(), options.threads, work))
     }
 
     /// Asks for links, by the names of the files.
-    fn upload_links<'p>(&self, photos: impl IntoIterator<Item = &'p Uploaded>) -> Result<Links> {
-        let files = photos.into_iter().map(|photo| json!({ "file_name": photo.file_name }));
-        let files: Vec<Value> = files.collect();
+    fn upload_links(&self, photos: &[Uploaded]) -> Result<Vec<UploadLink>> {
+        let files: Vec<Value> = photos.iter().map(|photo| json!({ "file_name": photo.file_name })).collect();
         let body = match self.source() {
             ProjectSource::Regular => json!({ "files_list": files }),
             ProjectSource::I2i => json!({ "files_list": files, "client_type": "API" }),
         };
-        let call = Call::post(self.path(&["get_temporary_upload_links"])?).json(&body)?;
-        let answer = self.send(&call)?;
-        let links: Vec<UploadLink> = answer.list("files_list")?;
-        Ok(links.into_iter().map(|link| (link.file_name, link.upload_link)).collect())
+        self.send(&Call::post(self.path(&["get_temporary_upload_links"])?).json(&body)?)?.list("files_list")
     }
 }
 
@@ -165,7 +158,7 @@ fn check(paths: impl IntoIterator<Item = impl AsRef<Path>>, profile: Option<&Pro
     let made_for = profile.and_then(|profile| profile.image_type.clone());
     let made_for = made_for.filter(|kind| !matches!(kind, ImageType::Other(_)));
     let mut expected = made_for.map(|kind| (kind, "the profile".to_owned()));
-    let (mut photos, mut names) = (Vec::new(), HashMap::new());
+    let mut photos: Vec<Uploaded> = Vec::new();
     for path in paths {
         let path = path.as_ref();
         let refuse = |why: String| Err(Error::invalid("paths", format!("{}: {why}", path.display())));
@@ -174,7 +167,7 @@ fn check(paths: impl IntoIterator<Item = impl AsRef<Path>>, profile: Option<&Pro
             return refuse("it is no regular file".to_owned());
         }
         File::open(path).map_err(|e| Error::io(path, e))?;
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        let Some(file_name) = path.file_name().and_then(|name| name.to_str()).map(str::to_owned) else {
             return refuse("its name is not Unicode".to_owned());
         };
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
@@ -187,10 +180,10 @@ fn check(paths: impl IntoIterator<Item = impl AsRef<Path>>, profile: Option<&Pro
         if *like != kind {
             return refuse(format!("it is {kind}, and not {like} like {whose}"));
         }
-        if let Some(other) = names.insert(name.to_owned(), path.to_owned()) {
-            return refuse(format!("it has the same name as {}", other.display()));
+        if let Some(other) = photos.iter().find(|photo| photo.file_name == file_name) {
+            return refuse(format!("it has the same name as {}", other.path.display()));
         }
-        let (path, file_name) = (path.to_owned(), name.to_owned());
+        let path = path.to_owned();
         photos.push(Uploaded { path, file_name, bytes: metadata.len(), modified: metadata.modified().ok() });
     }
     Ok(photos)

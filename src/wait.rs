@@ -1,10 +1,13 @@
-//! How long to wait for something that takes its time, and the one polling loop.
+//! Waiting until a project, its edit or its export is done: how long, and the one polling loop.
 
 use std::ops::ControlFlow;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::error::{Error, Result, WaitReason};
+use crate::edit::JobStatus;
+use crate::error::{Error, Result, WaitFailed, WaitReason};
+use crate::project::Project;
+use crate::types::{ProjectInfo, ProjectSource, ProjectStatus};
 
 /// The shortest wait, so that a `first` or `longest` of zero is no busy loop.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -67,44 +70,146 @@ impl Wait {
     }
 }
 
-/// Asks until the answer is one to stop at or the time is over, and tells `seen` of every answer and of every failure to
-/// get one. `judge` says whether an answer is what is waited for, or why waiting longer does not help. `failed` makes the
-/// error of a wait in vain from the last answer.
-///
-/// A failure after which one [asks again](asks_again) is not the end.
-pub(crate) fn poll<T>(
-    wait: &Wait,
-    ask: impl Fn() -> Result<T>,
-    judge: impl Fn(&T) -> Result<bool, WaitReason>,
-    mut seen: impl FnMut(&Result<T>) -> ControlFlow<()>,
-    failed: impl Fn(WaitReason, Option<T>) -> Error,
-) -> Result<T> {
-    let mut pauses = wait.pauses();
-    let mut last = None;
-    loop {
-        let answer = ask();
-        let go_on = seen(&answer);
-        let error = match answer {
-            Ok(answer) => match judge(&answer) {
-                Ok(true) => return Ok(answer),
-                Ok(false) => {
-                    last = Some(answer);
-                    None
-                }
-                Err(reason) => return Err(failed(reason, Some(answer))),
-            },
-            Err(e) if asks_again(&e) => Some(e),
-            Err(e) => return Err(e),
-        };
-        if go_on.is_break() {
-            return Err(failed(WaitReason::Stopped, last));
-        }
-        let asked = error.as_ref().and_then(Error::retry_after).unwrap_or_default();
-        match pauses(asked) {
-            Some(pause) => sleep(pause),
-            None => return Err(error.unwrap_or_else(|| failed(WaitReason::TimedOut, last))),
-        }
+/// What an answer says: whether it is what is waited for, or why waiting longer does not help; the status, and the words
+/// beside it.
+type Verdict = (Result<bool, WaitReason>, ProjectStatus, String);
+
+impl Project {
+    /// Waits until the edit is done: asks [`Project::edit_status`] now and then until it is `Completed`, and returns its last
+    /// answer. It starts nothing itself.
+    ///
+    /// # Errors
+    /// - [`Error::WaitFailed`]: the edit failed, with the service's details, or the time is over.
+    /// - Those of [`Project::edit_status`] that do not pass, and the last one that does, if the time is over.
+    pub fn wait_until_edited(&self, wait: &Wait) -> Result<JobStatus> {
+        self.wait_until_edited_with(wait, |_| ControlFlow::Continue(()))
     }
+
+    /// Like [`Project::wait_until_edited`], and calls `seen` with the answer to every question, or with the failure to get
+    /// one. [`Break`](ControlFlow::Break) ends the wait with [`WaitReason::Stopped`], unless the answer ends it anyway.
+    ///
+    /// # Errors
+    /// As [`Project::wait_until_edited`].
+    pub fn wait_until_edited_with(
+        &self,
+        wait: &Wait,
+        mut seen: impl FnMut(&Result<JobStatus>) -> ControlFlow<()>,
+    ) -> Result<JobStatus> {
+        self.wait_for("edit", wait, &|| self.edit_status(), &judge_job, &mut seen)
+    }
+
+    /// Waits until the export is done. Like [`Project::wait_until_edited`], with [`Project::export_status`].
+    ///
+    /// # Errors
+    /// As [`Project::wait_until_edited`]; [`Error::InvalidInput`] for a Smart Editing project, which has no export.
+    pub fn wait_until_exported(&self, wait: &Wait) -> Result<JobStatus> {
+        self.wait_until_exported_with(wait, |_| ControlFlow::Continue(()))
+    }
+
+    /// Like [`Project::wait_until_exported`], with a callback as [`Project::wait_until_edited_with`] has it.
+    ///
+    /// # Errors
+    /// As [`Project::wait_until_exported`].
+    pub fn wait_until_exported_with(
+        &self,
+        wait: &Wait,
+        mut seen: impl FnMut(&Result<JobStatus>) -> ControlFlow<()>,
+    ) -> Result<JobStatus> {
+        self.wait_for("export", wait, &|| self.export_status(), &judge_job, &mut seen)
+    }
+
+    /// Waits until the Copilot API works on the project: asks [`Project::info`] now and then until its status is `Completed`,
+    /// and returns its last answer. It starts nothing itself.
+    ///
+    /// A profile-based project must also have been exported. When it is completed and has no `export_status`, that is told at
+    /// once ([`WaitReason::NotExported`]); while the export is `Pending` or `In Progress`, the wait goes on. The service has
+    /// not published the words of `export_status`, so any but these and `Failed` count as exported, and a wrong guess shows
+    /// as [`ApiErrorKind::NotReady`] in the next call.
+    ///
+    /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Project must be completed first".
+    ///
+    /// # Errors
+    /// - [`Error::WaitFailed`]: the project or its export failed, it has not been exported, or the time is over.
+    /// - Those of [`Project::info`] that do not pass, and the last one that does, if the time is over.
+    pub fn wait_until_completed(&self, wait: &Wait) -> Result<ProjectInfo> {
+        self.wait_until_completed_with(wait, |_| ControlFlow::Continue(()))
+    }
+
+    /// Like [`Project::wait_until_completed`], and calls `seen` with the answer to every question, or with the failure to get
+    /// one. [`Break`](ControlFlow::Break) ends the wait with [`WaitReason::Stopped`], unless the answer ends it anyway.
+    ///
+    /// # Errors
+    /// As [`Project::wait_until_completed`].
+    pub fn wait_until_completed_with(
+        &self,
+        wait: &Wait,
+        mut seen: impl FnMut(&Result<ProjectInfo>) -> ControlFlow<()>,
+    ) -> Result<ProjectInfo> {
+        let judge = |info: &ProjectInfo| {
+            use ProjectStatus::{Completed, Failed, InProgress, Pending};
+            let is_smart = self.source() == ProjectSource::I2i;
+            let exported = if is_smart { Some(&Completed) } else { info.export_status.as_ref() };
+            let verdict = match (&info.status, exported) {
+                (Failed, _) | (Completed, Some(Failed)) => Err(WaitReason::Failed),
+                (Completed, None) => Err(WaitReason::NotExported),
+                (Completed, Some(Pending | InProgress)) => Ok(false),
+                (status, _) => Ok(*status == Completed),
+            };
+            let words = info.export_status.as_ref().map(|export| format!("export {export}"));
+            (verdict, info.status.clone(), words.unwrap_or_default())
+        };
+        self.wait_for("project", wait, &|| self.info(), &judge, &mut seen)
+    }
+
+    /// Asks until the answer is one to stop at or the time is over, and tells `seen` of every answer and of every failure to
+    /// get one. A failure after which one [asks again](asks_again) is not the end.
+    fn wait_for<T>(
+        &self,
+        waited_for: &'static str,
+        wait: &Wait,
+        ask: &dyn Fn() -> Result<T>,
+        judge: &dyn Fn(&T) -> Verdict,
+        seen: &mut dyn FnMut(&Result<T>) -> ControlFlow<()>,
+    ) -> Result<T> {
+        let redact = |text: &str| self.client().transport.redact(text, &[]);
+        let (mut pauses, mut told) = (wait.pauses(), None);
+        let reason = loop {
+            let answer = ask();
+            let go_on = seen(&answer);
+            let asked = answer.as_ref().err().and_then(Error::retry_after).unwrap_or_default();
+            let verdict = match &answer {
+                Ok(answer) => {
+                    let (verdict, status, words) = judge(answer);
+                    told = Some((redact(status.as_str()).into(), redact(&words)));
+                    verdict
+                }
+                Err(e) => Ok(!asks_again(e)),
+            };
+            match (verdict, go_on) {
+                (Ok(true), _) => return answer,
+                (Err(reason), _) => break reason,
+                (_, ControlFlow::Break(())) => break WaitReason::Stopped,
+                _ => match pauses(asked) {
+                    Some(pause) => sleep(pause),
+                    None if answer.is_err() => return answer,
+                    None => break WaitReason::TimedOut,
+                },
+            }
+        };
+        let (project_uuid, (status, message)) = (self.uuid().to_owned(), told.unzip());
+        let message = message.unwrap_or_default();
+        Err(Error::WaitFailed(Box::new(WaitFailed { project_uuid, waited_for, reason, status, message })))
+    }
+}
+
+/// Judges the status of an edit or an export.
+fn judge_job(job: &JobStatus) -> Verdict {
+    let verdict = match job.status {
+        ProjectStatus::Failed => Err(WaitReason::Failed),
+        _ => Ok(job.status == ProjectStatus::Completed),
+    };
+    let words = job.details.as_ref().map(|details| details.as_str().map_or(details.to_string(), str::to_owned));
+    (verdict, job.status.clone(), words.unwrap_or_default())
 }
 
 /// Whether a question is asked again after this failure: see [`Error::is_safe_to_retry`], and a page where JSON should be.

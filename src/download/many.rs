@@ -58,7 +58,7 @@ impl Client {
     ) -> Result<Vec<Result<Downloaded>>> {
         make_ready(dir.as_ref(), options)?;
         let links = links.into_iter().map(Into::into).collect();
-        Ok(download_lots(self, links, dir.as_ref(), options, Vec::new))
+        Ok(download_lots(self, links, dir.as_ref(), options, &Vec::new))
     }
 }
 
@@ -85,7 +85,7 @@ impl Project {
         make_ready(dir.as_ref(), options)?;
         let links = self.finalize()?.files;
         let fresh = || self.download_links(Output::Jpeg).unwrap_or_default();
-        Ok(download_lots(self.client(), links, dir.as_ref(), options, fresh))
+        Ok(download_lots(self.client(), links, dir.as_ref(), options, &fresh))
     }
 }
 
@@ -154,7 +154,7 @@ fn download_lots(
     links: Vec<DownloadLink>,
     dir: &Path,
     options: &DownloadOptions,
-    fresh_links: impl Fn() -> Vec<DownloadLink>,
+    fresh_links: &dyn Fn() -> Vec<DownloadLink>,
 ) -> Vec<Result<Downloaded>> {
     let given: Vec<String> = links.iter().map(given_name).collect();
     let files = links.into_iter().zip(names_on_disk(&given));

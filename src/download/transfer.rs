@@ -60,7 +60,7 @@ impl Download<'_> {
         let (transport, name, stall) = (&self.client.transport, given_name(&self.link), self.stall_timeout);
         let mut file = Transfer::new(transport, "GET", url, name, stall, &mut self.progress)?;
         let mut receiver = Receiver { sink, path, limit, etag: None };
-        file.run(|file| receiver.attempt(file))?;
+        file.run(&mut |file| receiver.attempt(file))?;
         Ok(file.bytes)
     }
 }

@@ -67,7 +67,7 @@ impl<'t> Transfer<'t> {
     }
 
     /// Makes attempts until one succeeds or no other would help. The progress is told before each and while it waits.
-    pub(crate) fn run(&mut self, mut attempt: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+    pub(crate) fn run(&mut self, attempt: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()> {
         let (mut failures, mut good) = (0, 0);
         self.tell()?;
         loop {

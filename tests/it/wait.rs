@@ -92,7 +92,8 @@ fn a_failed_project_ends_the_wait_at_once() {
     let simulator = Simulator::start();
     let error = client_of(&simulator).project(FAILED).wait_until_completed(&Wait::default()).unwrap_err();
     assert!(!error.is_safe_to_retry());
-    let sentence = format!("project {FAILED:?}: the service says that it failed (status Failed)");
+    let sentence =
+        format!("project {FAILED:?}: waited for the project, and the service says that it failed (status Failed)");
     assert_eq!((error.to_string(), format!("{error:?}")), (sentence.clone(), sentence));
     assert_eq!(reason(Err(error)), WaitReason::Failed);
     assert_eq!(simulator.requests().len(), 1);
