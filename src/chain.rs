@@ -44,13 +44,11 @@ impl Image {
     /// - Those of [`Project::history`](crate::Project::history).
     pub fn chain_from_latest(&self) -> Result<Chain> {
         let history = self.project().history()?;
-        let is_clear = |image: &&ImageHistory| image.latest().is_some() || image.versions().is_empty();
         let image = history.find(self.file_name()).filter(|_| history.unread() == 0);
-        let Some(image) = image.filter(is_clear) else {
-            let why = "it does not list the photo, or does not tell for sure which version is the newest; \
-                       Image::chain_from() starts where you say";
-            return Err(Error::invalid("history", why));
-        };
+        let image = image.filter(|image| image.latest().is_some() || image.versions().is_empty());
+        let why = "it does not list the photo, or does not tell for sure which version is the newest; Image::chain_from() \
+                   starts where you say";
+        let image = image.ok_or_else(|| Error::invalid("history", why))?;
         let path = image.latest().map(|latest| image.path_to(&latest.id)).unwrap_or_default();
         let mut chain = self.chain();
         chain.state.is_root_unknown = path.first().is_some_and(|first| !first.parent_told || first.parent.is_some());
@@ -278,11 +276,10 @@ impl Chain {
                 (asked, _) => break asked?,
             }
         };
-        let version = match &recovery {
-            Recovery::Applied(step) => step.version_id.clone(),
-            Recovery::NotApplied => None,
-            Recovery::CannotTell { .. } => return Ok(recovery),
-        };
+        if matches!(recovery, Recovery::CannotTell { .. }) {
+            return Ok(recovery);
+        }
+        let version = if let Recovery::Applied(step) = &recovery { step.version_id.clone() } else { None };
         self.learn(&history);
         self.settle(version, None);
         Ok(recovery)

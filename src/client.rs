@@ -73,12 +73,9 @@ impl Client {
 
     /// Makes a builder, to change the defaults.
     pub fn builder(api_key: impl AsRef<str>) -> ClientBuilder {
-        let limits = Limits {
-            timeout: Duration::from_secs(300),
-            connect_timeout: Duration::from_secs(10),
-            max_answer_size: 64 * 1024 * 1024,
-            retry: RetryPolicy::default(),
-        };
+        let [timeout, connect_timeout] = [300, 10].map(Duration::from_secs);
+        let (max_answer_size, retry) = (64 * 1024 * 1024, RetryPolicy::default());
+        let limits = Limits { timeout, connect_timeout, max_answer_size, retry };
         let key = ("api_key", api_key.as_ref().trim().to_owned());
         let base_url = ("base_url", BASE_URL.to_owned());
         ClientBuilder { key, base_url, allow_http: false, limits, user_agent_suffix: String::new(), agent: None }
@@ -244,10 +241,9 @@ impl ClientBuilder {
         agent.as_ref().map_or_else(check_environment, check_agent)?;
         let suffix = self.user_agent_suffix.trim();
         let user_agent = HeaderValue::try_from(format!("{USER_AGENT} {suffix}").trim_end());
-        let user_agent = user_agent.ok().filter(|_| suffix.len() <= LONGEST_SUFFIX).ok_or_else(|| {
-            let why = format!("longer than {LONGEST_SUFFIX} bytes, or a character that a header cannot hold");
-            Error::invalid("user_agent_suffix", why)
-        })?;
+        let why = || format!("over {LONGEST_SUFFIX} bytes, or with a character that a header cannot hold");
+        let user_agent = user_agent.ok().filter(|_| suffix.len() <= LONGEST_SUFFIX);
+        let user_agent = user_agent.ok_or_else(|| Error::invalid("user_agent_suffix", why()))?;
         Ok(Client { transport: Transport::new(&base_url, key, user_agent, limits, agent) })
     }
 }

@@ -236,9 +236,11 @@ impl Project {
         if self.source() == ProjectSource::I2i {
             return self.send(&call)?.empty();
         }
-        let call = call.content_type("");
+        let call = Call { content_type: "", ..call };
         match self.send(&call).and_then(|answer| answer.empty()) {
-            Err(Error::Api(e)) if e.status == 415 => self.send(&call.content_type("application/json"))?.empty(),
+            Err(Error::Api(e)) if e.status == 415 => {
+                self.send(&Call { content_type: "application/json", ..call })?.empty()
+            }
             result => result,
         }
     }
@@ -249,12 +251,10 @@ impl Project {
     /// # Errors
     /// As [`Project::info`].
     pub fn edit_status(&self) -> Result<JobStatus> {
-        match self.source() {
-            ProjectSource::Regular => self.send(&Call::get(self.path(&["edit", "status"])?))?.read(),
-            ProjectSource::I2i => {
-                self.info().map(|info| JobStatus { status: info.status, progress: None, details: None })
-            }
+        if self.source() == ProjectSource::I2i {
+            return self.info().map(|info| JobStatus { status: info.status, progress: None, details: None });
         }
+        self.send(&Call::get(self.path(&["edit", "status"])?))?.read()
     }
 
     /// Starts the export of the finished photos of a profile-based project, after its edit: `POST /projects/{uuid}/export`. It

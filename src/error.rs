@@ -143,9 +143,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(context) = self.context() else {
-            return f.write_str(&self.summary());
-        };
+        let Some(context) = self.context() else { return f.write_str(&self.summary()) };
         write!(f, "{} {}: {}", context.method, context.path, self.summary())?;
         if matches!(self, Self::Decode(_)) && !context.body.is_empty() {
             write!(f, ": {}", context.body)?;
@@ -156,10 +154,7 @@ impl fmt::Display for Error {
         if context.attempts > 1 {
             write!(f, " ({} attempts, {:.1} s)", context.attempts, context.elapsed.as_secs_f64())?;
         }
-        match &context.request_id {
-            Some(id) => write!(f, " (request {id})"),
-            None => Ok(()),
-        }
+        context.request_id.iter().try_for_each(|id| write!(f, " (request {id})"))
     }
 }
 
@@ -168,8 +163,11 @@ impl fmt::Debug for Error {
         if !f.alternate() {
             return fmt::Display::fmt(self, f);
         }
-        let (name, summary, content, _) = self.parts();
-        f.debug_tuple(name).field(&summary).field(content).finish()
+        let (name, summary, content, context) = self.parts();
+        match context {
+            Some(_) => f.debug_tuple(name).field(content).finish(),
+            None => f.debug_tuple(name).field(&summary).field(content).finish(),
+        }
     }
 }
 

@@ -288,6 +288,4 @@ pub struct Version {
     pub created_at: Option<String>,
 }
 
-link_from! {
-    Version, version => version.url.clone();
-}
+link_from!(Version, version => version.url.clone());

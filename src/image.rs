@@ -102,7 +102,8 @@ impl Image {
     /// # Errors
     /// As [`Project::ai_tools`].
     pub fn reset(&self) -> Result<()> {
-        let call = Call::delete(self.path("copilot")?).json(&json!({ "project_source": self.project.source() }))?;
+        let call =
+            Call::new("DELETE", &self.path("copilot")?).json(&json!({ "project_source": self.project.source() }))?;
         self.project.send(&call)?.empty()
     }
 
@@ -116,12 +117,8 @@ impl Image {
         let status: EnhancementStatus = serde_json::from_value(status).unwrap_or_default();
         let version_id = version_id.and_then(|id| serde_json::from_str(id.get()).ok());
         if error.is_some() || status == EnhancementStatus::Failed {
-            let failed = EnhancementFailed {
-                status: answer.redact(status.as_str()).into(),
-                version_id,
-                message: answer.said(),
-                context: answer.context(),
-            };
+            let (status, message, context) = (answer.redact(status.as_str()).into(), answer.said(), answer.context());
+            let failed = EnhancementFailed { status, version_id, message, context };
             return Err(Error::EnhancementFailed(Box::new(failed)));
         }
         match enhanced_image_url.map(SignedUrl::try_from) {

@@ -93,9 +93,6 @@ impl Batch<'_> {
         if asked.is_some_and(|callback| (callback.0)(file).is_break()) {
             self.stopped.store(true, Relaxed);
         }
-        match self.stopped.load(Relaxed) {
-            true => Break(()),
-            false => Continue(()),
-        }
+        if self.stopped.load(Relaxed) { Break(()) } else { Continue(()) }
     }
 }

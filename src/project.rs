@@ -102,20 +102,13 @@ impl Client {
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
     pub fn projects(&self, filter: &ProjectFilter) -> impl Iterator<Item = Result<ProjectInfo>> {
-        let (client, filter) = (self.clone(), filter.clone());
-        let mut next = Some(0);
-        let pages = iter::from_fn(move || {
-            let page = client.projects_page(&filter, next.take()?);
-            Some(page.map(|(projects, more)| {
-                next = more;
-                projects
-            }))
-        });
+        let (client, filter, mut next) = (self.clone(), filter.clone(), Some(0));
+        let pages = iter::from_fn(move || Some(client.projects_page(&filter, next.take()?, &mut next)));
         pages.flat_map(|page| page.map_or_else(|e| vec![Err(e)], |projects| projects.into_iter().map(Ok).collect()))
     }
 
-    /// Asks for a page of the list. Returns the number of the next one too, if there is one.
-    fn projects_page(&self, filter: &ProjectFilter, page: u64) -> Result<(Vec<ProjectInfo>, Option<u64>)> {
+    /// Asks for a page of the list, and tells the number of the next one, if there is one.
+    fn projects_page(&self, filter: &ProjectFilter, page: u64, next: &mut Option<u64>) -> Result<Vec<ProjectInfo>> {
         let (path, thumbnail) = match filter.source {
             ProjectSource::Regular => (&["projects"][..], "get_thumbnail=false&"),
             ProjectSource::I2i => (&["i2i", "projects"][..], ""),
@@ -129,7 +122,8 @@ impl Client {
         let total = payload.pointer("/pagination/total").and_then(Value::as_u64);
         // An empty page ends the list too, whatever the total is by now.
         let more = total.is_none_or(|total| (page + 1) * PAGE_SIZE < total) && !projects.is_empty();
-        Ok((projects, more.then_some(page + 1)))
+        *next = more.then_some(page + 1);
+        Ok(projects)
     }
 }
 
@@ -249,7 +243,7 @@ impl Project {
             (ProjectSource::Regular, Output::Xmp) => &["edit", "get_temporary_download_links"],
             (ProjectSource::I2i, Output::Jpeg) => &["get_temporary_download_links"],
             (ProjectSource::I2i, Output::Xmp) => {
-                return Err(Error::invalid("output", "a Smart Editing project has no XMP files"));
+                return Err(Error::invalid("output", "Smart Editing has no XMP files"));
             }
         };
         self.send(&Call::get(self.path(call)?))?.list("files_list")
@@ -291,10 +285,7 @@ impl Project {
     /// Returns the path of this project where projects of its kind stand, with more segments.
     pub(crate) fn path<'a>(&'a self, rest: &[&'a str]) -> Result<Vec<&'a str>> {
         let path = self.copilot_path(rest)?;
-        Ok(match self.source {
-            ProjectSource::Regular => path,
-            ProjectSource::I2i => [&["i2i"], path.as_slice()].concat(),
-        })
+        Ok(if self.source == ProjectSource::I2i { [&["i2i"], path.as_slice()].concat() } else { path })
     }
 
     /// Returns the path of this project for the Copilot API, which is the same for both kinds.

@@ -201,7 +201,7 @@ impl DownloadLink {
 
 /// Makes `From` for a type of which a reference is enough.
 macro_rules! link_from {
-    ($($from:ty, $value:ident => $link:expr;)*) => {$(
+    ($from:ty, $value:ident => $link:expr) => {
         impl From<&$from> for DownloadLink {
             fn from($value: &$from) -> Self {
                 Self { file_name: None, download_link: $link }
@@ -212,12 +212,10 @@ macro_rules! link_from {
                 Self::from(&value)
             }
         }
-    )*};
+    };
 }
 pub(crate) use link_from;
-link_from! {
-    Enhancement, edit => Some(edit.enhanced_image_url.clone());
-}
+link_from!(Enhancement, edit => Some(edit.enhanced_image_url.clone()));
 
 impl From<&DownloadLink> for DownloadLink {
     fn from(link: &DownloadLink) -> Self {

@@ -155,9 +155,9 @@ impl Project {
 
 /// Looks at all files before anything is sent.
 fn check(paths: impl IntoIterator<Item = impl AsRef<Path>>, profile: Option<&Profile>) -> Result<Vec<Uploaded>> {
-    let made_for = profile.and_then(|profile| profile.image_type.clone());
-    let made_for = made_for.filter(|kind| !matches!(kind, ImageType::Other(_)));
-    let mut expected = made_for.map(|kind| (kind, "the profile".to_owned()));
+    let kind = profile.and_then(|profile| profile.image_type.clone());
+    let mut expected =
+        kind.filter(|kind| !matches!(kind, ImageType::Other(_))).map(|kind| (kind, "the profile".to_owned()));
     let mut photos: Vec<Uploaded> = Vec::new();
     for path in paths {
         let path = path.as_ref();

@@ -49,9 +49,7 @@ impl Step {
     }
 }
 
-link_from! {
-    Step, step => step.url.clone();
-}
+link_from!(Step, step => step.url.clone());
 
 /// What became of an edit, from [`Chain::recover`](crate::Chain::recover).
 #[derive(Clone, Debug, PartialEq)]

@@ -32,13 +32,8 @@ impl Client {
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
     pub fn download(&self, link: impl Into<DownloadLink>) -> Download<'_> {
-        Download {
-            client: self,
-            link: link.into(),
-            overwrite: Overwrite::default(),
-            stall_timeout: STALL,
-            progress: Box::new(|_, _| ControlFlow::Continue(())),
-        }
+        let progress = Box::new(|_, _| ControlFlow::Continue(()));
+        Download { client: self, link: link.into(), overwrite: Overwrite::Never, stall_timeout: STALL, progress }
     }
 }
 
@@ -239,9 +234,7 @@ fn already_there(path: &Path, overwrite: Overwrite) -> Result<Option<u64>> {
     if path.file_name().is_none() || path.to_string_lossy().ends_with(is_separator) {
         return Err(Error::invalid("path", format!("{path:?} names no file")));
     }
-    let Ok(there) = path.metadata().or_else(|_| path.symlink_metadata()) else {
-        return Ok(None);
-    };
+    let Ok(there) = path.metadata().or_else(|_| path.symlink_metadata()) else { return Ok(None) };
     let (kind, why) = match overwrite {
         _ if there.is_dir() => (ErrorKind::IsADirectory, "it is a folder"),
         _ if !there.is_file() => (ErrorKind::AlreadyExists, "what is there is no regular file"),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use percent_encoding::percent_decode_str;
 
 use super::part::PART;
-use crate::transport::{is_unseen, parse};
+use crate::transport::{is_unseen, parse_url};
 use crate::types::DownloadLink;
 
 /// The longest name, in bytes. File systems allow 255, and the name of the part file is longer by its suffix.
@@ -19,7 +19,8 @@ pub(super) fn given_name(link: &DownloadLink) -> String {
     if let Some(name) = link.file_name.as_ref().filter(|name| !name.trim().is_empty()) {
         return name.clone();
     }
-    let uri = link.download_link.as_ref().and_then(|url| parse(url).ok()).unwrap_or_default();
+    let uri =
+        link.download_link.as_ref().and_then(|url| parse_url("url", url.as_str(), false).ok()).unwrap_or_default();
     let segment = uri.path().rsplit('/').next().unwrap_or_default();
     percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
@@ -33,9 +34,7 @@ pub(super) fn names_on_disk(given: &[String]) -> Vec<String> {
     let firsts: Vec<bool> = names.iter().map(|name| taken.insert(folded(name))).collect();
     for (name, _) in names.iter_mut().zip(firsts).filter(|(_, first)| !first) {
         let mut numbered = (2_u64..).map(|number| shortened(name, &format!(" ({number})")));
-        if let Some(free) = numbered.find(|candidate| taken.insert(folded(candidate))) {
-            *name = free;
-        }
+        *name = numbered.find(|candidate| taken.insert(folded(candidate))).unwrap_or_default();
     }
     names
 }

@@ -45,11 +45,10 @@ impl PartFile {
         }
         // A rename replaces what is there, and a second name does not.
         if overwrite != Overwrite::Always {
-            match fs::hard_link(&self.part, &self.target) {
-                Ok(()) => return Ok(true),
-                Err(_) if self.target.symlink_metadata().is_ok() => return Ok(false),
-                // A file system without second names. A file that another program creates in this moment is replaced.
-                Err(_) => {}
+            let linked = fs::hard_link(&self.part, &self.target).is_ok();
+            // Else the file system knows no second names. A file that another program creates in this moment is replaced.
+            if linked || self.target.symlink_metadata().is_ok() {
+                return Ok(linked);
             }
         }
         fs::rename(&self.part, &self.target).map(|()| true)

@@ -18,11 +18,11 @@ use crate::error::{Error, Result};
 /// Servers and load balancers close idle connections after a time of their own: Node and uvicorn after 5 s, nginx after
 /// 75 s, AWS load balancers after 60 s. A request that meets such a close on its way is lost, and an edit that is lost
 /// that way cannot be told from one that was made. So connections are given up a little before the shortest of these.
-const MAX_IDLE: Duration = Duration::from_secs(4);
+const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
 
 /// How many idle connections are kept. `ureq` keeps three to a host, so that a fourth thread would agree on TLS anew for
 /// every call.
-const IDLE_CONNECTIONS: usize = 16;
+const MAX_IDLE: usize = 16;
 
 /// `ureq`'s buffers of 128 KiB for each direction of each connection are more than a call needs. The input buffer holds
 /// one TLS record, the output buffer the head of a request.
@@ -51,7 +51,7 @@ macro_rules! configure {
             .https_only($https_only)
             .max_redirects($redirects)
             .proxy($proxy)
-            .max_idle_age(MAX_IDLE)
+            .max_idle_age(MAX_IDLE_AGE)
             .timeout_global(timeouts.global)
             .timeout_per_call(timeouts.per_call)
             .timeout_connect(timeouts.connect)
@@ -132,8 +132,7 @@ pub(super) fn peer(agent: &Agent, uri: &Uri) -> String {
 }
 
 fn own_config() -> ConfigBuilder<AgentScope> {
-    let config = Agent::config_builder().max_idle_connections(IDLE_CONNECTIONS);
-    let config = config.max_idle_connections_per_host(IDLE_CONNECTIONS);
+    let config = Agent::config_builder().max_idle_connections(MAX_IDLE).max_idle_connections_per_host(MAX_IDLE);
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = {
         use ureq::tls::{RootCerts, TlsConfig, TlsProvider};

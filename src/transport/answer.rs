@@ -88,12 +88,9 @@ impl<'c> Answer<'c> {
     /// Refuses an answer that says that the call failed. What is no object says nothing.
     fn check(&self, json: &Value) -> Result<()> {
         let status = json.get("status").and_then(Value::as_str).unwrap_or_default();
-        match json.get("error") {
-            None | Some(Value::Null) if EnhancementStatus::from(status.to_owned()) != EnhancementStatus::Failed => {
-                Ok(())
-            }
-            _ => Err(self.refused()),
-        }
+        let has_error = json.get("error").is_some_and(|error| !error.is_null());
+        let failed = has_error || EnhancementStatus::from(status.to_owned()) == EnhancementStatus::Failed;
+        if failed { Err(self.refused()) } else { Ok(()) }
     }
 
     /// Returns the payload: the body without its `data` envelope, if it has one, and without a byte order mark. It is a
@@ -128,9 +125,8 @@ impl<'c> Answer<'c> {
 
     /// Makes the error for an attempt that leaves open whether the call was carried out.
     pub(super) fn unknown(&self, cause: Cause) -> Error {
-        let mut error = self.error(cause);
-        error.advice = self.call.once.unwrap_or_default();
-        let error = Error::OutcomeUnknown(error);
+        let advice = self.call.once.unwrap_or_default();
+        let error = Error::OutcomeUnknown(Box::new(CallError { advice, ..*self.error(cause) }));
         warn!(target: LOG, "{}; outcome unknown", in_short(self.call, &error));
         error
     }
@@ -142,20 +138,15 @@ impl<'c> Answer<'c> {
 
     /// Returns what is known of the call and its answer.
     pub(crate) fn context(&self) -> Context {
-        let body = match self.status {
-            Some(300..=399) => &[],
-            _ => self.body.get(..ERROR_BODY as usize).unwrap_or(&self.body),
-        };
-        Context {
-            method: self.call.method,
-            path: self.call.path.clone(),
-            status: self.status,
-            request_id: request_id(&self.headers).map(|id| self.redact(id)),
-            retry_after: retry_after(&self.headers),
-            attempts: self.attempts,
-            elapsed: self.began.elapsed(),
-            body: self.redact(&String::from_utf8_lossy(body)),
-        }
+        let Self { call, status, attempts, .. } = *self;
+        // The body of a redirect may tell where it leads.
+        let is_shown = !matches!(status, Some(300..=399));
+        let body = self.body.get(..ERROR_BODY as usize).unwrap_or(&self.body);
+        let body = if is_shown { self.redact(&String::from_utf8_lossy(body)) } else { String::new() };
+        let (method, path, elapsed) = (call.method, call.path.clone(), self.began.elapsed());
+        let (request_id, retry_after) = (request_id(&self.headers), retry_after(&self.headers));
+        let request_id = request_id.map(|id| self.redact(id));
+        Context { method, path, status, request_id, retry_after, attempts, elapsed, body }
     }
 
     pub(crate) fn redact(&self, text: &str) -> String {

@@ -35,12 +35,8 @@ impl Call {
         Self::new("POST", path.as_ref())
     }
 
-    pub(crate) fn delete<'a>(path: impl AsRef<[&'a str]>) -> Self {
-        Self::new("DELETE", path.as_ref())
-    }
-
     /// Makes a call. Each segment is encoded whole, so a name with a slash in it stays one segment.
-    fn new(method: &'static str, segments: &[&str]) -> Self {
+    pub(crate) fn new(method: &'static str, segments: &[&str]) -> Self {
         let mut path = String::with_capacity(128);
         for segment in segments {
             path.push('/');
@@ -57,10 +53,6 @@ impl Call {
     pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self> {
         self.body = Some(serde_json::to_vec(body).map_err(|e| Error::invalid("request", e.to_string()))?);
         Ok(self)
-    }
-
-    pub(crate) fn content_type(self, content_type: &'static str) -> Self {
-        Self { content_type, ..self }
     }
 
     /// Marks a call that must not be carried out twice. `advice` says where to look before calling again.

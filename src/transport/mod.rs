@@ -32,7 +32,7 @@ pub(crate) use self::call::{Call, check_segment};
 pub(crate) use self::redact::{is_unseen, one_line, redact};
 pub use self::retry::RetryPolicy;
 pub(crate) use self::retry::{may_pass, retry_after};
-pub(crate) use self::storage::{STALL, Tell, Transfer, no_link, parse};
+pub(crate) use self::storage::{STALL, Tell, Transfer, no_link};
 
 /// The target of this crate's log records.
 pub(crate) const LOG: &str = "imagen_ai";
@@ -88,24 +88,17 @@ impl Transport {
                  signatures of presigned URLs are among them"
             );
         }
-        let shared = Shared {
-            base_url: base_url.to_string().trim_end_matches('/').to_owned(),
-            key,
-            user_agent,
-            foreign: agent.is_some(),
-            files: agent.clone().unwrap_or_else(|| agent::for_files(&limits)),
-            agent: agent.unwrap_or_else(|| agent::for_calls(base_url, &limits)),
-            limits,
-            made: Instant::now(),
-            slow_until: AtomicU64::new(0),
-        };
+        let (foreign, made, slow_until) = (agent.is_some(), Instant::now(), AtomicU64::new(0));
+        let files = agent.clone().unwrap_or_else(|| agent::for_files(&limits));
+        let agent = agent.unwrap_or_else(|| agent::for_calls(base_url, &limits));
+        let base_url = base_url.to_string().trim_end_matches('/').to_owned();
+        let shared = Shared { base_url, key, user_agent, limits, agent, files, foreign, made, slow_until };
         Self { timeout: limits.timeout, shared: Arc::new(shared) }
     }
 
     /// Returns the same with another limit of an attempt.
     pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
-        let shared = self.shared.clone();
-        Self { shared, timeout }
+        Self { timeout, ..self.clone() }
     }
 
     pub(crate) fn base_url(&self) -> &str {
@@ -118,9 +111,7 @@ impl Transport {
 
     /// Takes the key, these secrets and the queries of URLs out of a text.
     pub(crate) fn redact(&self, text: &str, secrets: &[&str]) -> String {
-        let mut all = vec![self.shared.key.to_str().unwrap_or_default()];
-        all.extend(secrets);
-        redact(text, &all)
+        redact(text, &[&[self.shared.key.to_str().unwrap_or_default()], secrets].concat())
     }
 
     /// Makes a call, as often as its safety and the retry policy allow.
@@ -141,9 +132,7 @@ impl Transport {
                 let until = self.shared.made.elapsed().saturating_add(wait).as_millis() + 1;
                 self.shared.slow_until.fetch_max(until.try_into().unwrap_or_default(), Ordering::Relaxed);
             }
-            let Some(next) = next.filter(|_| again) else {
-                break Err(error);
-            };
+            let Some(next) = next.filter(|_| again) else { break Err(error) };
             warn!(target: LOG, "{}; trying again in {:.1} s", in_short(call, &error), next.as_secs_f64());
             wait = next;
         };

@@ -51,12 +51,8 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            max_attempts: 4,
-            base_delay: Duration::from_millis(500),
-            max_delay: Duration::from_secs(20),
-            max_retry_after: Duration::from_secs(60),
-        }
+        let [base_delay, max_delay, max_retry_after] = [500, 20_000, 60_000].map(Duration::from_millis);
+        Self { max_attempts: 4, base_delay, max_delay, max_retry_after }
     }
 }
 

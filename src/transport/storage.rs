@@ -62,7 +62,7 @@ impl<'t> Transfer<'t> {
         stall: Duration,
         tell: &'t mut Tell<'t>,
     ) -> Result<Self> {
-        let (uri, began) = (parse(url)?, Instant::now());
+        let (uri, began) = (parse_url("url", url.as_str(), false)?, Instant::now());
         Ok(Self { transport, method, uri, name, stall, tell, bytes: 0, total: None, ended: false, attempts: 0, began })
     }
 
@@ -215,16 +215,9 @@ impl Transport {
 /// An answer of the storage, whatever its status.
 type Fetched = std::result::Result<Response<Body>, ureq::Error>;
 
-/// Reads a presigned URL.
-pub(crate) fn parse(url: &SignedUrl) -> Result<Uri> {
-    parse_url("url", url.as_str(), false)
-}
-
 /// Returns a URL as it may be shown.
 fn without_query(uri: &Uri) -> String {
-    let scheme = uri.scheme_str().unwrap_or_default();
-    let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
-    format!("{scheme}://{authority}{}", uri.path())
+    uri.to_string().split('?').next().unwrap_or_default().to_owned()
 }
 
 /// Returns the text of the first such element.

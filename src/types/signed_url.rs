@@ -22,14 +22,6 @@ impl SignedUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Returns the URL without its query, for messages.
-    pub(crate) fn without_query(&self) -> String {
-        match self.0.split_once(['?', '#']) {
-            Some((before, _)) => format!("{before}?[redacted]"),
-            None => self.0.clone(),
-        }
-    }
 }
 
 impl fmt::Display for SignedUrl {
@@ -40,7 +32,10 @@ impl fmt::Display for SignedUrl {
 
 impl fmt::Debug for SignedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.without_query())
+        match self.0.split_once(['?', '#']) {
+            Some((before, _)) => write!(f, "{:?}", format!("{before}?[redacted]")),
+            None => write!(f, "{:?}", self.0),
+        }
     }
 }
 
