@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::error::{EnhancementFailed, Error, Result};
-use crate::project::Project;
+use crate::project::{Output, Project};
 use crate::transport::{Call, check_segment};
 use crate::types::{
     CopilotRequest, Edit, EnhanceRequest, Enhancement, EnhancementStatus, ProjectSource, SignedUrl, VersionId,
@@ -26,6 +26,15 @@ impl Project {
     /// [`Project::images`] lists them.
     pub fn image(&self, file_name: impl Into<String>) -> Image {
         Image { project: self.clone(), file_name: file_name.into() }
+    }
+
+    /// Returns handles of the project's photos, from the links to its finished files. No other list of them is published.
+    ///
+    /// # Errors
+    /// As [`Project::download_links`].
+    pub fn images(&self) -> Result<Vec<Image>> {
+        let links = self.download_links(Output::Jpeg)?;
+        Ok(links.into_iter().filter_map(|link| Some(self.image(link.file_name?))).collect())
     }
 }
 
@@ -130,6 +139,19 @@ impl Image {
     fn path<'a>(&'a self, call: &'a str) -> Result<Vec<&'a str>> {
         check_segment("file_name", "file name", &self.file_name)?;
         self.project.copilot_path(&["images", &self.file_name, call])
+    }
+}
+
+impl Enhancement {
+    /// Returns the version to build the next edit on.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when the service named no version: going on with "no parent" would silently start over
+    /// from the unedited photo.
+    pub fn version(&self) -> Result<&VersionId> {
+        let why = "the service named no version for this edit, and building on \"no version\" would start over from the \
+                   unedited photo; find it with Image::history()";
+        self.version_id.as_ref().ok_or_else(|| Error::invalid("version_id", why))
     }
 }
 

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::error::{ApiErrorKind, Error, Result};
-use crate::image::Image;
 use crate::transport::{Answer, Call, check_segment};
 use crate::types::{AiTools, DownloadLink, Finalized, ProjectInfo, ProjectSource, items, read};
 
@@ -210,15 +209,6 @@ impl Project {
     pub(crate) fn ai_tools_call(&self) -> Result<Call> {
         let query = format!("?project_source={}", self.source.as_str());
         Ok(Call::get(self.copilot_path(&["ai-tools"])?).query(query))
-    }
-
-    /// Returns handles of the project's photos, from the links to its finished files. No other list of them is published.
-    ///
-    /// # Errors
-    /// As [`Project::download_links`].
-    pub fn images(&self) -> Result<Vec<Image>> {
-        let links = self.download_links(Output::Jpeg)?;
-        Ok(links.into_iter().filter_map(|link| Some(self.image(link.file_name?))).collect())
     }
 
     /// Asks for links to the project's files, which can be fetched for a while with [`Client::download_all`]:

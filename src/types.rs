@@ -10,7 +10,6 @@ use serde_json::Value;
 
 pub use self::signed_url::SignedUrl;
 pub use self::version_id::VersionId;
-use crate::error::{Error, Result};
 
 /// Defines an enum of the words that a field of the wire can hold.
 macro_rules! words {
@@ -339,19 +338,6 @@ pub struct Enhancement {
     pub version_id: Option<VersionId>,
     /// Where the picture can be fetched for a while.
     pub enhanced_image_url: SignedUrl,
-}
-
-impl Enhancement {
-    /// Returns the version to build the next edit on.
-    ///
-    /// # Errors
-    /// [`Error::InvalidInput`] when the service named no version: going on with "no parent" would silently start over
-    /// from the unedited photo.
-    pub fn version(&self) -> Result<&VersionId> {
-        let why = "the service named no version for this edit, and building on \"no version\" would start over from the \
-                   unedited photo; find it with Image::history()";
-        self.version_id.as_ref().ok_or_else(|| Error::invalid("version_id", why))
-    }
 }
 
 /// A preset that [`Image::enhance`](crate::Image::enhance) can apply.

@@ -124,7 +124,7 @@ impl Project {
     /// A profile-based project must also have been exported. When it is completed and has no `export_status`, that is told at
     /// once ([`WaitReason::NotExported`]); while the export is `Pending` or `In Progress`, the wait goes on. The service has
     /// not published the words of `export_status`, so any but these and `Failed` count as exported, and a wrong guess shows
-    /// as [`ApiErrorKind::NotReady`] in the next call.
+    /// as [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady) in the next call.
     ///
     /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Project must be completed first".
     ///
