@@ -3,6 +3,8 @@
 mod signed_url;
 mod version_id;
 
+use std::iter;
+
 use serde::de::value::MapDeserializer;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
@@ -83,20 +85,24 @@ fn without_lone_surrogates(json: &str) -> String {
     mended + rest
 }
 
-/// Reads an object; `null` is one without fields. Fields that make it unreadable are left out, as long as it can be read
-/// without them.
+/// Returns the fields of an object; `null` has none.
+fn fields_of(json: &Value) -> Option<Vec<(&str, &Value)>> {
+    let fields = json.as_object().map(|fields| fields.iter().map(|(name, value)| (name.as_str(), value)).collect());
+    fields.or_else(|| json.is_null().then(Vec::new))
+}
+
+/// Reads an object. Fields that make it unreadable are left out, as long as it can be read without them.
 pub(crate) fn read<T: DeserializeOwned>(json: &Value) -> serde_json::Result<T> {
-    if !json.is_object() && !json.is_null() {
-        return Err(serde_json::Error::custom("it is no object"));
-    }
-    let mut unread = Vec::new();
+    let mut fields = fields_of(json).ok_or_else(|| serde_json::Error::custom("it is no object"))?;
     loop {
-        let mut last = None;
-        let fields = json.as_object().into_iter().flatten().filter(|(name, _)| !unread.contains(name));
-        let fields = fields.inspect(|(name, _)| last = Some(*name)).map(|(name, value)| (name.as_str(), value));
-        let result = T::deserialize(MapDeserializer::new(fields));
+        let (mut rest, mut last) = (fields.iter(), None);
+        let next = iter::from_fn(|| {
+            last = rest.next().copied();
+            last
+        });
+        let result = T::deserialize(MapDeserializer::new(next));
         match last.filter(|_| result.is_err()) {
-            Some(name) => unread.push(name),
+            Some((bad, _)) => fields.retain(|(name, _)| *name != bad),
             None => return result,
         }
     }
@@ -377,6 +383,19 @@ mod tests {
         }
         assert!(from_json::<String>(r#""\ud83"#).is_err());
         assert!(from_json::<String>(r#""\ud83d\x""#).is_err());
+    }
+
+    #[test]
+    fn what_is_of_another_type_is_absent_and_what_is_needed_is_missed() {
+        let mut json = serde_json::json!({"status": "Completed", "name": 7, "profile": ["x"], "ai_tools": "x"});
+        let info: ProjectInfo = read(&json).unwrap();
+        assert_eq!((info.status, info.name, info.profile, info.ai_tools), (ProjectStatus::Completed, None, None, None));
+        json["status"] = 5.into();
+        // Fields that no one knows do not make it slow.
+        (0..100_000).for_each(|number| json[number.to_string()] = number.into());
+        assert!(read::<ProjectInfo>(&json).unwrap_err().to_string().contains("status"));
+        assert_eq!(read::<DownloadLink>(&Value::Null).unwrap(), DownloadLink::default());
+        assert!(read::<DownloadLink>(&"x".into()).is_err());
     }
 
     #[test]
