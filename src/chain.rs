@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use self::state::State;
 use crate::error::{CallError, Error, Result};
 use crate::history::{History, ImageHistory};
-use crate::image::{Image, check};
+use crate::image::{Image, check_edit};
 use crate::types::{Edit, VersionId};
 use crate::wait::{Wait, asks_again};
 
@@ -168,7 +168,7 @@ impl Chain {
     /// # Errors
     /// As [`Chain::copilot`].
     pub fn apply(&mut self, edit: Edit) -> Result<Step> {
-        check(&edit)?;
+        check_edit(&edit)?;
         self.check_settled()?;
         if self.state.known.is_none() && (self.file.is_some() || self.recovering.is_some()) {
             self.learn(&self.image.project().history()?);
@@ -276,10 +276,11 @@ impl Chain {
                 (asked, _) => break asked?,
             }
         };
-        if matches!(recovery, Recovery::CannotTell { .. }) {
-            return Ok(recovery);
-        }
-        let version = if let Recovery::Applied(step) = &recovery { step.version_id.clone() } else { None };
+        let version = match &recovery {
+            Recovery::Applied(step) => step.version_id.clone(),
+            Recovery::NotApplied => None,
+            Recovery::CannotTell { .. } => return Ok(recovery),
+        };
         self.learn(&history);
         self.settle(version, None);
         Ok(recovery)

@@ -163,7 +163,7 @@ impl EditOptions {
 
     /// Returns the body of the call, unless the options do not go together.
     fn body(&self, source: ProjectSource) -> Result<Value> {
-        let body = serde_json::to_value(self).unwrap_or_default();
+        let body = serde_json::to_value(self).map_err(|e| Error::invalid("options", e.to_string()))?;
         let is_set = |option: &str| body.get(option).is_some();
         let refuse = |option, why: &str| Err(Error::invalid(option, why));
         let is_smart = source == ProjectSource::I2i;
@@ -232,17 +232,16 @@ impl Project {
     /// - [`Error::Network`]: nothing reached the service.
     pub fn edit(&self, options: &EditOptions) -> Result<()> {
         let body = options.body(self.source())?;
-        let call = Call::post(self.path(&["edit"])?).json(&body)?.once(EDIT_ADVICE);
+        let mut call = Call::post(self.path(&["edit"])?).json(&body)?.once(EDIT_ADVICE);
         if self.source() == ProjectSource::I2i {
             return self.send(&call)?.empty();
         }
-        let call = Call { content_type: "", ..call };
+        call.content_type = "";
         match self.send(&call).and_then(|answer| answer.empty()) {
-            Err(Error::Api(e)) if e.status == 415 => {
-                self.send(&Call { content_type: "application/json", ..call })?.empty()
-            }
-            result => result,
+            Err(Error::Api(e)) if e.status == 415 => call.content_type = "application/json",
+            result => return result,
         }
+        self.send(&call)?.empty()
     }
 
     /// Asks how far the edit is: `GET /projects/{uuid}/edit/status`. A Smart Editing project has no such call, so this is the

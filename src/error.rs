@@ -295,12 +295,6 @@ pub struct Cause {
     pub message: String,
 }
 
-impl Cause {
-    pub(crate) fn new(kind: CauseKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
-    }
-}
-
 /// What sort of failure a [`Cause`] is, and so where to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

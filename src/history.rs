@@ -36,8 +36,8 @@ impl Project {
     pub fn history(&self) -> Result<History> {
         let call = self.ai_tools_call()?;
         let answer = self.send(&call)?;
-        answer.empty()?;
-        History::from_json(answer.payload()).map_err(|e| answer.unreadable(e.to_string()))
+        let json = answer.json()?;
+        Ok(History::of(answer.payload().to_owned(), &json))
     }
 }
 
@@ -104,9 +104,14 @@ impl History {
     pub fn from_json(json: impl Into<String>) -> Result<Self> {
         let raw = json.into();
         let json = from_json(raw.trim_start_matches('\u{feff}')).map_err(|e| Error::invalid("json", e.to_string()))?;
+        Ok(Self::of(raw, &json))
+    }
+
+    /// Reads a history from the text of an answer and what it was parsed to.
+    fn of(raw: String, json: &Value) -> Self {
         let mut history = Self { raw, ..Self::default() };
-        history.walk("", &json, None, None, None);
-        Ok(history)
+        history.walk("", json, None, None, None);
+        history
     }
 
     /// Returns the photos that are listed, in the order of their names.

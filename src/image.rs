@@ -117,7 +117,7 @@ impl Image {
     }
 
     pub(crate) fn apply(&self, edit: &Edit, parent_version_id: Option<&VersionId>) -> Result<Enhancement> {
-        check(edit)?;
+        check_edit(edit)?;
         let path = self.path(if matches!(edit, Edit::Instruction(_)) { "copilot" } else { "enhance" })?;
         let body = Body { edit, parent_version_id, project_source: self.project.source() };
         let call = Call::post(path).json(&body)?.once(ADVICE);
@@ -126,8 +126,8 @@ impl Image {
         let status: EnhancementStatus = serde_json::from_value(status).unwrap_or_default();
         let version_id = version_id.and_then(|id| serde_json::from_str(id.get()).ok());
         if error.is_some() || status == EnhancementStatus::Failed {
-            let (status, message, context) = (answer.redact(status.as_str()).into(), answer.said(), answer.context());
-            let failed = EnhancementFailed { status, version_id, message, context };
+            let (status, message) = (answer.redact(status.as_str()).into(), answer.redact(&answer.message()));
+            let failed = EnhancementFailed { status, version_id, message, context: answer.context() };
             return Err(Error::EnhancementFailed(Box::new(failed)));
         }
         match enhanced_image_url.map(SignedUrl::try_from) {
@@ -176,7 +176,7 @@ struct Told {
 }
 
 /// Refuses an edit that the service would refuse.
-pub(crate) fn check(edit: &Edit) -> Result<()> {
+pub(crate) fn check_edit(edit: &Edit) -> Result<()> {
     match edit {
         Edit::Instruction(text) if text.trim().is_empty() || text.chars().count() > LONGEST_INSTRUCTION => {
             let length = text.chars().count();

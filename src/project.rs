@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::error::{ApiErrorKind, Error, Result};
 use crate::transport::{Answer, Call, check_segment};
-use crate::types::{AiTools, DownloadLink, Finalized, ProjectInfo, ProjectSource, items, read};
+use crate::types::{AiTools, DownloadLink, Finalized, ProjectInfo, ProjectSource, items};
 
 /// How many projects are asked for at a time: the most that the service gives.
 const PAGE_SIZE: u64 = 100;
@@ -102,27 +102,29 @@ impl Client {
     /// ```
     pub fn projects(&self, filter: &ProjectFilter) -> impl Iterator<Item = Result<ProjectInfo>> {
         let (client, filter, mut next) = (self.clone(), filter.clone(), Some(0));
-        let pages = iter::from_fn(move || Some(client.projects_page(&filter, next.take()?, &mut next)));
+        let pages = iter::from_fn(move || {
+            let page = client.projects_page(&filter, next.take()?);
+            next = page.as_ref().map_or(None, |(_, more)| *more);
+            Some(page.map(|(projects, _)| projects))
+        });
         pages.flat_map(|page| page.map_or_else(|e| vec![Err(e)], |projects| projects.into_iter().map(Ok).collect()))
     }
 
-    /// Asks for a page of the list, and tells the number of the next one, if there is one.
-    fn projects_page(&self, filter: &ProjectFilter, page: u64, next: &mut Option<u64>) -> Result<Vec<ProjectInfo>> {
-        let (path, thumbnail) = match filter.source {
-            ProjectSource::Regular => (&["projects"][..], "get_thumbnail=false&"),
-            ProjectSource::I2i => (&["i2i", "projects"][..], ""),
-        };
+    /// Asks for a page of the list. Returns the number of the next one too, if there is one.
+    fn projects_page(&self, filter: &ProjectFilter, page: u64) -> Result<(Vec<ProjectInfo>, Option<u64>)> {
+        let is_smart = filter.source == ProjectSource::I2i;
+        let path = if is_smart { &["i2i", "projects"][..] } else { &["projects"] };
+        let thumbnail = if is_smart { "" } else { "&get_thumbnail=false" };
         let archived = filter.is_archived.map(|archived| format!("&is_archived={archived}")).unwrap_or_default();
-        let call = Call::get(path).query(format!("?{thumbnail}size={PAGE_SIZE}&page={page}{archived}"));
+        let call = Call::get(path).query(format!("?size={PAGE_SIZE}&page={page}{thumbnail}{archived}"));
         let answer = self.transport.send(&call)?;
         let payload = answer.json()?;
-        let projects: Vec<_> =
-            items(&payload, "projects").ok_or_else(|| answer.unreadable("the answer holds no projects"))?;
+        let projects: Option<Vec<Option<_>>> = items(&payload, "projects");
+        let projects = projects.ok_or_else(|| answer.unreadable("the answer holds no projects"))?;
         let total = payload.pointer("/pagination/total").and_then(Value::as_u64);
         // An empty page ends the list too, whatever the total is by now.
         let more = total.is_none_or(|total| (page + 1) * PAGE_SIZE < total) && !projects.is_empty();
-        *next = more.then_some(page + 1);
-        Ok(projects)
+        Ok((projects.into_iter().flatten().collect(), more.then_some(page + 1)))
     }
 }
 
@@ -202,8 +204,14 @@ impl Project {
     /// # Errors
     /// As [`Project::info`]; [`ApiErrorKind::NotReady`] when the project has not been exported or completed.
     pub fn ai_tools(&self) -> Result<AiTools> {
-        let prompts = items(&self.send(&self.ai_tools_call()?)?.json()?, "prompts").unwrap_or_default();
-        Ok(AiTools { prompts })
+        let call = self.ai_tools_call()?;
+        let answer = self.send(&call)?;
+        let json = answer.json()?;
+        // A history alone may come as a list.
+        if json.is_array() {
+            return Ok(AiTools::default());
+        }
+        answer.object(&json)
     }
 
     pub(crate) fn ai_tools_call(&self) -> Result<Call> {
@@ -236,7 +244,9 @@ impl Project {
                 return Err(Error::invalid("output", "Smart Editing has no XMP files"));
             }
         };
-        self.send(&Call::get(self.path(call)?))?.list("files_list")
+        let links = self.send(&Call::get(self.path(call)?))?.list("files_list")?;
+        // One that cannot be read keeps its place.
+        Ok(links.into_iter().map(Option::unwrap_or_default).collect())
     }
 
     /// Locks the edits of all photos in and has the edited ones upscaled: `POST /projects/{uuid}/finalize`. It can take as long
@@ -252,8 +262,8 @@ impl Project {
     pub fn finalize(&self) -> Result<Finalized> {
         let call = Call::post(self.copilot_path(&["finalize"])?).json(&json!({ "project_source": self.source }))?;
         let answer = self.send(&call)?;
-        let json = if answer.payload().is_empty() { json!({}) } else { answer.json()? };
-        let mut finalized: Finalized = read(&json).map_err(|e| answer.unpromised(&e))?;
+        let mut finalized =
+            if answer.payload().is_empty() { Finalized::default() } else { answer.object(&answer.json()?)? };
         if finalized.files.is_empty() {
             finalized.files = self.download_links(Output::Jpeg)?;
         }

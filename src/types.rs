@@ -6,7 +6,7 @@ mod version_id;
 use std::iter;
 
 use serde::de::value::MapDeserializer;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -85,33 +85,42 @@ fn without_lone_surrogates(json: &str) -> String {
     mended + rest
 }
 
-/// Returns the fields of an object; `null` has none.
-fn fields_of(json: &Value) -> Option<Vec<(&str, &Value)>> {
-    let fields = json.as_object().map(|fields| fields.iter().map(|(name, value)| (name.as_str(), value)).collect());
-    fields.or_else(|| json.is_null().then(Vec::new))
-}
-
-/// Reads an object. Fields that make it unreadable are left out, as long as it can be read without them.
+/// Reads an object; `null` is one without fields. Fields that make it unreadable are left out, as long as it can be read
+/// without them.
 pub(crate) fn read<T: DeserializeOwned>(json: &Value) -> serde_json::Result<T> {
-    let mut fields = fields_of(json).ok_or_else(|| serde_json::Error::custom("it is no object"))?;
+    let mut fields: Vec<_> = match json {
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.as_str(), value)).collect(),
+        Value::Null => Vec::new(),
+        _ => return Err(serde_json::Error::custom("it is no object")),
+    };
     loop {
+        // The field that was read last. It is none at the end of all fields, where one that is needed is found missing.
         let (mut rest, mut last) = (fields.iter(), None);
         let next = iter::from_fn(|| {
             last = rest.next().copied();
             last
         });
-        let result = T::deserialize(MapDeserializer::new(next));
-        match last.filter(|_| result.is_err()) {
-            Some((bad, _)) => fields.retain(|(name, _)| *name != bad),
-            None => return result,
+        match (T::deserialize(MapDeserializer::new(next)), last) {
+            (Err(_), Some((bad, _))) => fields.retain(|(name, _)| *name != bad),
+            (result, _) => return result,
         }
     }
 }
 
-/// Reads a list that comes bare, or as the field `name` of an object, without the items that cannot be read.
-pub(crate) fn items<T: DeserializeOwned>(json: &Value, name: &str) -> Option<Vec<T>> {
+/// Reads a list that comes bare, or as the field `name` of an object. An item that cannot be read is `None`.
+pub(crate) fn items<T: DeserializeOwned>(json: &Value, name: &str) -> Option<Vec<Option<T>>> {
     let items = json.get(name).unwrap_or(json).as_array()?;
-    Some(items.iter().filter_map(|item| read(item).ok()).collect())
+    Some(items.iter().map(|item| read(item).ok()).collect())
+}
+
+/// Reads a list without the items that cannot be read.
+fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(field: D) -> Result<Vec<T>, D::Error> {
+    Ok(items(&Value::deserialize(field)?, "").into_iter().flatten().flatten().collect())
+}
+
+/// Reads a list, in which an item that cannot be read has its place and is empty.
+fn in_place<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(field: D) -> Result<Vec<T>, D::Error> {
+    Ok(items(&Value::deserialize(field)?, "").into_iter().flatten().map(Option::unwrap_or_default).collect())
 }
 
 /// The extensions of RAW files that the service takes.
@@ -193,7 +202,8 @@ pub struct DownloadLink {
     /// The file's name, if the service gave one.
     pub file_name: Option<String>,
     /// Where it can be fetched. Downloading a file whose link the service left out is
-    /// [`Error::InvalidInput`](crate::Error::InvalidInput).
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput); among many files it is one that failed, with
+    /// [`TransferReason::NoLink`](crate::TransferReason::NoLink).
     pub download_link: Option<SignedUrl>,
 }
 
@@ -240,7 +250,7 @@ impl<T: AsRef<str>> From<T> for DownloadLink {
 #[non_exhaustive]
 pub struct Finalized {
     /// The finished files.
-    #[serde(rename = "files_list", default)]
+    #[serde(rename = "files_list", default, deserialize_with = "in_place")]
     pub files: Vec<DownloadLink>,
 }
 
@@ -308,10 +318,10 @@ impl From<&AiTool> for EnhanceRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Edit {
     /// The instruction of a [`CopilotRequest`].
-    #[serde(rename = "instruction")]
+    #[serde(rename = "instruction", alias = "Instruction")]
     Instruction(String),
     /// The `tool_id` of an [`EnhanceRequest`].
-    #[serde(rename = "tool_id")]
+    #[serde(rename = "tool_id", alias = "Preset")]
     Preset(String),
 }
 
@@ -364,7 +374,7 @@ pub struct AiTool {
 #[non_exhaustive]
 pub struct AiTools {
     /// The presets. Those that cannot be read are left out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub prompts: Vec<AiTool>,
 }
 

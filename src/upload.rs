@@ -1,5 +1,6 @@
 //! Photos into a project.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -63,7 +64,9 @@ pub struct Uploaded {
     modified: Option<SystemTime>,
 }
 
-/// Where a file goes.
+/// Where each file goes, by its name.
+type Links = HashMap<String, SignedUrl>;
+
 #[derive(Deserialize)]
 struct UploadLink {
     file_name: String,
@@ -120,21 +123,12 @@ impl Project {
         if photos.is_empty() {
             return Ok(Vec::new());
         }
-        let links = self.upload_links(&photos)?;
         let batch = Batch { callback: options.progress.as_ref(), files: photos.len(), ..Batch::default() };
-        let send = |photo: &Uploaded, links: &[UploadLink], tell: &mut Tell<'_>| {
-            let link = links.iter().find(|link| link.file_name == photo.file_name);
-            let link = &link.ok_or_else(|| no_link("PUT", &photo.file_name))?.upload_link;
-            let transport = &self.client().transport;
-            let mut file = Transfer::new(transport, "PUT", link, photo.file_name.clone(), options.stall_timeout, tell)?;
-            file.total = Some(photo.bytes);
-            file.run(&mut |file| attempt(photo, file).inspect_err(|_| file.bytes = 0))?;
-            Ok(photo.clone())
-        };
+        let (stall, links) = (options.stall_timeout, self.upload_links(&photos)?);
         let work = |(index, photo): (usize, &Uploaded)| {
-            batch.file(index, &photo.file_name, |tell| match send(photo, &links, tell) {
+            batch.file(index, &photo.file_name, |tell| match self.send_photo(photo, &links, stall, tell) {
                 Err(Error::Transfer(e)) if e.reason == TransferReason::LinkExpired => {
-                    send(photo, &self.upload_links(slice::from_ref(photo))?, tell)
+                    self.send_photo(photo, &self.upload_links(slice::from_ref(photo))?, stall, tell)
                 }
                 result => result,
             })
@@ -142,14 +136,25 @@ impl Project {
         Ok(parallel(photos.iter().enumerate(), options.threads, work))
     }
 
+    fn send_photo(&self, photo: &Uploaded, links: &Links, stall: Duration, tell: &mut Tell<'_>) -> Result<Uploaded> {
+        let name = &photo.file_name;
+        let link = links.get(name).ok_or_else(|| no_link("PUT", name))?;
+        let mut file = Transfer::new(&self.client().transport, "PUT", link, name.clone(), stall, tell)?;
+        file.total = Some(photo.bytes);
+        file.run(&mut |file| attempt(photo, file).inspect_err(|_| file.bytes = 0))?;
+        Ok(photo.clone())
+    }
+
     /// Asks for links, by the names of the files.
-    fn upload_links(&self, photos: &[Uploaded]) -> Result<Vec<UploadLink>> {
+    fn upload_links(&self, photos: &[Uploaded]) -> Result<Links> {
         let files: Vec<Value> = photos.iter().map(|photo| json!({ "file_name": photo.file_name })).collect();
         let body = match self.source() {
             ProjectSource::Regular => json!({ "files_list": files }),
             ProjectSource::I2i => json!({ "files_list": files, "client_type": "API" }),
         };
-        self.send(&Call::post(self.path(&["get_temporary_upload_links"])?).json(&body)?)?.list("files_list")
+        let call = Call::post(self.path(&["get_temporary_upload_links"])?).json(&body)?;
+        let links: Vec<Option<UploadLink>> = self.send(&call)?.list("files_list")?;
+        Ok(links.into_iter().flatten().map(|link| (link.file_name, link.upload_link)).collect())
     }
 }
 
@@ -158,7 +163,7 @@ fn check(paths: impl IntoIterator<Item = impl AsRef<Path>>, profile: Option<&Pro
     let kind = profile.and_then(|profile| profile.image_type.clone());
     let mut expected =
         kind.filter(|kind| !matches!(kind, ImageType::Other(_))).map(|kind| (kind, "the profile".to_owned()));
-    let mut photos: Vec<Uploaded> = Vec::new();
+    let (mut photos, mut names) = (Vec::new(), HashMap::new());
     for path in paths {
         let path = path.as_ref();
         let refuse = |why: String| Err(Error::invalid("paths", format!("{}: {why}", path.display())));
@@ -180,8 +185,8 @@ fn check(paths: impl IntoIterator<Item = impl AsRef<Path>>, profile: Option<&Pro
         if *like != kind {
             return refuse(format!("it is {kind}, and not {like} like {whose}"));
         }
-        if let Some(other) = photos.iter().find(|photo| photo.file_name == file_name) {
-            return refuse(format!("it has the same name as {}", other.path.display()));
+        if let Some(other) = names.insert(file_name.clone(), path.to_owned()) {
+            return refuse(format!("it has the same name as {}", other.display()));
         }
         let path = path.to_owned();
         photos.push(Uploaded { path, file_name, bytes: metadata.len(), modified: metadata.modified().ok() });

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::edit::JobStatus;
 use crate::error::{Error, Result, WaitFailed, WaitReason};
 use crate::project::Project;
-use crate::types::{ProjectInfo, ProjectSource, ProjectStatus};
+use crate::types::ProjectStatus::{self, Completed, Failed, InProgress, Pending};
+use crate::types::{ProjectInfo, ProjectSource};
 
 /// The shortest wait, so that a `first` or `longest` of zero is no busy loop.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -146,7 +147,6 @@ impl Project {
         mut seen: impl FnMut(&Result<ProjectInfo>) -> ControlFlow<()>,
     ) -> Result<ProjectInfo> {
         let judge = |info: &ProjectInfo| {
-            use ProjectStatus::{Completed, Failed, InProgress, Pending};
             let is_smart = self.source() == ProjectSource::I2i;
             let exported = if is_smart { Some(&Completed) } else { info.export_status.as_ref() };
             let verdict = match (&info.status, exported) {
@@ -183,6 +183,7 @@ impl Project {
                     told = Some((redact(status.as_str()).into(), redact(&words)));
                     verdict
                 }
+                // What is no failure that passes ends the wait as what it is.
                 Err(e) => Ok(!asks_again(e)),
             };
             match (verdict, go_on) {
@@ -204,10 +205,7 @@ impl Project {
 
 /// Judges the status of an edit or an export.
 fn judge_job(job: &JobStatus) -> Verdict {
-    let verdict = match job.status {
-        ProjectStatus::Failed => Err(WaitReason::Failed),
-        _ => Ok(job.status == ProjectStatus::Completed),
-    };
+    let verdict = if job.status == Failed { Err(WaitReason::Failed) } else { Ok(job.status == Completed) };
     let words = job.details.as_ref().map(|details| details.as_str().map_or(details.to_string(), str::to_owned));
     (verdict, job.status.clone(), words.unwrap_or_default())
 }

@@ -140,7 +140,7 @@ impl State {
             text => text.map_err(|e| Error::io(path, e))?,
         };
         let refuse = |why| Err(Error::invalid("path", format!("{}: {why}; it was not changed", path.display())));
-        match serde_json::from_str::<Self>(&String::from_utf8_lossy(&text)) {
+        match serde_json::from_str::<Self>(std::str::from_utf8(&text).unwrap_or_default()) {
             // Between two processes others may have made versions. While an edit is out, what was known stays.
             Ok(old) if old.of == new.of => Ok(Self { known: old.known.filter(|_| old.pending.is_some()), ..old }),
             Ok(old) => refuse(format!("a saved chain of {}, not of {}", old.of, new.of)),

@@ -181,11 +181,11 @@ fn download_lots(
         }
         before = expired;
         // By name, and of several files with one name by their order.
-        let mut fresh = fresh_links();
+        let mut fresh: Vec<_> = fresh_links().into_iter().map(|link| (given_name(&link), link)).collect();
         for file in &mut files {
             let name = given_name(&file.link);
-            let place = fresh.iter().position(|link| given_name(link) == name);
-            let link = place.map(|place| fresh.remove(place));
+            let place = fresh.iter().position(|(fresh, _)| *fresh == name);
+            let link = place.map(|place| fresh.remove(place).1);
             if let Some(link) = link.filter(|_| has_expired(file)) {
                 (file.link, file.result) = (link, None);
                 batch.files_done.fetch_sub(1, Relaxed);

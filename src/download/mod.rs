@@ -142,11 +142,9 @@ impl<'a> Download<'a> {
         }
         let mut part = PartFile::create(&path)?;
         let bytes = self.run(&mut part.file, &path, u64::MAX)?;
-        match part.publish(self.overwrite)? {
-            true => Ok(Downloaded { path, bytes, file_name, renamed: false, skipped: false }),
-            // A file came meanwhile.
-            false => self.to_file(path),
-        }
+        // Else a file came meanwhile.
+        let new = part.publish(self.overwrite)?;
+        if new { Ok(Downloaded { path, bytes, file_name, renamed: false, skipped: false }) } else { self.to_file(path) }
     }
 
     /// Returns the bytes of the file, up to `limit` of them. A larger file is

@@ -1,6 +1,6 @@
 //! File names that can do no harm.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use percent_encoding::percent_decode_str;
 
@@ -32,8 +32,10 @@ pub(super) fn names_on_disk(given: &[String]) -> Vec<String> {
     // The first file of each name keeps it, so that no number takes a name that another link brings.
     let mut taken = HashSet::new();
     let firsts: Vec<bool> = names.iter().map(|name| taken.insert(folded(name))).collect();
+    let mut numbers = HashMap::new();
     for (name, _) in names.iter_mut().zip(firsts).filter(|(_, first)| !first) {
-        let mut numbered = (2_u64..).map(|number| shortened(name, &format!(" ({number})")));
+        let mut numbered =
+            numbers.entry(folded(name)).or_insert(2_u64..).map(|number| shortened(name, &format!(" ({number})")));
         *name = numbered.find(|candidate| taken.insert(folded(candidate))).unwrap_or_default();
     }
     names
@@ -73,8 +75,7 @@ fn is_harmless(c: char) -> bool {
 
 /// Whether Windows takes a name for a device, as it does in every folder and with every extension.
 fn is_reserved(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().trim_end_matches(' ');
-    let stem = stem.to_ascii_uppercase();
+    let stem = name.split('.').next().unwrap_or_default().trim_end_matches(' ').to_ascii_uppercase();
     let port = stem.strip_suffix(|c| matches!(c, '0'..='9' | '¹' | '²' | '³'));
     matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") || matches!(port, Some("COM" | "LPT"))
 }
@@ -152,6 +153,8 @@ mod tests {
         let names = names_on_disk(&given.map(str::to_owned));
         let expected = ["a.jpg", "A (3).JPG", "a (2).jpg", "a (4).jpg", "straße", "STRASSE (2)", "x_y", "x_y (2)"];
         assert_eq!(names, expected);
+        let names = names_on_disk(&vec!["picture.jpg".to_owned(); 10_000]);
+        assert_eq!(names.last().unwrap(), "picture (10000).jpg");
         let names = names_on_disk(&vec!["x".repeat(400); 12]);
         assert!(names.iter().all(|name| name.len() <= LONGEST));
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), 12);

@@ -163,9 +163,8 @@ pub(crate) fn parse_url(field: &'static str, text: &str, allow_http: bool) -> Re
     // What comes before an `@` may be a password, and what comes after a `?` a signature.
     let shown = text.split(['?', '#']).next().filter(|text| !text.contains('@')).unwrap_or_default();
     let refuse = |why: &str| Err(Error::invalid(field, format!("{:?}: {why}", redact(shown, &[]))));
-    let Ok(uri) = utf8_percent_encode(text.trim(), RAW).to_string().parse::<Uri>() else {
-        return refuse("it is no URL");
-    };
+    let encoded = utf8_percent_encode(text.trim(), RAW).to_string();
+    let Ok(uri) = encoded.parse::<Uri>() else { return refuse("it is no URL") };
     match (uri.scheme_str(), uri.authority()) {
         (None, _) | (_, None) => refuse("it begins with https:// and a host"),
         (_, Some(authority)) if authority.as_str().contains('@') => refuse("it holds no user name and no password"),

@@ -64,14 +64,19 @@ impl<'c> Answer<'c> {
         self.check(&json).map(|()| json)
     }
 
-    /// Reads an answer whose `status` is not that of the call, but of what was asked about.
-    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T> {
-        let json = self.parse()?;
-        read(&json).or_else(|e| self.check(&json).and(Err(self.unpromised(&e))))
+    /// Reads the object that the payload was parsed to.
+    pub(crate) fn object<T: DeserializeOwned>(&self, json: &Value) -> Result<T> {
+        read(json).map_err(|e| self.unpromised(&e))
     }
 
-    /// Reads a list that comes bare, or as the field `name` of an object, without the items that cannot be read.
-    pub(crate) fn list<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>> {
+    /// Reads an object whose `status` is not that of the call, but of what was asked about.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        let json = self.parse()?;
+        self.object(&json).or_else(|e| self.check(&json).and(Err(e)))
+    }
+
+    /// Reads a list that comes bare, or as the field `name` of an object. An item that cannot be read is `None`.
+    pub(crate) fn list<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<Option<T>>> {
         items(&self.json()?, name).ok_or_else(|| self.unreadable(format!("the answer holds no {name}")))
     }
 
@@ -106,20 +111,21 @@ impl<'c> Answer<'c> {
         let context = self.context();
         let status = context.status.unwrap_or_default();
         let kind = ApiErrorKind::of(status, &self.message());
-        Error::Api(Box::new(ApiError { status, kind, message: self.said(), context }))
+        Error::Api(Box::new(ApiError { status, kind, message: self.redact(&self.message()), context }))
     }
 
     /// Makes the error for an answer that cannot be read.
     pub(crate) fn unreadable(&self, why: impl Into<String>) -> Error {
         // The words of `serde_json` quote what came.
-        let cause = Cause::new(CauseKind::Json, self.redact(&why.into()));
+        let cause = Cause { kind: CauseKind::Json, message: self.redact(&why.into()) };
         match self.call.once {
             Some(_) => self.unknown(cause),
             None => Error::Decode(self.error(cause)),
         }
     }
 
-    pub(crate) fn unpromised(&self, error: &serde_json::Error) -> Error {
+    /// Makes the error for JSON that cannot be read.
+    fn unpromised(&self, error: &serde_json::Error) -> Error {
         self.unreadable(format!("the answer is not the JSON that the API promises: {error}"))
     }
 
@@ -139,10 +145,10 @@ impl<'c> Answer<'c> {
     /// Returns what is known of the call and its answer.
     pub(crate) fn context(&self) -> Context {
         let Self { call, status, attempts, .. } = *self;
+        let start = self.body.get(..ERROR_BODY as usize).unwrap_or(&self.body);
         // The body of a redirect may tell where it leads.
-        let is_shown = !matches!(status, Some(300..=399));
-        let body = self.body.get(..ERROR_BODY as usize).unwrap_or(&self.body);
-        let body = if is_shown { self.redact(&String::from_utf8_lossy(body)) } else { String::new() };
+        let shown = if matches!(status, Some(300..=399)) { &[] } else { start };
+        let body = self.redact(&String::from_utf8_lossy(shown));
         let (method, path, elapsed) = (call.method, call.path.clone(), self.began.elapsed());
         let (request_id, retry_after) = (request_id(&self.headers), retry_after(&self.headers));
         let request_id = request_id.map(|id| self.redact(id));
@@ -153,13 +159,8 @@ impl<'c> Answer<'c> {
         self.transport.redact(text, &[])
     }
 
-    /// Returns the service's own words, or what it sent instead.
-    pub(crate) fn said(&self) -> String {
-        self.redact(&self.message())
-    }
-
-    /// The same, not redacted.
-    fn message(&self) -> String {
+    /// Returns the service's own words, or what it sent instead, not redacted.
+    pub(crate) fn message(&self) -> String {
         if let Some(300..=399) = self.status {
             let location = self.headers.get(LOCATION).and_then(|value| value.to_str().ok());
             let target: Uri = location.and_then(|location| location.parse().ok()).unwrap_or_default();

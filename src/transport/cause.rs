@@ -5,36 +5,34 @@ use std::io::ErrorKind::{
     NetworkUnreachable, NotConnected, TimedOut, UnexpectedEof, WouldBlock,
 };
 
-use crate::error::CauseKind;
+use crate::error::CauseKind::{self, Closed, Connect, Other, Protocol, Proxy, Timeout, Tls, TooLarge};
 
 /// Tells the sort of failure.
 pub(super) fn kind_of(error: &ureq::Error) -> CauseKind {
     match error {
         ureq::Error::Io(e) => match e.kind() {
-            ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable | NotConnected => {
-                CauseKind::Connect
-            }
-            ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof => CauseKind::Closed,
-            TimedOut | WouldBlock => CauseKind::Timeout,
+            ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable | NotConnected => Connect,
+            ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof => Closed,
+            TimedOut | WouldBlock => Timeout,
             // `rustls`, or a SOCKS proxy that answers nonsense.
-            InvalidData => CauseKind::Tls,
+            InvalidData => Tls,
             // The standard library has no kind for a name that is not found.
-            _ if e.to_string().contains("lookup address") => CauseKind::Connect,
-            _ => CauseKind::Other,
+            _ if e.to_string().contains("lookup address") => Connect,
+            _ => Other,
         },
-        ureq::Error::Timeout(_) => CauseKind::Timeout,
-        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => CauseKind::Connect,
-        ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl => CauseKind::Proxy,
-        ureq::Error::TlsRequired | ureq::Error::Tls(_) => CauseKind::Tls,
+        ureq::Error::Timeout(_) => Timeout,
+        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => Connect,
+        ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl => Proxy,
+        ureq::Error::TlsRequired | ureq::Error::Tls(_) => Tls,
         #[cfg(feature = "rustls")]
-        ureq::Error::Rustls(_) => CauseKind::Tls,
+        ureq::Error::Rustls(_) => Tls,
         #[cfg(feature = "native-tls")]
-        ureq::Error::NativeTls(_) => CauseKind::Tls,
-        ureq::Error::LargeResponseHeader(..) | ureq::Error::BodyExceedsLimit(_) => CauseKind::TooLarge,
-        ureq::Error::Protocol(_) | ureq::Error::Http(_) | ureq::Error::BodyStalled => CauseKind::Protocol,
+        ureq::Error::NativeTls(_) => Tls,
+        ureq::Error::LargeResponseHeader(..) | ureq::Error::BodyExceedsLimit(_) => TooLarge,
+        ureq::Error::Protocol(_) | ureq::Error::Http(_) | ureq::Error::BodyStalled => Protocol,
         #[cfg(feature = "gzip")]
-        ureq::Error::Decompress(..) => CauseKind::Protocol,
-        _ => CauseKind::Other,
+        ureq::Error::Decompress(..) => Protocol,
+        _ => Other,
     }
 }
 
@@ -57,6 +55,5 @@ pub(super) fn is_proxy_authentication(error: &ureq::Error) -> bool {
 /// Whether nothing can have been sent.
 pub(super) fn is_before_sending(error: &ureq::Error) -> bool {
     use ureq::Timeout::{Connect, Resolve};
-    matches!(error, ureq::Error::Timeout(Resolve | Connect))
-        || matches!(kind_of(error), CauseKind::Connect | CauseKind::Proxy)
+    matches!(error, ureq::Error::Timeout(Resolve | Connect)) || matches!(kind_of(error), CauseKind::Connect | Proxy)
 }

@@ -105,10 +105,6 @@ impl Transport {
         &self.shared.base_url
     }
 
-    pub(crate) fn retry(&self) -> RetryPolicy {
-        self.shared.limits.retry
-    }
-
     /// Takes the key, these secrets and the queries of URLs out of a text.
     pub(crate) fn redact(&self, text: &str, secrets: &[&str]) -> String {
         redact(text, &[&[self.shared.key.to_str().unwrap_or_default()], secrets].concat())
@@ -125,8 +121,8 @@ impl Transport {
                 Ok(answer) => break Ok(answer),
                 Err(failed) => failed,
             };
-            let next = self.retry().wait_after(attempts, error.retry_after());
-            let asked = error.retry_after().filter(|asked| *asked <= self.retry().max_retry_after);
+            let next = self.shared.limits.retry.wait_after(attempts, error.retry_after());
+            let asked = error.retry_after().filter(|asked| *asked <= self.shared.limits.retry.max_retry_after);
             if let (Some(429 | 503), Some(wait)) = (error.status(), next.or(asked)) {
                 // Every call of this client waits.
                 let until = self.shared.made.elapsed().saturating_add(wait).as_millis() + 1;
@@ -168,7 +164,8 @@ impl Transport {
             (Some(200..=299), Some(cause)) if cause.kind == CauseKind::TooLarge => Error::Decode(answer.error(cause)),
             (None | Some(200..=299), Some(cause)) => Error::Network(answer.error(cause)),
             (Some(status @ (408 | 500..=599)), _) if once => {
-                answer.unknown(Cause::new(CauseKind::Status, format!("{status} {}", answer.said())))
+                let message = format!("{status} {}", answer.redact(&answer.message()));
+                answer.unknown(Cause { kind: CauseKind::Status, message })
             }
             _ => answer.refused(),
         };
@@ -213,18 +210,16 @@ impl Transport {
     fn wait_before_sending(&self, wait: Duration) {
         sleep(wait);
         let slow_until = Duration::from_millis(self.shared.slow_until.load(Ordering::Relaxed));
-        if !slow_until.is_zero() {
-            let left = slow_until.saturating_sub(self.shared.made.elapsed());
-            let longest = self.retry().max_delay.max(self.retry().max_retry_after);
-            sleep(left.min(longest.saturating_sub(wait)));
-        }
+        let left = slow_until.saturating_sub(self.shared.made.elapsed());
+        let longest = self.shared.limits.retry.max_delay.max(self.shared.limits.retry.max_retry_after);
+        sleep(left.min(longest.saturating_sub(wait)));
     }
 
     /// Says what went wrong with a call, and which host or proxy was not reached.
     fn cause(&self, error: &ureq::Error) -> Cause {
         let base_url = self.base_url().parse().unwrap_or_default();
         let message = format!("{}: {}", agent::peer(&self.shared.agent, &base_url), cause::words(error));
-        Cause::new(cause::kind_of(error), self.redact(&message, &[]))
+        Cause { kind: cause::kind_of(error), message: self.redact(&message, &[]) }
     }
 }
 

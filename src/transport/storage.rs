@@ -78,7 +78,7 @@ impl<'t> Transfer<'t> {
                 (good, failures) = (self.bytes, 0);
             }
             failures += 1;
-            let wait = self.transport.retry().wait_after(failures, error.retry_after());
+            let wait = self.transport.shared.limits.retry.wait_after(failures, error.retry_after());
             let Some(wait) = wait.filter(|_| error.is_safe_to_retry()) else { return Err(error) };
             // Without the message, which may be the storage's.
             let (method, path) = (self.method, self.uri.path());
@@ -201,8 +201,7 @@ impl Transport {
             let connect = shorter(limits.connect_timeout, files.config().timeouts().connect);
             let stall = shorter(stall, None);
             // `ureq` would make a GET of a PUT that is redirected.
-            let redirects = if upload { 0 } else { REDIRECTS };
-            request = configured(files, request, redirects, of_file(connect, stall), stall);
+            request = configured(files, request, if upload { 0 } else { REDIRECTS }, of_file(connect, stall), stall);
         }
         let result = files.run(request);
         let status = result.as_ref().ok().map(|answer| answer.status().as_u16());

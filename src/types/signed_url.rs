@@ -32,10 +32,8 @@ impl fmt::Display for SignedUrl {
 
 impl fmt::Debug for SignedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.split_once(['?', '#']) {
-            Some((before, _)) => write!(f, "{:?}", format!("{before}?[redacted]")),
-            None => write!(f, "{:?}", self.0),
-        }
+        let (before, query) = self.0.split_at(self.0.find(['?', '#']).unwrap_or(self.0.len()));
+        write!(f, "{:?}", [before, if query.is_empty() { "" } else { "?[redacted]" }].concat())
     }
 }
 

@@ -429,16 +429,15 @@ fn a_file_that_is_not_of_this_chain_is_refused_and_stays() {
         (r#"{"form": 2, "all": "new"}"#.to_owned(), "form 1"),
         (saved[..saved.len() / 2].to_owned(), "cut short"),
         (String::new(), "cut short"),
-        ("\u{ff}\u{d8}".to_owned(), "no saved chain"),
+        (saved.replace("form", "f\u{ff}rm"), "no saved chain"),
     ] {
-        fs::write(&path, &text).unwrap();
+        let bytes: Vec<u8> = text.chars().map(|c| c as u8).collect(); // U+FF is no UTF-8 then
+        fs::write(&path, &bytes).unwrap();
         assert_refused(photo.chain_saved_in(&path), "path", word);
-        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        assert_eq!(fs::read(&path).unwrap(), bytes);
     }
-    match photo.chain_saved_in(folder.path()) {
-        Err(Error::Io { path, .. }) => assert_eq!(path, folder.path()),
-        other => panic!("{other:?}"),
-    }
+    let error = photo.chain_saved_in(folder.path()).unwrap_err();
+    assert!(matches!(error, Error::Io { path, .. } if path == folder.path()));
 }
 
 #[test]
