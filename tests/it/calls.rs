@@ -201,12 +201,12 @@ fn a_success_that_says_that_it_failed_is_an_error_of_every_call() {
 fn one_unreadable_file_does_not_lose_the_others() {
     let body = r#"{"files_list":[{"file_name":"caf\udce9.jpg","download_link":"https://s3/1"},
         {"file_name":"b.jpg","download_link":null},{"file_name":"c.jpg","download_link":"https://s3/3"},
-        null,{"file_name":7,"download_link":" "}]}"#;
+        null,7,{"file_name":7,"download_link":" "}]}"#;
     let server = Canned::new(200, body);
     let project = server.client().project("p");
     let links = project.download_links(Output::Jpeg).unwrap();
     assert_eq!((project.finalize().unwrap().files, server.seen().len()), (links.clone(), 2));
-    assert_eq!((links.len(), &links[0]), (5, &DownloadLink::new("caf\u{fffd}.jpg", "https://s3/1")));
+    assert_eq!((links.len(), &links[0]), (6, &DownloadLink::new("caf\u{fffd}.jpg", "https://s3/1")));
     assert_eq!(links[1].download_link, None);
 }
 
