@@ -212,7 +212,7 @@ fn an_error_leaves_the_chain_where_it_was_and_a_reset_starts_over() {
     let mut chain = photo_at(&simulator.base_url()).chain().recovering(NONE);
     assert_refused(chain.copilot(" "), "instruction", "empty");
     assert_refused(chain.enhance(""), "tool_id", "empty");
-    assert!(parents(&simulator).is_empty());
+    assert!(simulator.requests().is_empty());
     chain.copilot("a").unwrap();
     assert!(matches!(chain.copilot("a dragon"), Err(Error::Api(_))));
     simulator.fail_photo(READY, PHOTO, 200, json!({"status": "FAILED", "version_id": 9}));
