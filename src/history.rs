@@ -5,13 +5,12 @@ mod draw;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::{fmt, iter, mem};
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::project::Project;
-use crate::types::{DownloadLink, EnhancementStatus, RAW, SignedUrl, VersionId, from_json, link_from};
+use crate::types::{DownloadLink, EnhancementStatus, PHOTO, SignedUrl, VersionId, from_json, link_from};
 
 impl Project {
     /// Asks for the versions of all photos: `GET /projects/{uuid}/ai-tools`, the same call as [`Project::ai_tools`].
@@ -36,8 +35,7 @@ impl Project {
     pub fn history(&self) -> Result<History> {
         let call = self.ai_tools_call()?;
         let answer = self.send(&call)?;
-        let json = answer.json()?;
-        Ok(History::of(answer.payload().to_owned(), &json))
+        Ok(History::of(answer.payload().to_owned(), answer.json()?))
     }
 }
 
@@ -104,11 +102,11 @@ impl History {
     pub fn from_json(json: impl Into<String>) -> Result<Self> {
         let raw = json.into();
         let json = from_json(raw.trim_start_matches('\u{feff}')).map_err(|e| Error::invalid("json", e.to_string()))?;
-        Ok(Self::of(raw, &json))
+        Ok(Self::of(raw, json))
     }
 
     /// Reads a history from the text of an answer and what it was parsed to.
-    fn of(raw: String, json: &Value) -> Self {
+    fn of(raw: String, json: Value) -> Self {
         let mut history = Self { raw, ..Self::default() };
         history.walk("", json, None, None, None);
         history
@@ -138,24 +136,24 @@ impl History {
 
     /// Reads what is under a key, or with an empty key in a list. Around it there are: the nearest name of a photo in a field,
     /// the nearest key that ends like a photo's file, and the id of the nearest version.
-    fn walk(&mut self, key: &str, value: &Value, field: Option<&str>, above: Option<&str>, outer: Option<&Value>) {
-        let is_photo = |(_, end): &(&str, &str)| {
-            ["jpg", "jpeg"].into_iter().chain(RAW.split(' ')).any(|known| known.eq_ignore_ascii_case(end))
-        };
+    fn walk(&mut self, key: &str, mut value: Value, field: Option<&str>, above: Option<&str>, outer: Option<&Value>) {
+        let (Value::Object(_) | Value::Array(_)) = value else { return };
+        let is_photo = |(_, end): &(&str, &str)| PHOTO.split(' ').any(|known| known.eq_ignore_ascii_case(end));
         let key = key.rsplit_once('.').filter(is_photo).map(|_| key);
-        let id = value.get("version_id");
+        let id = value.get_mut("version_id").map(Value::take);
         let is_preset = id.is_none() && value.get("enhancement_type").is_some();
-        let name = text(value, &["file_name", "filename", "image_name", "image"]).filter(|_| !is_preset);
-        match (id.map(id_of), name.or(field).or(key).or(above)) {
-            (Some(Some(id)), Some(photo)) => self.add(photo, id, value, outer),
+        let name = text(&mut value, &["file_name", "filename", "image_name", "image"]).filter(|_| !is_preset);
+        let name = name.as_deref();
+        match (id.as_ref().map(id_of), name.or(field).or(key).or(above)) {
+            (Some(Some(id)), Some(photo)) => self.add(photo, id, &mut value, outer),
             (Some(_), _) => self.unread += 1,
-            (None, Some(photo)) if name.or(key) == Some(photo) && lists_nothing(value) => _ = self.photo(photo),
+            (None, Some(photo)) if name.or(key) == Some(photo) && lists_nothing(&value) => _ = self.photo(photo),
             (None, _) => {}
         }
-        let (field, above, outer) = (name.or(field), key.or(above), id.or(outer));
+        let (field, above, outer) = (name.or(field), key.or(above), id.as_ref().or(outer));
         match value {
-            Value::Array(items) => items.iter().for_each(|item| self.walk("", item, field, above, outer)),
-            Value::Object(fields) => fields.iter().for_each(|(key, it)| self.walk(key, it, field, above, outer)),
+            Value::Array(items) => items.into_iter().for_each(|item| self.walk("", item, field, above, outer)),
+            Value::Object(fields) => fields.into_iter().for_each(|(key, it)| self.walk(&key, it, field, above, outer)),
             _ => {}
         }
     }
@@ -167,7 +165,7 @@ impl History {
     }
 
     /// Adds a version to a photo, unless it has one with this id.
-    fn add(&mut self, name: &str, id: VersionId, object: &Value, outer: Option<&Value>) {
+    fn add(&mut self, name: &str, id: VersionId, object: &mut Value, outer: Option<&Value>) {
         let photo = self.photo(name);
         let place = photo.versions.len();
         if *photo.by_id.entry(id.clone()).or_insert(place) != place {
@@ -179,11 +177,11 @@ impl History {
             id,
             parent_told: parent.is_some() || field.is_some_and(Value::is_null),
             parent,
-            instruction: text(object, &["instruction", "prompt"]).map(str::to_owned),
-            preset: text(object, &["tool_id", "enhancement_type"]).map(str::to_owned),
-            status: text(object, &["status"]).map(|status| status.to_owned().into()),
-            url: text(object, &["enhanced_image_url", "url"]).and_then(|url| url.to_owned().try_into().ok()),
-            created_at: text(object, &["created_at"]).map(str::to_owned),
+            instruction: text(object, &["instruction", "prompt"]),
+            preset: text(object, &["tool_id", "enhancement_type"]),
+            status: text(object, &["status"]).map(EnhancementStatus::from),
+            url: text(object, &["enhanced_image_url", "url"]).and_then(|url| url.try_into().ok()),
+            created_at: text(object, &["created_at"]),
         });
     }
 }
@@ -195,13 +193,17 @@ impl fmt::Debug for History {
     }
 }
 
-/// Returns the first of these fields that holds a text.
-fn text<'a>(object: &'a Value, names: &[&str]) -> Option<&'a str> {
-    names.iter().find_map(|name| object.get(*name)?.as_str().filter(|text| !text.is_empty()))
+/// Takes the first of these fields that holds a text.
+fn text(object: &mut Value, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| match object.get_mut(*name)? {
+        Value::String(text) if !text.is_empty() => Some(mem::take(text)),
+        _ => None,
+    })
 }
 
 fn id_of(id: &Value) -> Option<VersionId> {
-    VersionId::deserialize(id).ok().filter(|_| id.is_string() || id.is_i64() || id.is_u64())
+    let number = id.as_u64().map(VersionId::from).or_else(|| id.as_i64().map(VersionId::from));
+    number.or_else(|| id.as_str().filter(|id| !id.is_empty()).map(VersionId::from))
 }
 
 /// Whether it is an empty list or object, or an object with an empty list and none that holds something.

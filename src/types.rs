@@ -123,8 +123,8 @@ fn in_place<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(field: D) 
     Ok(items(&Value::deserialize(field)?, "").into_iter().flatten().map(Option::unwrap_or_default).collect())
 }
 
-/// The extensions of RAW files that the service takes.
-pub(crate) const RAW: &str = "dng nef cr2 arw nrw crw srf sr2 orf raw rw2 raf ptx pef rwl srw cr3 3fr fff";
+/// The extensions of the photos that the service takes: of JPEG files, and of RAW files.
+pub(crate) const PHOTO: &str = "jpg jpeg dng nef cr2 arw nrw crw srf sr2 orf raw rw2 raf ptx pef rwl srw cr3 3fr fff";
 
 /// How a project is edited, which the service wants to know in every Copilot call (`project_source`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

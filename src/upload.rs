@@ -18,7 +18,7 @@ use crate::profile::{ImageType, Profile};
 use crate::progress::{Batch, Progress, ProgressCallback};
 use crate::project::Project;
 use crate::transport::{Call, STALL, Tell, Transfer, check_limit, no_link};
-use crate::types::{ProjectSource, RAW, SignedUrl};
+use crate::types::{PHOTO, ProjectSource, SignedUrl};
 
 /// How [`Project::upload`] sends files.
 #[derive(Clone, Debug)]
@@ -178,8 +178,8 @@ fn check(paths: impl IntoIterator<Item = impl AsRef<Path>>, profile: Option<&Pro
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
         let kind = match extension.to_str().unwrap_or_default() {
             "jpg" | "jpeg" => ImageType::Jpg,
-            extension if RAW.split(' ').any(|known| known == extension) => ImageType::Raw,
-            _ => return refuse(format!("its extension is none of jpg jpeg {RAW}")),
+            extension if PHOTO.split(' ').any(|known| known == extension) => ImageType::Raw,
+            _ => return refuse(format!("its extension is none of {PHOTO}")),
         };
         let (like, whose) = expected.get_or_insert_with(|| (kind.clone(), path.display().to_string()));
         if *like != kind {
