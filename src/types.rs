@@ -94,7 +94,7 @@ pub(crate) fn read<T: DeserializeOwned>(json: &Value) -> serde_json::Result<T> {
         _ => return Err(serde_json::Error::custom("it is no object")),
     };
     loop {
-        // The field that was read last. It is none at the end of all fields, where one that is needed is found missing.
+        // The field that was read last. It is `None` once all were read: an error then is a field that is missing.
         let (mut rest, mut last) = (fields.iter(), None);
         let next = iter::from_fn(|| {
             last = rest.next().copied();
@@ -317,6 +317,7 @@ impl From<&AiTool> for EnhanceRequest {
 /// What to do to a photo: words or a preset, for [`Chain::apply`](crate::Chain::apply).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Edit {
+    // The aliases stand in chains that were saved when the names were not yet those of the wire.
     /// The instruction of a [`CopilotRequest`].
     #[serde(rename = "instruction", alias = "Instruction")]
     Instruction(String),

@@ -183,8 +183,8 @@ impl Project {
                     told = Some((redact(status.as_str()).into(), redact(&words)));
                     verdict
                 }
-                // What is no failure that passes ends the wait as what it is.
-                Err(e) => Ok(!asks_again(e)),
+                Err(e) if asks_again(e) => Ok(false),
+                Err(_) => return answer,
             };
             match (verdict, go_on) {
                 (Ok(true), _) => return answer,

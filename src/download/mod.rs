@@ -142,7 +142,7 @@ impl<'a> Download<'a> {
         }
         let mut part = PartFile::create(&path)?;
         let bytes = self.run(&mut part.file, &path, u64::MAX)?;
-        // Else a file came meanwhile.
+        // False if another program made the file meanwhile.
         let new = part.publish(self.overwrite)?;
         if new { Ok(Downloaded { path, bytes, file_name, renamed: false, skipped: false }) } else { self.to_file(path) }
     }

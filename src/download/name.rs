@@ -19,8 +19,7 @@ pub(super) fn given_name(link: &DownloadLink) -> String {
     if let Some(name) = link.file_name.as_ref().filter(|name| !name.trim().is_empty()) {
         return name.clone();
     }
-    let uri =
-        link.download_link.as_ref().and_then(|url| parse_url("url", url.as_str(), false).ok()).unwrap_or_default();
+    let uri = link.download_link.as_ref().and_then(|it| parse_url("url", it.as_str(), false).ok()).unwrap_or_default();
     let segment = uri.path().rsplit('/').next().unwrap_or_default();
     percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }

@@ -46,7 +46,7 @@ impl PartFile {
         // A rename replaces what is there, and a second name does not.
         if overwrite != Overwrite::Always {
             let linked = fs::hard_link(&self.part, &self.target).is_ok();
-            // Else the file system knows no second names. A file that another program creates in this moment is replaced.
+            // Otherwise the file system has no hard links, and a file that another program makes at this moment is replaced.
             if linked || self.target.symlink_metadata().is_ok() {
                 return Ok(linked);
             }

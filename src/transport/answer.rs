@@ -108,10 +108,10 @@ impl<'c> Answer<'c> {
 
     /// Makes the error for an answer by which the service says no.
     pub(super) fn refused(&self) -> Error {
-        let context = self.context();
+        let (context, message) = (self.context(), self.message());
         let status = context.status.unwrap_or_default();
-        let kind = ApiErrorKind::of(status, &self.message());
-        Error::Api(Box::new(ApiError { status, kind, message: self.redact(&self.message()), context }))
+        let kind = ApiErrorKind::of(status, &message);
+        Error::Api(Box::new(ApiError { status, kind, message: self.redact(&message), context }))
     }
 
     /// Makes the error for an answer that cannot be read.
