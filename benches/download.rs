@@ -28,7 +28,10 @@ const WAYS: [&str; 3] = ["ours", "bare", "synced"];
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> = env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["serve"] => serve(),
@@ -40,7 +43,10 @@ fn main() -> Result<()> {
 
 fn compare(folder: &Path) -> Result<()> {
     let mut server = Command::new(env::current_exe()?);
-    let server = server.arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let server = server
+        .arg("serve")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     let mut server = server.spawn()?;
     let mut url = String::new();
     BufReader::new(server.stdout.take().ok_or("no output of the server")?).read_line(&mut url)?;
@@ -69,15 +75,29 @@ fn compare(folder: &Path) -> Result<()> {
         times[times.len() / 2]
     };
     let [ours, bare, synced] = times.each_mut().map(median);
-    let [[large, small], [bare_large, bare_small], [synced_large, synced_small]] = peaks;
-    println!("1 GiB from this machine to {}, the median of {ROUNDS}\n", folder.display());
+    let [
+        [large, small],
+        [bare_large, bare_small],
+        [synced_large, synced_small],
+    ] = peaks;
+    println!(
+        "1 GiB from this machine to {}, the median of {ROUNDS}\n",
+        folder.display()
+    );
     println!("| | imagen-ai | bare `ureq` | bare `ureq`, synced |\n| --- | --- | --- | --- |");
     println!("| wall time, s | {ours:.3} | {bare:.3} | {synced:.3} |");
-    println!("| imagen-ai, times | | {:.2} | {:.2} |", ours / bare, ours / synced);
+    println!(
+        "| imagen-ai, times | | {:.2} | {:.2} |",
+        ours / bare,
+        ours / synced
+    );
     println!("| peak memory, MiB | {large:.1} | {bare_large:.1} | {synced_large:.1} |");
     println!("| the same for 1 MiB | {small:.1} | {bare_small:.1} | {synced_small:.1} |");
     if ours / synced > TIMES_BARE || large - small > MORE_MEMORY {
-        return Err(format!("over the limit: {TIMES_BARE} times bare and synced, {MORE_MEMORY} MiB more").into());
+        return Err(format!(
+            "over the limit: {TIMES_BARE} times bare and synced, {MORE_MEMORY} MiB more"
+        )
+        .into());
     }
     Ok(())
 }
@@ -99,7 +119,9 @@ fn measure(way: &str, url: &str, length: u64, path: &Path) -> Result<(f64, f64)>
 fn get(way: &str, url: &str, path: &Path) -> Result<()> {
     let began = Instant::now();
     if way == "ours" {
-        imagen_ai::Client::new("no-key-is-needed")?.download(url).to_file(path)?;
+        imagen_ai::Client::new("no-key-is-needed")?
+            .download(imagen_ai::SignedUrl::from(url))
+            .to_file(path)?;
     } else {
         let mut body = ureq::get(url).call()?.into_body();
         let mut file = File::create(path)?;
@@ -116,7 +138,8 @@ fn get(way: &str, url: &str, path: &Path) -> Result<()> {
 fn peak_memory() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib: Option<f64> = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
+    let kib: Option<f64> =
+        line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
     kib.unwrap_or_default() / 1024.0
 }
 
@@ -143,7 +166,10 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
     let head = String::from_utf8_lossy(&head);
     let path = head.split(' ').nth(1).unwrap_or_default();
     let mut left: u64 = path.trim_start_matches('/').parse().unwrap_or_default();
-    write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nETag: \"x\"\r\nContent-Length: {left}\r\n\r\n")?;
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nETag: \"x\"\r\nContent-Length: {left}\r\n\r\n"
+    )?;
     let piece = vec![0xa5; 256 * 1024];
     while left > 0 {
         let length = left.min(piece.len() as u64);

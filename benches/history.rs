@@ -25,7 +25,10 @@ fn main() -> ExitCode {
     let whole = std::env::args().any(|argument| argument == "--bench");
     let images = if whole { 10_000 } else { 10 };
     let json = history(images);
-    println!("{images} photos, {VERSIONS} versions each, {:.1} MB", megabytes(json.len()));
+    println!(
+        "{images} photos, {VERSIONS} versions each, {:.1} MB",
+        megabytes(json.len())
+    );
 
     let mut value = Cost::default();
     let mut ours = Cost::default();
@@ -49,13 +52,21 @@ fn main() -> ExitCode {
     for name in &names {
         black_box(history.find(name).expect("a photo"));
     }
-    println!("find(name)         {:8.0} ns", began.elapsed().as_nanos() as f64 / images as f64);
-    let ids: Vec<VersionId> = (0..images).map(|image| VersionId::from(image * VERSIONS + VERSIONS / 2)).collect();
+    println!(
+        "find(name)         {:8.0} ns",
+        began.elapsed().as_nanos() as f64 / images as f64
+    );
+    let ids: Vec<VersionId> = (0..images)
+        .map(|image| VersionId::from(image * VERSIONS + VERSIONS / 2))
+        .collect();
     let began = Instant::now();
     for (image, id) in history.images().zip(&ids) {
         black_box(image.get(id).expect("a version"));
     }
-    println!("get(id)            {:8.0} ns", began.elapsed().as_nanos() as f64 / images as f64);
+    println!(
+        "get(id)            {:8.0} ns",
+        began.elapsed().as_nanos() as f64 / images as f64
+    );
 
     if whole && (time > MOST_TIME || memory > MOST_MEMORY) {
         eprintln!("over the limits: {MOST_TIME} times the time, {MOST_MEMORY} times the memory");
@@ -79,7 +90,11 @@ impl Cost {
         let time = began.elapsed();
         self.peak = HEAP.peak_usage() - before;
         drop(result);
-        self.time = if self.time.is_zero() { time } else { self.time.min(time) };
+        self.time = if self.time.is_zero() {
+            time
+        } else {
+            self.time.min(time)
+        };
     }
 }
 
@@ -103,7 +118,12 @@ fn history(images: usize) -> String {
     let mut json = String::from(r#"{"prompts":[],"images":["#);
     for image in 0..images {
         let comma = if image == 0 { "" } else { "," };
-        write!(json, r#"{comma}{{"file_name":"{}","versions":["#, name(image)).expect("memory");
+        write!(
+            json,
+            r#"{comma}{{"file_name":"{}","versions":["#,
+            name(image)
+        )
+        .expect("memory");
         for version in 0..VERSIONS {
             let id = image * VERSIONS + version;
             let (comma, parent) = match version {

@@ -27,12 +27,17 @@ fn main() {
         return serve();
     }
     let full = arguments.iter().any(|argument| argument == "--bench");
-    let mut numbers = arguments.iter().filter_map(|argument| argument.parse().ok());
+    let mut numbers = arguments
+        .iter()
+        .filter_map(|argument| argument.parse().ok());
     let mib: u64 = numbers.next().unwrap_or(if full { 1024 } else { 16 });
     let files: u64 = numbers.next().unwrap_or(if full { 200 } else { 4 });
 
     let mut server = Command::new(std::env::current_exe().unwrap());
-    let server = server.arg("server").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let server = server
+        .arg("server")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     let mut server = server.spawn().unwrap();
     let mut output = BufReader::new(server.stdout.take().unwrap()).lines();
     let url = &output.next().unwrap().unwrap();
@@ -43,20 +48,33 @@ fn main() {
         File::create(&path).unwrap().set_len(length).unwrap();
         path
     };
-    let (large, empty) = ([make("large.nef".into(), mib << 20)], [make("empty.nef".into(), 0)]);
-    let many: Vec<PathBuf> = (0..files).map(|n| make(format!("{n}.nef"), 5_000_000)).collect();
+    let (large, empty) = (
+        [make("large.nef".into(), mib << 20)],
+        [make("empty.nef".into(), 0)],
+    );
+    let many: Vec<PathBuf> = (0..files)
+        .map(|n| make(format!("{n}.nef"), 5_000_000))
+        .collect();
 
     println!("| what | imagen-ai, s | bare `ureq`, s | times bare | peak heap, KiB | bare, KiB |");
     println!("| --- | --- | --- | --- | --- | --- |");
     let row = |what: &str, paths: &[PathBuf], threads| {
         // By turns, so that a busy moment meets both.
-        let runs = (0..RUNS).map(|_| (measure(|| upload(url, paths, threads)), measure(|| bare(url, paths))));
+        let runs = (0..RUNS).map(|_| {
+            (
+                measure(|| upload(url, paths, threads)),
+                measure(|| bare(url, paths)),
+            )
+        });
         let (ours, theirs): (Vec<_>, Vec<_>) = runs.unzip();
         let best = |runs: &[(f64, usize)]| runs.iter().map(|run| run.0).fold(f64::MAX, f64::min);
         let most = |runs: &[(f64, usize)]| runs.iter().map(|run| run.1).max().unwrap();
         let (time, bare, memory) = (best(&ours), best(&theirs), most(&ours));
         let ratio = time / bare;
-        println!("| {what} | {time:.3} | {bare:.3} | {ratio:.2} | {memory} | {} |", most(&theirs));
+        println!(
+            "| {what} | {time:.3} | {bare:.3} | {ratio:.2} | {memory} | {} |",
+            most(&theirs)
+        );
         memory
     };
     let least = row("an empty file", &empty, 4);
@@ -127,7 +145,9 @@ fn answer(stream: TcpStream, url: &str) -> io::Result<()> {
             }
         }
         head.make_ascii_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
         let mut body = (&mut reader).take(length.map_or(0, |length| length.parse().unwrap()));
         if head.contains("expect: 100-continue") {
             (&stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
@@ -136,12 +156,23 @@ fn answer(stream: TcpStream, url: &str) -> io::Result<()> {
         if head.starts_with("post") {
             // Each name gets a link.
             let names = io::read_to_string(&mut body)?;
-            let names = names.split("\"file_name\":\"").skip(1).filter_map(|rest| rest.split('"').next());
+            let names = names
+                .split("\"file_name\":\"")
+                .skip(1)
+                .filter_map(|rest| rest.split('"').next());
             let link = |name| format!(r#"{{"file_name":"{name}","upload_link":"{url}/{name}"}}"#);
-            answer = format!("{{\"files_list\":[{}]}}", names.map(link).collect::<Vec<_>>().join(","));
+            answer = format!(
+                "{{\"files_list\":[{}]}}",
+                names.map(link).collect::<Vec<_>>().join(",")
+            );
         }
         io::copy(&mut body, &mut io::sink())?;
-        (&stream)
-            .write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}", answer.len()).as_bytes())?;
+        (&stream).write_all(
+            format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}",
+                answer.len()
+            )
+            .as_bytes(),
+        )?;
     }
 }

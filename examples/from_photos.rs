@@ -9,7 +9,8 @@ use std::time::Duration;
 use std::{env, fs, process};
 
 use imagen_ai::{
-    Client, DownloadOptions, EditOptions, Error, JobStatus, Overwrite, Progress, Project, UploadOptions, Wait, parallel,
+    Client, DownloadOptions, EditOptions, Error, Overwrite, Progress, Project, StepStatus,
+    UploadOptions, Wait, parallel,
 };
 use imagen_ai_simulator::READY;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -30,9 +31,13 @@ fn main() -> Result<ExitCode, Error> {
     let arguments = common::Arguments::read(HELP);
     let failed = match (common::has_key(), arguments.words.as_slice()) {
         (false, []) => on_the_simulator()?,
-        (true, [kind, folder, out, prompt @ ..]) if prompt.len() < 2 && !arguments.smart => {
-            run(&Client::from_env()?, kind, folder.as_ref(), out.as_ref(), prompt.first())?
-        }
+        (true, [kind, folder, out, prompt @ ..]) if prompt.len() < 2 && !arguments.smart => run(
+            &Client::from_env()?,
+            kind,
+            folder.as_ref(),
+            out.as_ref(),
+            prompt.first(),
+        )?,
         _ => arguments.refuse(),
     };
     for failure in &failed {
@@ -42,30 +47,49 @@ fn main() -> Result<ExitCode, Error> {
 }
 
 /// Returns what failed, in words.
-fn run(client: &Client, kind: &str, folder: &Path, out: &Path, prompt: Option<&String>) -> Result<Vec<String>, Error> {
+fn run(
+    client: &Client,
+    kind: &str,
+    folder: &Path,
+    out: &Path,
+    prompt: Option<&String>,
+) -> Result<Vec<String>, Error> {
     let photos = photos_in(folder)?;
     let bars = Bars::default();
     let mut upload = UploadOptions::default().on_progress(bars.teller("uploaded"));
     let (project, edit) = if kind == "smart" {
-        (client.create_i2i_project(None)?, EditOptions::smart())
+        (client.create_smart_project(None)?, EditOptions::smart())
     } else {
-        upload.profile = client.profiles()?.into_iter().find(|profile| profile.profile_key.to_string() == kind);
+        upload.profile = client
+            .profiles()?
+            .into_iter()
+            .find(|profile| profile.profile_key.to_string() == kind);
         let Some(profile) = &upload.profile else {
             return Ok(vec![format!("there is no profile {kind}")]);
         };
-        (client.create_project(None)?, EditOptions::profile(profile.profile_key))
+        (
+            client.create_project(None)?,
+            EditOptions::profile(profile.profile_key),
+        )
     };
     println!("Project {}", project.uuid());
 
     let mut failed = Vec::new();
     for (path, uploaded) in photos.iter().zip(project.upload(&photos, &upload)?) {
-        failed.extend(uploaded.err().map(|e| format!("{}: {}", path.display(), e.summary())));
+        failed.extend(
+            uploaded
+                .err()
+                .map(|e| format!("{}: {}", path.display(), e.summary())),
+        );
     }
     if failed.len() == photos.len() {
         return Ok(failed);
     }
     project.edit(&edit)?;
-    let wait = Wait { first: Duration::from_secs(1), ..Wait::default() };
+    let wait = Wait {
+        first: Duration::from_secs(1),
+        ..Wait::default()
+    };
     project.wait_until_edited_with(&wait, tell("edit"))?;
     if kind != "smart" {
         project.export()?;
@@ -75,7 +99,10 @@ fn run(client: &Client, kind: &str, folder: &Path, out: &Path, prompt: Option<&S
         let images = project.images()?;
         let edits = parallel(&images, 4, |image| image.copilot(prompt));
         for (image, edit) in images.iter().zip(edits) {
-            failed.extend(edit.err().map(|e| format!("{}: {}", image.file_name(), e.summary())));
+            failed.extend(
+                edit.err()
+                    .map(|e| format!("{}: {}", image.file_name(), e.summary())),
+            );
         }
     }
     failed.extend(download(&project, out, bars)?);
@@ -83,27 +110,50 @@ fn run(client: &Client, kind: &str, folder: &Path, out: &Path, prompt: Option<&S
 }
 
 fn photos_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let entries = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
-    let mut photos: Vec<PathBuf> = entries.map_err(|e| Error::Io { path: folder.to_owned(), source: Box::new(e) })?;
+    let entries =
+        fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut photos: Vec<PathBuf> = entries.map_err(|e| Error::Io {
+        path: folder.to_owned(),
+        source: Box::new(e),
+    })?;
     // Without folders and hidden files; `upload` refuses what is no photo.
-    photos.retain(|path| path.is_file() && path.file_name().is_some_and(|name| name.as_encoded_bytes()[0] != b'.'));
+    photos.retain(|path| {
+        path.is_file()
+            && path
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes()[0] != b'.')
+    });
     photos.sort();
     Ok(photos)
 }
 
 fn download(project: &Project, out: &Path, bars: Bars) -> Result<Vec<String>, Error> {
-    let options = DownloadOptions { overwrite: Overwrite::Skip, ..DownloadOptions::default() };
+    let options = DownloadOptions {
+        overwrite: Overwrite::Skip,
+        ..DownloadOptions::default()
+    };
     let options = options.on_progress(bars.teller("finished"));
     let files = project.finalize_to(out, &options)?;
-    println!("{} pictures finished in {}", files.iter().filter(|file| file.is_ok()).count(), out.display());
-    Ok(files.into_iter().filter_map(Result::err).map(|e| e.to_string()).collect())
+    println!(
+        "{} pictures finished in {}",
+        files.iter().filter(|file| file.is_ok()).count(),
+        out.display()
+    );
+    Ok(files
+        .into_iter()
+        .filter_map(Result::err)
+        .map(|e| e.to_string())
+        .collect())
 }
 
 /// Prints how far an edit or an export is, each time the service is asked.
-fn tell(what: &'static str) -> impl FnMut(&Result<JobStatus, Error>) -> ControlFlow<()> {
+fn tell(what: &'static str) -> impl FnMut(&Result<StepStatus, Error>) -> ControlFlow<()> {
     move |poll| {
         let how_far = poll.as_ref().map(|job| job.status.to_string());
-        println!("{what}: {}", how_far.unwrap_or_else(|e| format!("{e}; asking again")));
+        println!(
+            "{what}: {}",
+            how_far.unwrap_or_else(|e| format!("{e}; asking again"))
+        );
         ControlFlow::Continue(())
     }
 }
@@ -113,19 +163,29 @@ fn tell(what: &'static str) -> impl FnMut(&Result<JobStatus, Error>) -> ControlF
 struct Bars(MultiProgress);
 
 impl Bars {
-    fn teller(&self, what: &'static str) -> impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + use<> {
-        let (screen, shown) = (self.0.clone(), Mutex::new(HashMap::<Option<usize>, ProgressBar>::new()));
+    fn teller(
+        &self,
+        what: &'static str,
+    ) -> impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + use<> {
+        let (screen, shown) = (
+            self.0.clone(),
+            Mutex::new(HashMap::<Option<usize>, ProgressBar>::new()),
+        );
         let bar = move |template| {
             let style = ProgressStyle::with_template(template).expect("a proper template");
             screen.add(ProgressBar::no_length().with_style(style))
         };
         move |p| {
             let mut shown = shown.lock().expect("no bar panics");
-            let all = shown.entry(None).or_insert_with(|| bar("{bar:40} {pos}/{len} files {msg}"));
+            let all = shown
+                .entry(None)
+                .or_insert_with(|| bar("{bar:40} {pos}/{len} files {msg}"));
             all.set_message(what);
             all.set_length(p.files as u64);
             all.set_position(p.files_done as u64);
-            let file = shown.entry(Some(p.index)).or_insert_with(|| bar("{bar:40} {bytes}/{total_bytes} {msg}"));
+            let file = shown
+                .entry(Some(p.index))
+                .or_insert_with(|| bar("{bar:40} {bytes}/{total_bytes} {msg}"));
             file.set_message(p.file_name.to_owned());
             file.set_length(p.total.unwrap_or_default());
             file.set_position(p.bytes);
@@ -142,7 +202,17 @@ fn on_the_simulator() -> Result<Vec<String>, Error> {
     let folder = env::temp_dir().join(format!("imagen-ai-from-photos-{}", process::id()));
     let jpeg = simulator.jpeg(READY, "DSC_0001.JPEG", None);
     let mut photos = (1..=5).map(|number| folder.join(format!("IMG_{number}.jpg")));
-    let made = fs::create_dir_all(&folder).and_then(|()| photos.try_for_each(|photo| fs::write(photo, &jpeg)));
-    made.map_err(|e| Error::Io { path: folder.clone(), source: Box::new(e) })?;
-    run(&client, "smart", &folder, &folder.join("finished"), Some(&"make the sky more blue".to_owned()))
+    let made = fs::create_dir_all(&folder)
+        .and_then(|()| photos.try_for_each(|photo| fs::write(photo, &jpeg)));
+    made.map_err(|e| Error::Io {
+        path: folder.clone(),
+        source: Box::new(e),
+    })?;
+    run(
+        &client,
+        "smart",
+        &folder,
+        &folder.join("finished"),
+        Some(&"make the sky more blue".to_owned()),
+    )
 }

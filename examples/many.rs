@@ -26,17 +26,26 @@ fn main() -> Result<ExitCode, Error> {
             let timeout = json!({"message": "Endpoint request timed out"});
             simulator.fail_photo("wedding", "DSC_0005.JPEG", 504, timeout);
             simulator.fail_photo("wedding", "DSC_0011.JPEG", 200, json!({"status": "FAILED"}));
-            simulator.fail_photo("wedding", "DSC_0018.JPEG", 422, json!({"detail": "Unsupported image."}));
+            simulator.fail_photo(
+                "wedding",
+                "DSC_0018.JPEG",
+                422,
+                json!({"detail": "Unsupported image."}),
+            );
             all(&client.project("wedding"), "make the sky more blue")
         }
-        (true, [project, instruction]) => all(&arguments.project(&Client::from_env()?, project), instruction),
+        (true, [project, instruction]) => all(
+            &arguments.project(&Client::from_env()?, project),
+            instruction,
+        ),
         _ => arguments.refuse(),
     }
 }
 
 fn all(project: &Project, instruction: &str) -> Result<ExitCode, Error> {
     let photos = project.images()?;
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} photos {elapsed}").expect("a proper template");
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} photos {elapsed}")
+        .expect("a proper template");
     let bar = ProgressBar::new(photos.len() as u64).with_style(style);
     let edits = parallel(&photos, 6, |photo| {
         let edit = photo.copilot(instruction);
@@ -56,9 +65,14 @@ fn all(project: &Project, instruction: &str) -> Result<ExitCode, Error> {
             }
         }
     }
-    println!("\n{} photos edited, {failed} failed.", photos.len() - failed);
+    println!(
+        "\n{} photos edited, {failed} failed.",
+        photos.len() - failed
+    );
     if !unknown.is_empty() {
-        println!("These may have been edited and paid for. Look at Image::history() before you send them again:");
+        println!(
+            "These may have been edited and paid for. Look at Image::history() before you send them again:"
+        );
         println!("  {}", unknown.join(", "));
     }
     Ok(ExitCode::from(u8::from(failed > 0)))

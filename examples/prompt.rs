@@ -19,7 +19,9 @@ fn main() -> ExitCode {
     let smart = words.first().is_some_and(|word| word == "--smart");
     words.drain(..usize::from(smart));
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [project, file, instruction] if !project.starts_with('-') => prompt(smart, project, file, instruction, None),
+        [project, file, instruction] if !project.starts_with('-') => {
+            prompt(smart, project, file, instruction, None)
+        }
         [project, file, instruction, out] if !project.starts_with('-') && !out.starts_with('-') => {
             prompt(smart, project, file, instruction, Some(out))
         }
@@ -37,9 +39,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn prompt(smart: bool, project: &str, file: &str, instruction: &str, out: Option<&str>) -> Result<(), Error> {
+fn prompt(
+    smart: bool,
+    project: &str,
+    file: &str,
+    instruction: &str,
+    out: Option<&str>,
+) -> Result<(), Error> {
     let client = Client::from_env()?;
-    let project = if smart { client.i2i_project(project) } else { client.project(project) };
+    let project = if smart {
+        client.smart_project(project)
+    } else {
+        client.project(project)
+    };
     let edit = project.image(file).copilot(instruction)?;
     println!("version {}", edit.version()?);
     if let Some(out) = out {

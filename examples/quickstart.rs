@@ -40,15 +40,18 @@ fn story(project: &Project, file: &str) -> Result<(), Error> {
     println!("3. A branch: back to the first version, and another way from there");
     let warm = photo.copilot(CopilotRequest::new("warm evening light").parent(sky.version()?))?;
     tell(&warm)?;
-    println!("   The service keeps one branch: version {} is gone.\n", lit.version()?);
+    println!(
+        "   The service keeps one branch: version {} is gone.\n",
+        lit.version()?
+    );
 
     println!("4. A preset instead of words");
-    let tools = project.ai_tools()?.prompts;
-    for tool in &tools {
-        println!("   offered: {}", tool.enhancement_type);
+    let presets = project.presets()?;
+    for preset in &presets {
+        println!("   offered: {}", preset.tool_id);
     }
-    if let Some(tool) = tools.first() {
-        tell(&photo.enhance(EnhanceRequest::from(tool).parent(warm.version()?))?)?;
+    if let Some(preset) = presets.first() {
+        tell(&photo.enhance(EnhanceRequest::from(preset).parent(warm.version()?))?)?;
     }
 
     println!("5. The history, as the service tells it");
@@ -58,22 +61,35 @@ fn story(project: &Project, file: &str) -> Result<(), Error> {
     photo.reset()?;
     show_history(&photo)?;
 
-    println!("7. One edit to keep, and finalize: the edits are locked in, and the files can be fetched");
+    println!(
+        "7. One edit to keep, and finalize: the edits are locked in, and the files can be fetched"
+    );
     tell(&photo.copilot("make the sky more blue")?)?;
-    for file in project.finalize()?.files {
-        println!("   {}", file.file_name.as_deref().unwrap_or("a file without a name"));
+    for file in project.finalize()? {
+        println!(
+            "   {}",
+            file.file_name.as_deref().unwrap_or("a file without a name")
+        );
     }
     Ok(())
 }
 
 fn tell(edit: &Enhancement) -> Result<(), Error> {
     // `{:?}` leaves the query out, which is the right to read the picture.
-    println!("   version {}: {:?}\n", edit.version()?, edit.enhanced_image_url);
+    println!(
+        "   version {}: {:?}\n",
+        edit.version()?,
+        edit.enhanced_image_url
+    );
     Ok(())
 }
 
 fn show_history(photo: &Image) -> Result<(), Error> {
-    photo.history()?.to_string().lines().for_each(|line| println!("   {line}"));
+    photo
+        .history()?
+        .to_string()
+        .lines()
+        .for_each(|line| println!("   {line}"));
     println!();
     Ok(())
 }

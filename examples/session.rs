@@ -44,10 +44,16 @@ fn session(edits: Chain) -> Result<(), Error> {
         println!("What became of {:?}? Asking the history.", pending.edit);
         edits.recover(&Wait::for_an_edit())?;
     }
-    println!("{}. `quit` ends, --help lists the commands.", where_it_stands(&edits));
+    println!(
+        "{}. `quit` ends, --help lists the commands.",
+        where_it_stands(&edits)
+    );
     loop {
         print!("> ");
-        stdout().flush().map_err(|e| Error::Io { path: "(terminal)".into(), source: Box::new(e) })?;
+        stdout().flush().map_err(|e| Error::Io {
+            path: "(terminal)".into(),
+            source: Box::new(e),
+        })?;
         let mut line = String::new();
         let read = stdin().lock().read_line(&mut line);
         if line.trim() == "quit" || !matches!(read, Ok(1..)) {
@@ -67,8 +73,12 @@ fn command(edits: &mut Chain, photo: &Image, line: &str) -> Result<String, Error
         ("reset", "") => edits.reset()?,
         ("tree", "") => return Ok(photo.history()?.draw(edits.current())),
         ("presets", "") => {
-            let tools = photo.project().ai_tools()?.prompts;
-            return Ok(tools.iter().map(|tool| tool.enhancement_type.as_str()).collect::<Vec<_>>().join(", "));
+            let tools = photo.project().presets()?;
+            return Ok(tools
+                .iter()
+                .map(|tool| tool.tool_id.as_str())
+                .collect::<Vec<_>>()
+                .join(", "));
         }
         ("preset", name) => drop(edits.enhance(name)?),
         ("save", file) => return save(edits, photo, file.trim()),
@@ -86,11 +96,19 @@ fn save(edits: &Chain, photo: &Image, file: &str) -> Result<String, Error> {
     let Some(version) = history.get(current) else {
         return Ok(format!("The history does not list version {current}."));
     };
-    let download = photo.project().client().download(version).overwrite(Overwrite::Never);
+    let download = photo
+        .project()
+        .client()
+        .download(version)
+        .overwrite(Overwrite::Never);
     Ok(format!("{}: {} bytes", file, download.to_file(file)?.bytes))
 }
 
 fn where_it_stands(edits: &Chain) -> String {
-    let at = edits.current().map_or("the unedited photo".to_owned(), |version| format!("version {version}"));
+    let at = edits
+        .current()
+        .map_or("the unedited photo".to_owned(), |version| {
+            format!("version {version}")
+        });
     format!("{} at {at}", edits.image().file_name())
 }

@@ -10,7 +10,7 @@ use self::state::State;
 use crate::error::{CallError, Error, Result};
 use crate::history::{History, ImageHistory};
 use crate::image::{Image, check_edit};
-use crate::types::{Edit, VersionId};
+use crate::types::{CopilotEdit, VersionId};
 use crate::wait::{Wait, asks_again};
 
 pub use self::state::{Pending, Recovery, Step};
@@ -24,7 +24,12 @@ impl Image {
     /// If the photo has versions already, the service drops them once the first edit has made another branch;
     /// [`Image::chain_from_latest`] builds on them.
     pub fn chain(&self) -> Chain {
-        Chain { image: self.clone(), state: State::new(self), file: None, recovering: None }
+        Chain {
+            image: self.clone(),
+            state: State::new(self),
+            file: None,
+            recovering: None,
+        }
     }
 
     /// Starts a chain at this version. Nothing is sent, so a version that does not exist is an error of the first edit.
@@ -44,14 +49,21 @@ impl Image {
     /// - Those of [`Project::history`](crate::Project::history).
     pub fn chain_from_latest(&self) -> Result<Chain> {
         let history = self.project().history()?;
-        let image = history.find(self.file_name()).filter(|_| history.unread() == 0);
+        let image = history
+            .find(self.file_name())
+            .filter(|_| history.unread() == 0);
         let image = image.filter(|image| image.latest().is_some() || image.versions().is_empty());
         let why = "it does not list the photo, or does not tell for sure which version is the newest; Image::chain_from() \
                    starts where you say";
         let image = image.ok_or_else(|| Error::invalid("history", why))?;
-        let path = image.latest().map(|latest| image.path_to(&latest.id)).unwrap_or_default();
+        let path = image
+            .latest()
+            .map(|latest| image.path_to(&latest.id))
+            .unwrap_or_default();
         let mut chain = self.chain();
-        chain.state.is_root_unknown = path.first().is_some_and(|first| !first.parent_told || first.parent.is_some());
+        chain.state.is_root_unknown = path
+            .first()
+            .is_some_and(|first| !first.parent_told || first.parent.is_some());
         chain.state.path = path.iter().map(|version| version.id.clone()).collect();
         chain.learn(&history);
         Ok(chain)
@@ -92,7 +104,11 @@ impl Image {
     /// - [`Error::Io`]: it cannot be read or made.
     pub fn chain_saved_in(&self, path: impl Into<PathBuf>) -> Result<Chain> {
         let file = path.into();
-        Ok(Chain { state: State::open(self, &file)?, file: Some(file), ..self.chain() })
+        Ok(Chain {
+            state: State::open(self, &file)?,
+            file: Some(file),
+            ..self.chain()
+        })
     }
 }
 
@@ -152,7 +168,7 @@ impl Chain {
     /// - Others of [`Image::copilot`]. Those of [`Project::history`](crate::Project::history), before anything was sent, for a
     ///   chain that is saved or recovers.
     pub fn copilot(&mut self, instruction: impl Into<String>) -> Result<Step> {
-        self.apply(Edit::Instruction(instruction.into()))
+        self.apply(CopilotEdit::Instruction(instruction.into()))
     }
 
     /// Applies a preset to the current version, as [`Image::enhance`], and moves to the result.
@@ -160,37 +176,64 @@ impl Chain {
     /// # Errors
     /// As [`Chain::copilot`].
     pub fn enhance(&mut self, tool_id: impl Into<String>) -> Result<Step> {
-        self.apply(Edit::Preset(tool_id.into()))
+        self.apply(CopilotEdit::Preset(tool_id.into()))
     }
 
     /// Applies a prompt or a preset to the current version and moves to the result.
     ///
     /// # Errors
     /// As [`Chain::copilot`].
-    pub fn apply(&mut self, edit: Edit) -> Result<Step> {
+    pub fn apply(&mut self, edit: CopilotEdit) -> Result<Step> {
         check_edit(&edit)?;
         self.check_settled()?;
         if self.state.known.is_none() && (self.file.is_some() || self.recovering.is_some()) {
             self.learn(&self.image.project().history()?);
         }
-        let pending = Pending { edit, parent: self.current().cloned(), made: false, sent: SystemTime::now() };
+        let pending = Pending {
+            edit,
+            parent: self.current().cloned(),
+            made: false,
+            sent: SystemTime::now(),
+        };
         self.change(|state| state.pending = Some(pending.clone()))?;
         let answer = self.image.apply(&pending.edit, pending.parent.as_ref());
-        let answer = answer.map(|made| Step { version_id: made.version_id, url: Some(made.enhanced_image_url) });
+        let answer = answer.map(|made| Step {
+            version_id: made.version_id,
+            url: Some(made.enhanced_image_url),
+        });
         let (version, made) = match &answer {
-            Ok(step) => (step.version_id.clone(), step.version_id.is_none().then_some(true)),
-            Err(Error::OutcomeUnknown(e)) => (None, Some(matches!(e.context.status, Some(200..=299)))),
+            Ok(step) => (
+                step.version_id.clone(),
+                step.version_id.is_none().then_some(true),
+            ),
+            Err(Error::OutcomeUnknown(e)) => {
+                (None, Some(matches!(e.context.status, Some(200..=299))))
+            }
             Err(_) => (None, None),
         };
         // The history may list the version that failed: it is read again before the next edit.
-        self.state.known.take_if(|_| matches!(answer, Err(Error::EnhancementFailed(_))));
-        self.settle(version, made.map(|made| Pending { made, sent: SystemTime::now(), ..pending }));
-        let Some(wait) = self.recovering.filter(|_| made.is_some()) else { return answer };
+        self.state
+            .known
+            .take_if(|_| matches!(answer, Err(Error::EnhancementFailed(_))));
+        self.settle(
+            version,
+            made.map(|made| Pending {
+                made,
+                sent: SystemTime::now(),
+                ..pending
+            }),
+        );
+        let Some(wait) = self.recovering.filter(|_| made.is_some()) else {
+            return answer;
+        };
         match (self.recover(&wait), answer) {
             (Ok(Recovery::Applied(found)), Ok(Step { url, .. })) => Ok(Step { url, ..found }),
             (Ok(Recovery::Applied(found)), _) => Ok(found),
             (Ok(Recovery::NotApplied), Err(Error::OutcomeUnknown(e))) => {
-                Err(Error::Network(Box::new(CallError { advice: NOT_MADE, ..*e })))
+                Err(Error::Network(Box::new(CallError {
+                    advice: NOT_MADE,
+                    ..*e
+                })))
             }
             (_, answer) => answer,
         }
@@ -262,13 +305,23 @@ impl Chain {
     /// [`Error::InvalidInput`] if no edit is pending; those of [`Project::history`](crate::Project::history) that do not pass,
     /// and the last one that does, if the wait is over. Nothing has changed then.
     pub fn recover(&mut self, wait: &Wait) -> Result<Recovery> {
-        let Some(pending) = &self.state.pending else { return Err(Error::invalid("chain", "no edit is pending")) };
+        let Some(pending) = &self.state.pending else {
+            return Err(Error::invalid("chain", "no edit is pending"));
+        };
         // A clock that was set back counts as no time.
-        let total = wait.total.saturating_sub(pending.sent.elapsed().unwrap_or_default());
+        let total = wait
+            .total
+            .saturating_sub(pending.sent.elapsed().unwrap_or_default());
         let mut pauses = Wait { total, ..*wait }.pauses();
         let (recovery, history) = loop {
             let delay = pauses(Duration::ZERO);
-            let decide = |now| (self.state.decide(pending, self.image.file_name(), &now, delay.is_none()), now);
+            let decide = |now| {
+                (
+                    self.state
+                        .decide(pending, self.image.file_name(), &now, delay.is_none()),
+                    now,
+                )
+            };
             let asked = self.image.project().history().map(decide);
             match (asked, delay) {
                 (Ok((Recovery::CannotTell { .. }, _)), Some(delay)) => sleep(delay),
@@ -336,21 +389,31 @@ impl Chain {
     }
 
     fn check_settled(&self) -> Result<()> {
-        let Some(Pending { edit, .. }) = &self.state.pending else { return Ok(()) };
-        let why = format!("what became of the last edit ({edit:?}) is not known: call Chain::recover() first");
+        let Some(Pending { edit, .. }) = &self.state.pending else {
+            return Ok(());
+        };
+        let why = format!(
+            "what became of the last edit ({edit:?}) is not known: call Chain::recover() first"
+        );
         Err(Error::invalid("chain", why))
     }
 
     /// Remembers which versions there are. With some that could not be read, which ones are new cannot be told.
     fn learn(&mut self, history: &History) {
-        let versions = history.find(self.image.file_name()).map(ImageHistory::versions).unwrap_or_default();
+        let versions = history
+            .find(self.image.file_name())
+            .map(ImageHistory::versions)
+            .unwrap_or_default();
         let ids = versions.iter().map(|version| version.id.clone());
         self.state.known = (history.unread() == 0).then(|| ids.collect());
     }
 
     /// Moves to the version that the edit made, if any, and remembers whether the edit is still pending.
     fn settle(&mut self, version: Option<VersionId>, pending: Option<Pending>) {
-        self.state.known.iter_mut().for_each(|known| known.extend(version.clone()));
+        self.state
+            .known
+            .iter_mut()
+            .for_each(|known| known.extend(version.clone()));
         self.state.path.extend(version);
         self.state.pending = pending;
         // If this fails, the next edit writes it first.
@@ -361,6 +424,8 @@ impl Chain {
     fn change(&mut self, change: impl FnOnce(&mut State)) -> Result<()> {
         let before = self.state.clone();
         change(&mut self.state);
-        self.state.save(self.file.as_deref()).inspect_err(|_| self.state = before)
+        self.state
+            .save(self.file.as_deref())
+            .inspect_err(|_| self.state = before)
     }
 }

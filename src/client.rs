@@ -10,7 +10,8 @@ use ureq::http::header::HeaderValue;
 
 use crate::error::{Error, Result};
 use crate::transport::{
-    Limits, RetryPolicy, Transport, check_agent, check_environment, check_limit, parse_url, variable,
+    Limits, RetryPolicy, Transport, check_agent, check_environment, check_limit, parse_url,
+    variable,
 };
 
 const BASE_URL: &str = "https://api.imagen-ai.com/v1";
@@ -62,7 +63,12 @@ impl Client {
     /// # Errors
     /// [`Error::InvalidInput`], naming the variable, when the key is missing or either value is not Unicode.
     pub fn builder_from_env() -> Result<ClientBuilder> {
-        let missing = || Error::invalid(KEY_VARIABLE, "the environment variable is not set; it holds the API key");
+        let missing = || {
+            Error::invalid(
+                KEY_VARIABLE,
+                "the environment variable is not set; it holds the API key",
+            )
+        };
         let mut builder = Self::builder(variable(KEY_VARIABLE)?.ok_or_else(missing)?);
         builder.key.0 = KEY_VARIABLE;
         if let Some(url) = variable(BASE_URL_VARIABLE)? {
@@ -75,17 +81,31 @@ impl Client {
     pub fn builder(api_key: impl AsRef<str>) -> ClientBuilder {
         let [timeout, connect_timeout] = [300, 10].map(Duration::from_secs);
         let (max_answer_size, retry) = (64 * 1024 * 1024, RetryPolicy::default());
-        let limits = Limits { timeout, connect_timeout, max_answer_size, retry };
+        let limits = Limits {
+            timeout,
+            connect_timeout,
+            max_answer_size,
+            retry,
+        };
         let key = ("api_key", api_key.as_ref().trim().to_owned());
         let base_url = ("base_url", BASE_URL.to_owned());
-        ClientBuilder { key, base_url, allow_http: false, limits, user_agent_suffix: String::new(), agent: None }
+        ClientBuilder {
+            key,
+            base_url,
+            allow_http: false,
+            limits,
+            user_agent_suffix: String::new(),
+            agent: None,
+        }
     }
 
     /// Returns the same client with another [`timeout`](ClientBuilder::timeout). It costs no more than a clone. A limit of
     /// zero is [`Error::InvalidInput`] at the first call.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { transport: self.transport.with_timeout(timeout) }
+        Self {
+            transport: self.transport.with_timeout(timeout),
+        }
     }
 }
 
@@ -107,7 +127,9 @@ impl Hash for Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let base_url = self.transport.base_url();
-        f.debug_struct("Client").field("base_url", &base_url).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("base_url", &base_url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -228,12 +250,25 @@ impl ClientBuilder {
     /// - an agent that needs a feature of this crate that is off;
     /// - a proxy variable of the environment that cannot be used, unless an agent is given.
     pub fn build(self) -> Result<Client> {
-        let Self { key: (field, text), limits, agent, .. } = self;
+        let Self {
+            key: (field, text),
+            limits,
+            agent,
+            ..
+        } = self;
         let base_url = parse_base_url(self.base_url.0, &self.base_url.1, self.allow_http)?;
         // Of other bytes a header could hold some that a log or an error could not show.
         let visible = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        let illegal = || Error::invalid(field, "the API key is empty, or holds a character that a header cannot");
-        let mut key = HeaderValue::try_from(text).ok().filter(|_| visible).ok_or_else(illegal)?;
+        let illegal = || {
+            Error::invalid(
+                field,
+                "the API key is empty, or holds a character that a header cannot",
+            )
+        };
+        let mut key = HeaderValue::try_from(text)
+            .ok()
+            .filter(|_| visible)
+            .ok_or_else(illegal)?;
         key.set_sensitive(true);
         check_limit("timeout", limits.timeout)?;
         check_limit("connect_timeout", limits.connect_timeout)?;
@@ -241,24 +276,33 @@ impl ClientBuilder {
         agent.as_ref().map_or_else(check_environment, check_agent)?;
         let suffix = self.user_agent_suffix.trim();
         let user_agent = HeaderValue::try_from(format!("{USER_AGENT} {suffix}").trim_end());
-        let why = || format!("over {LONGEST_SUFFIX} bytes, or with a character that a header cannot hold");
+        let why = || {
+            format!("over {LONGEST_SUFFIX} bytes, or with a character that a header cannot hold")
+        };
         let user_agent = user_agent.ok().filter(|_| suffix.len() <= LONGEST_SUFFIX);
         let user_agent = user_agent.ok_or_else(|| Error::invalid("user_agent_suffix", why()))?;
-        Ok(Client { transport: Transport::new(&base_url, key, user_agent, limits, agent) })
+        Ok(Client {
+            transport: Transport::new(&base_url, key, user_agent, limits, agent),
+        })
     }
 }
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the key, and without the base URL, which may hold a password until build() has refused it.
-        f.debug_struct("ClientBuilder").field("timeout", &self.limits.timeout).finish_non_exhaustive()
+        f.debug_struct("ClientBuilder")
+            .field("timeout", &self.limits.timeout)
+            .finish_non_exhaustive()
     }
 }
 
 fn parse_base_url(field: &'static str, text: &str, allow_http: bool) -> Result<Uri> {
     let uri = parse_url(field, text.trim().trim_end_matches('/'), allow_http)?;
     if let Some((before, _)) = text.split_once(['?', '#']) {
-        return Err(Error::invalid(field, format!("{before:?}: a base URL has no query and no fragment")));
+        return Err(Error::invalid(
+            field,
+            format!("{before:?}: a base URL has no query and no fragment"),
+        ));
     }
     Ok(uri)
 }
@@ -269,7 +313,12 @@ mod tests {
 
     #[test]
     fn only_a_base_url_that_keeps_the_key_secret_is_taken() {
-        for good in ["http://127.0.0.1:1/v1/", "http://[::1]:1", "http://LOCALHOST", " http://127.8.9.1/v1//"] {
+        for good in [
+            "http://127.0.0.1:1/v1/",
+            "http://[::1]:1",
+            "http://LOCALHOST",
+            " http://127.8.9.1/v1//",
+        ] {
             assert!(parse_base_url("base_url", good, false).is_ok(), "{good}");
         }
         for bad in [

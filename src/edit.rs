@@ -6,12 +6,13 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::project::Project;
 use crate::transport::Call;
-use crate::types::{ProjectSource, ProjectStatus, words};
+use crate::types::{ProjectKind, ProjectStatus, words};
 
 /// Where to look when it is not known whether a call was carried out.
 const EDIT_ADVICE: &str = "the edit may have begun: look at Project::edit_status() before calling again (a Smart Editing \
                            project needs its images first, five at least)";
-const EXPORT_ADVICE: &str = "the export may have begun: look at Project::export_status() before calling again";
+const EXPORT_ADVICE: &str =
+    "the export may have begun: look at Project::export_status() before calling again";
 
 /// The options that a Smart Editing project does not take.
 const PROFILE_BASED: &str = "profile_key photography_type crop portrait_crop headshot_crop crop_aspect_ratio straighten \
@@ -162,19 +163,27 @@ impl EditOptions {
     }
 
     /// Returns the body of the call, unless the options do not go together.
-    fn body(&self, source: ProjectSource) -> Result<Value> {
-        let body = serde_json::to_value(self).map_err(|e| Error::invalid("options", e.to_string()))?;
+    fn body(&self, kind: ProjectKind) -> Result<Value> {
+        let body =
+            serde_json::to_value(self).map_err(|e| Error::invalid("options", e.to_string()))?;
         let is_set = |option: &str| body.get(option).is_some();
         let refuse = |option, why: &str| Err(Error::invalid(option, why));
-        let is_smart = source == ProjectSource::I2i;
-        let alien = PROFILE_BASED.split(' ').find(|option| is_smart && is_set(option));
+        let is_smart = kind == ProjectKind::Smart;
+        let alien = PROFILE_BASED
+            .split(' ')
+            .find(|option| is_smart && is_set(option));
         let mut rules = RULES.into_iter();
-        let rule = rules.find(|(option, verb, other)| is_set(option) && is_set(other) == (*verb == "excludes"));
+        let rule = rules
+            .find(|(option, verb, other)| is_set(option) && is_set(other) == (*verb == "excludes"));
         match (alien, rule, &self.callback_url) {
-            _ if !is_smart && self.profile_key.is_none() => refuse("profile_key", "a profile-based project needs one"),
+            _ if !is_smart && self.profile_key.is_none() => {
+                refuse("profile_key", "a profile-based project needs one")
+            }
             (Some(option), ..) => refuse(option, "only a profile-based project takes it"),
             (_, Some((option, verb, other)), _) => refuse(option, &format!("it {verb} {other}")),
-            (.., Some(url)) if !url.starts_with("https://") => refuse("callback_url", "it is no https URL"),
+            (.., Some(url)) if !url.starts_with("https://") => {
+                refuse("callback_url", "it is no https URL")
+            }
             _ => Ok(body),
         }
     }
@@ -183,7 +192,7 @@ impl EditOptions {
 /// How far an edit or an export is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct JobStatus {
+pub struct StepStatus {
     /// How far it is.
     pub status: ProjectStatus,
     /// The same as a number from 0 to 100, if the service gives one.
@@ -231,9 +240,11 @@ impl Project {
     /// - [`Error::OutcomeUnknown`]: the edit may have begun; look at [`Project::edit_status`].
     /// - [`Error::Network`]: nothing reached the service.
     pub fn edit(&self, options: &EditOptions) -> Result<()> {
-        let body = options.body(self.source())?;
-        let mut call = Call::post(self.path(&["edit"])?).json(&body)?.once(EDIT_ADVICE);
-        if self.source() == ProjectSource::I2i {
+        let body = options.body(self.kind())?;
+        let mut call = Call::post(self.path(&["edit"])?)
+            .json(&body)?
+            .once(EDIT_ADVICE);
+        if self.kind() == ProjectKind::Smart {
             return self.send(&call)?.empty();
         }
         call.content_type = "";
@@ -249,11 +260,16 @@ impl Project {
     ///
     /// # Errors
     /// As [`Project::info`].
-    pub fn edit_status(&self) -> Result<JobStatus> {
-        if self.source() == ProjectSource::I2i {
-            return self.info().map(|info| JobStatus { status: info.status, progress: None, details: None });
+    pub fn edit_status(&self) -> Result<StepStatus> {
+        if self.kind() == ProjectKind::Smart {
+            return self.info().map(|info| StepStatus {
+                status: info.status,
+                progress: None,
+                details: None,
+            });
         }
-        self.send(&Call::get(self.path(&["edit", "status"])?))?.read()
+        self.send(&Call::get(self.path(&["edit", "status"])?))?
+            .read()
     }
 
     /// Starts the export of the finished photos of a profile-based project, after its edit: `POST /projects/{uuid}/export`. It
@@ -263,21 +279,26 @@ impl Project {
     /// Those of [`Project::edit`], with [`Project::export_status`] to look at; [`Error::InvalidInput`] for a Smart Editing
     /// project, which has no export.
     pub fn export(&self) -> Result<()> {
-        self.send(&Call::post(self.export_path(&["export"])?).once(EXPORT_ADVICE))?.empty()
+        self.send(&Call::post(self.export_path(&["export"])?).once(EXPORT_ADVICE))?
+            .empty()
     }
 
     /// Asks how far the export is: `GET /projects/{uuid}/export/status`.
     ///
     /// # Errors
     /// As [`Project::info`]; [`Error::InvalidInput`] for a Smart Editing project, which has no export.
-    pub fn export_status(&self) -> Result<JobStatus> {
-        self.send(&Call::get(self.export_path(&["export", "status"])?))?.read()
+    pub fn export_status(&self) -> Result<StepStatus> {
+        self.send(&Call::get(self.export_path(&["export", "status"])?))?
+            .read()
     }
 
     fn export_path<'a>(&'a self, rest: &[&'a str]) -> Result<Vec<&'a str>> {
-        match self.source() {
-            ProjectSource::Regular => self.path(rest),
-            ProjectSource::I2i => Err(Error::invalid("project_source", "Smart Editing has no export")),
+        match self.kind() {
+            ProjectKind::ProfileBased => self.path(rest),
+            ProjectKind::Smart => Err(Error::invalid(
+                "project_source",
+                "Smart Editing has no export",
+            )),
         }
     }
 }

@@ -71,11 +71,26 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn invalid(field: &'static str, message: impl Into<String>) -> Self {
-        Self::InvalidInput { field, message: message.into() }
+        Self::InvalidInput {
+            field,
+            message: message.into(),
+        }
     }
 
-    pub(crate) fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        Self::Io { path: path.into(), source: Box::new(source) }
+    /// Makes the error of a path of the caller's own, for programs that return this type.
+    ///
+    /// ```
+    /// use imagen_ai::Error;
+    ///
+    /// fn read_prompt(path: &str) -> Result<String, Error> {
+    ///     std::fs::read_to_string(path).map_err(|e| Error::io(path, e))
+    /// }
+    /// ```
+    pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Self::Io {
+            path: path.into(),
+            source: Box::new(source),
+        }
     }
 
     /// Returns what happened without method and path, for a list in which the photo is named already. The structs in the
@@ -97,21 +112,52 @@ impl Error {
     /// Returns the variant's name, what happened in short, what the variant holds, and the call, if one was made.
     fn parts(&self) -> (&'static str, String, &dyn fmt::Debug, Option<&Context>) {
         match self {
-            Self::InvalidInput { field, message } => ("InvalidInput", format!("{field}: {message}"), message, None),
+            Self::InvalidInput { field, message } => {
+                ("InvalidInput", format!("{field}: {message}"), message, None)
+            }
             Self::Api(e) => ("Api", e.to_string(), e, Some(&e.context)),
             Self::EnhancementFailed(e) => ("EnhancementFailed", e.to_string(), e, Some(&e.context)),
-            Self::OutcomeUnknown(e) => ("OutcomeUnknown", format!("outcome unknown: {e}"), e, Some(&e.context)),
+            Self::OutcomeUnknown(e) => (
+                "OutcomeUnknown",
+                format!("outcome unknown: {e}"),
+                e,
+                Some(&e.context),
+            ),
             Self::Network(e) => ("Network", e.to_string(), e, Some(&e.context)),
             Self::Decode(e) => ("Decode", e.to_string(), e, Some(&e.context)),
             Self::WaitFailed(e) => ("WaitFailed", e.to_string(), e, None),
             Self::Transfer(e) => ("Transfer", e.to_string(), e, Some(&e.context)),
-            Self::Io { path, source } => ("Io", format!("{}: {source}", path.display()), source, None),
+            Self::Io { path, source } => {
+                ("Io", format!("{}: {source}", path.display()), source, None)
+            }
         }
     }
 
     /// Returns what is known of the call, if one was made.
     pub fn context(&self) -> Option<&Context> {
         self.parts().3
+    }
+
+    /// Returns what kind of refusal an [`Error::Api`] is.
+    ///
+    /// ```no_run
+    /// # let image = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+    /// use imagen_ai::ApiErrorKind;
+    ///
+    /// if let Err(e) = image.copilot("make the sky more blue") {
+    ///     match e.api_kind() {
+    ///         Some(ApiErrorKind::NotReady) => println!("export the project first"),
+    ///         Some(ApiErrorKind::RealisticOnly) => println!("ask for something realistic"),
+    ///         _ => return Err(e),
+    ///     }
+    /// }
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    pub fn api_kind(&self) -> Option<ApiErrorKind> {
+        match self {
+            Self::Api(e) => Some(e.kind),
+            _ => None,
+        }
     }
 
     /// Returns the HTTP status, if an answer came.
@@ -135,7 +181,9 @@ impl Error {
         match self {
             Self::Network(e) => !matches!(e.cause.kind, CauseKind::Tls | CauseKind::Proxy),
             Self::Api(e) => matches!(e.kind, ApiErrorKind::RateLimited | ApiErrorKind::Server),
-            Self::Transfer(e) => matches!(e.reason, TransferReason::Broken | TransferReason::Stalled),
+            Self::Transfer(e) => {
+                matches!(e.reason, TransferReason::Broken | TransferReason::Stalled)
+            }
             _ => false,
         }
     }
@@ -143,7 +191,9 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(context) = self.context() else { return f.write_str(&self.summary()) };
+        let Some(context) = self.context() else {
+            return f.write_str(&self.summary());
+        };
         write!(f, "{} {}: {}", context.method, context.path, self.summary())?;
         if matches!(self, Self::Decode(_)) && !context.body.is_empty() {
             write!(f, ": {}", context.body)?;
@@ -152,9 +202,17 @@ impl fmt::Display for Error {
             write!(f, " (retry after {} s)", wait.as_secs())?;
         }
         if context.attempts > 1 {
-            write!(f, " ({} attempts, {:.1} s)", context.attempts, context.elapsed.as_secs_f64())?;
+            write!(
+                f,
+                " ({} attempts, {:.1} s)",
+                context.attempts,
+                context.elapsed.as_secs_f64()
+            )?;
         }
-        context.request_id.iter().try_for_each(|id| write!(f, " (request {id})"))
+        context
+            .request_id
+            .iter()
+            .try_for_each(|id| write!(f, " (request {id})"))
     }
 }
 
@@ -412,7 +470,10 @@ mod tests {
 
     #[test]
     fn debug_is_the_sentence_and_alternate_debug_the_structure() {
-        let error = Error::io("a.jpg", std::io::Error::from(std::io::ErrorKind::PermissionDenied));
+        let error = Error::io(
+            "a.jpg",
+            std::io::Error::from(std::io::ErrorKind::PermissionDenied),
+        );
         assert_eq!(format!("{error:?}"), "a.jpg: permission denied");
         assert_eq!(format!("{error:?}"), error.to_string());
         assert!(format!("{error:#?}").starts_with("Io(\n"));

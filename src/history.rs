@@ -10,10 +10,12 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::project::Project;
-use crate::types::{DownloadLink, EnhancementStatus, PHOTO, SignedUrl, VersionId, from_json, link_from};
+use crate::types::{
+    DownloadLink, EnhancementStatus, PHOTO, SignedUrl, VersionId, from_json, link_from,
+};
 
 impl Project {
-    /// Asks for the versions of all photos: `GET /projects/{uuid}/ai-tools`, the same call as [`Project::ai_tools`].
+    /// Asks for the versions of all photos: `GET /projects/{uuid}/ai-tools`, the same call as [`Project::presets`].
     ///
     /// The shape of the answer is not published; [`History`] says how it is read.
     /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Check version history".
@@ -31,7 +33,7 @@ impl Project {
     /// ```
     ///
     /// # Errors
-    /// As [`Project::ai_tools`]; [`Error::Decode`] also for an answer that is nested deeper than 127 levels.
+    /// As [`Project::presets`]; [`Error::Decode`] also for an answer that is nested deeper than 127 levels.
     pub fn history(&self) -> Result<History> {
         let call = self.ai_tools_call()?;
         let answer = self.send(&call)?;
@@ -57,7 +59,10 @@ impl Image {
         crate::transport::check_segment("file_name", "file name", self.file_name())?;
         let mut history = self.project().history()?;
         let is_unlisted = history.find(self.file_name()).is_none();
-        Ok(ImageHistory { is_unlisted, ..mem::take(history.photo(self.file_name())) })
+        Ok(ImageHistory {
+            is_unlisted,
+            ..mem::take(history.photo(self.file_name()))
+        })
     }
 }
 
@@ -101,13 +106,17 @@ impl History {
     /// [`Error::InvalidInput`] for what is no JSON, or is nested deeper than 127 levels.
     pub fn from_json(json: impl Into<String>) -> Result<Self> {
         let raw = json.into();
-        let json = from_json(raw.trim_start_matches('\u{feff}')).map_err(|e| Error::invalid("json", e.to_string()))?;
+        let json = from_json(raw.trim_start_matches('\u{feff}'))
+            .map_err(|e| Error::invalid("json", e.to_string()))?;
         Ok(Self::of(raw, json))
     }
 
     /// Reads a history from the text of an answer and what it was parsed to.
     fn of(raw: String, json: Value) -> Self {
-        let mut history = Self { raw, ..Self::default() };
+        let mut history = Self {
+            raw,
+            ..Self::default()
+        };
         history.walk("", json, None, None, None);
         history
     }
@@ -136,31 +145,57 @@ impl History {
 
     /// Reads what is under a key, or with an empty key in a list. Around it there are: the nearest name of a photo in a field,
     /// the nearest key that ends like a photo's file, and the id of the nearest version.
-    fn walk(&mut self, key: &str, mut value: Value, field: Option<&str>, above: Option<&str>, outer: Option<&Value>) {
-        let (Value::Object(_) | Value::Array(_)) = value else { return };
-        let is_photo = |(_, end): &(&str, &str)| PHOTO.split(' ').any(|known| known.eq_ignore_ascii_case(end));
+    fn walk(
+        &mut self,
+        key: &str,
+        mut value: Value,
+        field: Option<&str>,
+        above: Option<&str>,
+        outer: Option<&Value>,
+    ) {
+        let (Value::Object(_) | Value::Array(_)) = value else {
+            return;
+        };
+        let is_photo = |(_, end): &(&str, &str)| {
+            PHOTO
+                .split(' ')
+                .any(|known| known.eq_ignore_ascii_case(end))
+        };
         let key = key.rsplit_once('.').filter(is_photo).map(|_| key);
         let id = value.get_mut("version_id").map(Value::take);
         let is_preset = id.is_none() && value.get("enhancement_type").is_some();
-        let name = text(&mut value, &["file_name", "filename", "image_name", "image"]).filter(|_| !is_preset);
+        let name = text(
+            &mut value,
+            &["file_name", "filename", "image_name", "image"],
+        )
+        .filter(|_| !is_preset);
         let name = name.as_deref();
         match (id.as_ref().map(id_of), name.or(field).or(key).or(above)) {
             (Some(Some(id)), Some(photo)) => self.add(photo, id, &mut value, outer),
             (Some(_), _) => self.unread += 1,
-            (None, Some(photo)) if name.or(key) == Some(photo) && lists_nothing(&value) => _ = self.photo(photo),
+            (None, Some(photo)) if name.or(key) == Some(photo) && lists_nothing(&value) => {
+                _ = self.photo(photo)
+            }
             (None, _) => {}
         }
         let (field, above, outer) = (name.or(field), key.or(above), id.as_ref().or(outer));
         match value {
-            Value::Array(items) => items.into_iter().for_each(|item| self.walk("", item, field, above, outer)),
-            Value::Object(fields) => fields.into_iter().for_each(|(key, it)| self.walk(&key, it, field, above, outer)),
+            Value::Array(items) => items
+                .into_iter()
+                .for_each(|item| self.walk("", item, field, above, outer)),
+            Value::Object(fields) => fields
+                .into_iter()
+                .for_each(|(key, it)| self.walk(&key, it, field, above, outer)),
             _ => {}
         }
     }
 
     /// Returns the history of a photo, which is listed from now on.
     fn photo(&mut self, name: &str) -> &mut ImageHistory {
-        let new = || ImageHistory { file_name: name.to_owned(), ..ImageHistory::default() };
+        let new = || ImageHistory {
+            file_name: name.to_owned(),
+            ..ImageHistory::default()
+        };
         self.images.entry(name.to_owned()).or_insert_with(new)
     }
 
@@ -189,7 +224,12 @@ impl History {
 /// Shows how many photos and versions were read, without the answer.
 impl fmt::Debug for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "History({} photos, {} unread)", self.images.len(), self.unread)
+        write!(
+            f,
+            "History({} photos, {} unread)",
+            self.images.len(),
+            self.unread
+        )
     }
 }
 
@@ -202,15 +242,26 @@ fn text(object: &mut Value, names: &[&str]) -> Option<String> {
 }
 
 fn id_of(id: &Value) -> Option<VersionId> {
-    let number = id.as_u64().map(VersionId::from).or_else(|| id.as_i64().map(VersionId::from));
-    number.or_else(|| id.as_str().filter(|id| !id.is_empty()).map(VersionId::from))
+    let number = id
+        .as_u64()
+        .map(VersionId::from)
+        .or_else(|| id.as_i64().map(VersionId::from));
+    number.or_else(|| {
+        id.as_str()
+            .filter(|id| !id.is_empty())
+            .map(VersionId::of_string)
+    })
 }
 
 /// Whether it is an empty list or object, or an object with an empty list and none that holds something.
 fn lists_nothing(value: &Value) -> bool {
     let fields = value.as_object().into_iter().flat_map(Map::values);
-    let mut lists = iter::once(value).chain(fields).filter_map(Value::as_array).peekable();
-    value.as_object().is_some_and(Map::is_empty) || (lists.peek().is_some() && lists.all(Vec::is_empty))
+    let mut lists = iter::once(value)
+        .chain(fields)
+        .filter_map(Value::as_array)
+        .peekable();
+    value.as_object().is_some_and(Map::is_empty)
+        || (lists.peek().is_some() && lists.all(Vec::is_empty))
 }
 
 /// The versions of one photo. `Display` draws them as a tree: `{}` for 80 columns, `{:100}` for 100.
@@ -242,11 +293,17 @@ impl ImageHistory {
     /// built on; else `None`. Versions that failed do not count.
     pub fn latest(&self) -> Option<&Version> {
         let failed = Some(EnhancementStatus::Failed);
-        let made = || self.versions.iter().filter(|version| version.status != failed);
+        let made = || {
+            self.versions
+                .iter()
+                .filter(|version| version.status != failed)
+        };
         if made().all(|version| version.id.as_integer().is_some()) {
             return made().max_by_key(|version| version.id.as_integer());
         }
-        let parents: HashSet<_> = made().filter_map(|version| version.parent.as_ref()).collect();
+        let parents: HashSet<_> = made()
+            .filter_map(|version| version.parent.as_ref())
+            .collect();
         let mut ends = made().filter(|version| !parents.contains(&version.id));
         ends.next().filter(|_| ends.next().is_none())
     }
@@ -258,8 +315,13 @@ impl ImageHistory {
     }
 
     /// Returns what was built on this version, or with `None` on the unedited photo.
-    pub fn children<'h>(&'h self, parent: Option<&'h VersionId>) -> impl Iterator<Item = &'h Version> {
-        self.versions.iter().filter(move |version| version.parent_told && version.parent.as_ref() == parent)
+    pub fn children<'h>(
+        &'h self,
+        parent: Option<&'h VersionId>,
+    ) -> impl Iterator<Item = &'h Version> {
+        self.versions
+            .iter()
+            .filter(move |version| version.parent_told && version.parent.as_ref() == parent)
     }
 
     /// Returns the way to this version from the first one that is known, both included. It is empty for an id that is not in
@@ -267,7 +329,9 @@ impl ImageHistory {
     pub fn path_to(&self, id: impl Into<VersionId>) -> Vec<&Version> {
         let mut seen = HashSet::new();
         let parent = |version: &&Version| self.get(version.parent.as_ref()?);
-        let mut path: Vec<_> = iter::successors(self.get(id), parent).take_while(|it| seen.insert(&it.id)).collect();
+        let mut path: Vec<_> = iter::successors(self.get(id), parent)
+            .take_while(|it| seen.insert(&it.id))
+            .collect();
         path.reverse();
         path
     }

@@ -9,14 +9,16 @@ use crate::error::{EnhancementFailed, Error, Result};
 use crate::project::{Output, Project};
 use crate::transport::{Call, check_segment};
 use crate::types::{
-    CopilotRequest, Edit, EnhanceRequest, Enhancement, EnhancementStatus, ProjectSource, SignedUrl, VersionId,
+    CopilotEdit, CopilotRequest, EnhanceRequest, Enhancement, EnhancementStatus, ProjectKind,
+    SignedUrl, VersionId,
 };
 
 /// The longest instruction, in Unicode code points.
 const LONGEST_INSTRUCTION: usize = 255;
 
 /// Where to look when it is not known whether an edit was made.
-const ADVICE: &str = "the edit may have been made: look at Image::history() before sending it again";
+const ADVICE: &str =
+    "the edit may have been made: look at Image::history() before sending it again";
 
 impl Project {
     /// Returns a handle of a photo, by the name of its finished JPEG (`DSC_0001.JPEG`), not of the RAW file that was uploaded.
@@ -25,7 +27,10 @@ impl Project {
     /// Upper and lower case differ, and so do composed and decomposed accents: give the name as the service does.
     /// [`Project::images`] lists them.
     pub fn image(&self, file_name: impl Into<String>) -> Image {
-        Image { project: self.clone(), file_name: file_name.into() }
+        Image {
+            project: self.clone(),
+            file_name: file_name.into(),
+        }
     }
 
     /// Returns handles of the project's photos, from the links to its finished files. No other list of them is published.
@@ -34,7 +39,10 @@ impl Project {
     /// As [`Project::download_links`].
     pub fn images(&self) -> Result<Vec<Image>> {
         let links = self.download_links(Output::Jpeg)?;
-        Ok(links.into_iter().filter_map(|link| Some(self.image(link.file_name?))).collect())
+        Ok(links
+            .into_iter()
+            .filter_map(|link| Some(self.image(link.file_name?)))
+            .collect())
     }
 }
 
@@ -86,21 +94,30 @@ impl Image {
     /// - [`Error::OutcomeUnknown`]: the edit may have been made; look at [`Image::history`] before sending it again. An answer
     ///   that brings no picture is one of these.
     pub fn copilot(&self, request: impl Into<CopilotRequest>) -> Result<Enhancement> {
-        let CopilotRequest { instruction, parent_version_id } = request.into();
-        self.apply(&Edit::Instruction(instruction), parent_version_id.as_ref())
+        let CopilotRequest {
+            instruction,
+            parent_version_id,
+        } = request.into();
+        self.apply(
+            &CopilotEdit::Instruction(instruction),
+            parent_version_id.as_ref(),
+        )
     }
 
     /// Applies a preset and waits for the picture: `POST /projects/{uuid}/images/{filename}/enhance`. Like
-    /// [`Image::copilot`], with the [`enhancement_type`](crate::AiTool::enhancement_type) of a preset for the instruction;
-    /// [`Project::ai_tools`] lists them.
+    /// [`Image::copilot`], with the [`enhancement_type`](crate::Preset::tool_id) of a preset for the instruction;
+    /// [`Project::presets`] lists them.
     ///
     /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Preset enhancement".
     ///
     /// # Errors
     /// As [`Image::copilot`]; [`Error::InvalidInput`] for an empty `tool_id`.
     pub fn enhance(&self, request: impl Into<EnhanceRequest>) -> Result<Enhancement> {
-        let EnhanceRequest { tool_id, parent_version_id } = request.into();
-        self.apply(&Edit::Preset(tool_id), parent_version_id.as_ref())
+        let EnhanceRequest {
+            tool_id,
+            parent_version_id,
+        } = request.into();
+        self.apply(&CopilotEdit::Preset(tool_id), parent_version_id.as_ref())
     }
 
     /// Discards all Copilot edits of the photo: `DELETE /projects/{uuid}/images/{filename}/copilot`. It is sent again after a
@@ -109,36 +126,66 @@ impl Image {
     /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Reset an image".
     ///
     /// # Errors
-    /// As [`Project::ai_tools`].
+    /// As [`Project::presets`].
     pub fn reset(&self) -> Result<()> {
-        let call =
-            Call::new("DELETE", &self.path("copilot")?).json(&json!({ "project_source": self.project.source() }))?;
+        let call = Call::new("DELETE", &self.path("copilot")?)
+            .json(&json!({ "project_source": self.project.kind() }))?;
         self.project.send(&call)?.empty()
     }
 
-    pub(crate) fn apply(&self, edit: &Edit, parent_version_id: Option<&VersionId>) -> Result<Enhancement> {
+    pub(crate) fn apply(
+        &self,
+        edit: &CopilotEdit,
+        parent_version_id: Option<&VersionId>,
+    ) -> Result<Enhancement> {
         check_edit(edit)?;
-        let path = self.path(if matches!(edit, Edit::Instruction(_)) { "copilot" } else { "enhance" })?;
-        let body = Body { edit, parent_version_id, project_source: self.project.source() };
+        let path = self.path(if matches!(edit, CopilotEdit::Instruction(_)) {
+            "copilot"
+        } else {
+            "enhance"
+        })?;
+        let body = Body {
+            edit,
+            parent_version_id,
+            project_source: self.project.kind(),
+        };
         let call = Call::post(path).json(&body)?.once(ADVICE);
         let answer = self.project.send(&call)?;
-        let Told { status, version_id, enhanced_image_url, error } = answer.parse()?;
+        let Told {
+            status,
+            version_id,
+            enhanced_image_url,
+            error,
+        } = answer.parse()?;
         let status: EnhancementStatus = serde_json::from_value(status).unwrap_or_default();
         let version_id = version_id.and_then(|id| serde_json::from_str(id.get()).ok());
         if error.is_some() || status == EnhancementStatus::Failed {
-            let (status, message) = (answer.redact(status.as_str()).into(), answer.redact(&answer.message()));
-            let failed = EnhancementFailed { status, version_id, message, context: answer.context() };
+            let (status, message) = (
+                answer.redact(status.as_str()).into(),
+                answer.redact(&answer.message()),
+            );
+            let failed = EnhancementFailed {
+                status,
+                version_id,
+                message,
+                context: answer.context(),
+            };
             return Err(Error::EnhancementFailed(Box::new(failed)));
         }
         match enhanced_image_url.map(SignedUrl::try_from) {
-            Some(Ok(enhanced_image_url)) => Ok(Enhancement { status, version_id, enhanced_image_url }),
+            Some(Ok(enhanced_image_url)) => Ok(Enhancement {
+                status,
+                version_id,
+                enhanced_image_url,
+            }),
             _ => Err(answer.unreadable("the answer brings no enhanced_image_url")),
         }
     }
 
     fn path<'a>(&'a self, call: &'a str) -> Result<Vec<&'a str>> {
         check_segment("file_name", "file name", &self.file_name)?;
-        self.project.copilot_path(&["images", &self.file_name, call])
+        self.project
+            .copilot_path(&["images", &self.file_name, call])
     }
 }
 
@@ -151,7 +198,9 @@ impl Enhancement {
     pub fn version(&self) -> Result<&VersionId> {
         let why = "the service named no version for this edit, and building on \"no version\" would start over from the \
                    unedited photo; find it with Image::history()";
-        self.version_id.as_ref().ok_or_else(|| Error::invalid("version_id", why))
+        self.version_id
+            .as_ref()
+            .ok_or_else(|| Error::invalid("version_id", why))
     }
 }
 
@@ -159,9 +208,9 @@ impl Enhancement {
 #[derive(Serialize)]
 struct Body<'b> {
     #[serde(flatten)]
-    edit: &'b Edit,
+    edit: &'b CopilotEdit,
     parent_version_id: Option<&'b VersionId>,
-    project_source: ProjectSource,
+    project_source: ProjectKind,
 }
 
 /// What an answer says of an edit.
@@ -176,16 +225,24 @@ struct Told {
 }
 
 /// Refuses an edit that the service would refuse.
-pub(crate) fn check_edit(edit: &Edit) -> Result<()> {
+pub(crate) fn check_edit(edit: &CopilotEdit) -> Result<()> {
     match edit {
-        Edit::Instruction(text) if text.trim().is_empty() || text.chars().count() > LONGEST_INSTRUCTION => {
+        CopilotEdit::Instruction(text)
+            if text.trim().is_empty() || text.chars().count() > LONGEST_INSTRUCTION =>
+        {
             let length = text.chars().count();
-            let rule = format!("it must not be empty, all white space, or longer than {LONGEST_INSTRUCTION}");
-            Err(Error::invalid("instruction", format!("{length} characters (Unicode code points); {rule}")))
+            let rule = format!(
+                "it must not be empty, all white space, or longer than {LONGEST_INSTRUCTION}"
+            );
+            Err(Error::invalid(
+                "instruction",
+                format!("{length} characters (Unicode code points); {rule}"),
+            ))
         }
-        Edit::Preset(tool_id) if tool_id.trim().is_empty() => {
-            Err(Error::invalid("tool_id", "empty; Project::ai_tools() lists the presets"))
-        }
+        CopilotEdit::Preset(tool_id) if tool_id.trim().is_empty() => Err(Error::invalid(
+            "tool_id",
+            "empty; Project::presets() lists the presets",
+        )),
         _ => Ok(()),
     }
 }

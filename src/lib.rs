@@ -15,7 +15,7 @@
 //!     let client = Client::from_env()?;
 //!
 //!     // A project from a folder of photos. One that is finished already is client.project("65f3…"),
-//!     // and Smart Editing projects have create_i2i_project(..) and i2i_project(..).
+//!     // and Smart Editing projects have create_smart_project(..) and smart_project(..).
 //!     let project = client.create_project("Smith wedding")?;
 //!     for uploaded in project.upload(["DSC_0001.NEF", "DSC_0002.NEF"], &UploadOptions::default())? {
 //!         println!("{}", uploaded?.path.display());
@@ -123,7 +123,15 @@
 //! `HTTP_PROXY`, `NO_PROXY`) are used as `ureq` does, which decides which of them wins. It does not honour `NO_PROXY` entries
 //! with spaces in them, or by address range. A variable that cannot be used is an error of [`ClientBuilder::build`].
 
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
 
 // In the order of explaining: rustdoc lists the methods of a handle in this order.
 mod client;
@@ -138,6 +146,7 @@ mod history;
 mod download;
 mod progress;
 mod parallel;
+mod outcomes;
 mod error;
 mod types;
 mod transport;
@@ -145,21 +154,24 @@ mod transport;
 pub use crate::chain::{Chain, Pending, Recovery, Step};
 pub use crate::client::{Client, ClientBuilder};
 pub use crate::download::{Download, DownloadOptions, Downloaded, Overwrite};
-pub use crate::edit::{CropAspectRatio, EditCallback, EditOptions, HdrOutputCompression, JobStatus, PhotographyType};
+pub use crate::edit::{
+    CropAspectRatio, EditCallback, EditOptions, HdrOutputCompression, PhotographyType, StepStatus,
+};
 pub use crate::error::{
-    ApiError, ApiErrorKind, CallError, Cause, CauseKind, Context, EnhancementFailed, Error, Result, TransferError,
-    TransferReason, WaitFailed, WaitReason,
+    ApiError, ApiErrorKind, CallError, Cause, CauseKind, Context, EnhancementFailed, Error, Result,
+    TransferError, TransferReason, WaitFailed, WaitReason,
 };
 pub use crate::history::{History, ImageHistory, Version};
 pub use crate::image::Image;
+pub use crate::outcomes::Outcomes;
 pub use crate::parallel::parallel;
 pub use crate::profile::{ImageType, Profile, SkyTemplate};
 pub use crate::progress::{Progress, ProgressCallback};
 pub use crate::project::{Output, Project, ProjectFilter};
 pub use crate::transport::RetryPolicy;
 pub use crate::types::{
-    AiTool, AiTools, CopilotRequest, DownloadLink, Edit, EnhanceRequest, Enhancement, EnhancementStatus, Finalized,
-    ProjectInfo, ProjectSource, ProjectStatus, SignedUrl, VersionId,
+    CopilotEdit, CopilotRequest, DownloadLink, EnhanceRequest, Enhancement, EnhancementStatus,
+    Preset, ProjectInfo, ProjectKind, ProjectStatus, SignedUrl, VersionId,
 };
 pub use crate::upload::{UploadOptions, Uploaded};
 pub use crate::wait::Wait;

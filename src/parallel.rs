@@ -45,7 +45,8 @@ pub fn parallel<T: Send, R: Send>(
 fn on_threads(threads: usize, worker: &(dyn Fn() + Sync)) {
     thread::scope(|scope| {
         let mut others = 1..threads;
-        let _ = others.try_for_each(|_| thread::Builder::new().spawn_scoped(scope, worker).map(drop));
+        let _ =
+            others.try_for_each(|_| thread::Builder::new().spawn_scoped(scope, worker).map(drop));
         worker();
     });
 }

@@ -58,7 +58,13 @@ impl Client {
     /// - [`Error::Network`](crate::Error::Network): the network or the service failed, in all attempts.
     /// - [`Error::Decode`](crate::Error::Decode): the answer holds no list.
     pub fn profiles(&self) -> Result<Vec<Profile>> {
-        Ok(self.transport.send(&Call::get(["profiles"]))?.list("profiles")?.into_iter().flatten().collect())
+        Ok(self
+            .transport
+            .send(&Call::get(["profiles"]))?
+            .list("profiles")?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
     /// Lists the sky templates: `GET /projects/sky_replacement/templates`. Those that cannot be read are left out.
@@ -67,6 +73,12 @@ impl Client {
     /// Those of [`Client::profiles`].
     pub fn sky_templates(&self) -> Result<Vec<SkyTemplate>> {
         let call = Call::get(["projects", "sky_replacement", "templates"]);
-        Ok(self.transport.send(&call)?.list("templates")?.into_iter().flatten().collect())
+        Ok(self
+            .transport
+            .send(&call)?
+            .list("templates")?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 }

@@ -71,8 +71,18 @@ pub(crate) struct Batch<'a> {
 
 impl Batch<'_> {
     /// Transfers one file by `work`, which tells of its progress, and tells of its end.
-    pub(crate) fn file<T>(&self, index: usize, name: &str, work: impl FnOnce(&mut Tell<'_>) -> Result<T>) -> Result<T> {
-        let mut file = Progress { index, file_name: name, files: self.files, ..Progress::default() };
+    pub(crate) fn file<T>(
+        &self,
+        index: usize,
+        name: &str,
+        work: impl FnOnce(&mut Tell<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut file = Progress {
+            index,
+            file_name: name,
+            files: self.files,
+            ..Progress::default()
+        };
         let result = work(&mut |bytes, total| {
             file.total = total;
             self.tell(&mut file, bytes)
@@ -86,13 +96,21 @@ impl Batch<'_> {
     }
 
     fn tell(&self, file: &mut Progress<'_>, bytes: u64) -> ControlFlow<()> {
-        self.all_bytes.fetch_add(bytes.wrapping_sub(file.bytes), Relaxed);
+        self.all_bytes
+            .fetch_add(bytes.wrapping_sub(file.bytes), Relaxed);
         file.bytes = bytes;
-        (file.all_bytes, file.files_done) = (self.all_bytes.load(Relaxed), self.files_done.load(Relaxed));
-        let asked = self.callback.filter(|_| file.done || !self.stopped.load(Relaxed));
+        (file.all_bytes, file.files_done) =
+            (self.all_bytes.load(Relaxed), self.files_done.load(Relaxed));
+        let asked = self
+            .callback
+            .filter(|_| file.done || !self.stopped.load(Relaxed));
         if asked.is_some_and(|callback| (callback.0)(file).is_break()) {
             self.stopped.store(true, Relaxed);
         }
-        if self.stopped.load(Relaxed) { Break(()) } else { Continue(()) }
+        if self.stopped.load(Relaxed) {
+            Break(())
+        } else {
+            Continue(())
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::error::{ApiErrorKind, Error, Result};
 use crate::transport::{Answer, Call, check_segment};
-use crate::types::{AiTools, DownloadLink, Finalized, ProjectInfo, ProjectSource, items};
+use crate::types::{DownloadLink, Preset, ProjectInfo, ProjectKind, items};
 
 /// How many projects are asked for at a time: the most that the service gives.
 const PAGE_SIZE: u64 = 100;
@@ -16,17 +16,21 @@ impl Client {
     /// Returns a handle of a profile-based project (`project_source` `REGULAR`), by its id. Nothing is sent, and nothing can
     /// fail yet: an id that is not usable is an error of the first call.
     pub fn project(&self, project_uuid: impl Into<String>) -> Project {
-        self.project_of(ProjectSource::Regular, project_uuid)
+        self.project_of(ProjectKind::ProfileBased, project_uuid)
     }
 
     /// Returns a handle of a Smart Editing project (`project_source` `I2I`), by its id. Like [`Client::project`].
-    pub fn i2i_project(&self, project_uuid: impl Into<String>) -> Project {
-        self.project_of(ProjectSource::I2i, project_uuid)
+    pub fn smart_project(&self, project_uuid: impl Into<String>) -> Project {
+        self.project_of(ProjectKind::Smart, project_uuid)
     }
 
     /// Returns a handle of a project of either kind, by its id. Like [`Client::project`].
-    pub fn project_of(&self, source: ProjectSource, project_uuid: impl Into<String>) -> Project {
-        Project { client: self.clone(), uuid: project_uuid.into(), source }
+    pub fn project_of(&self, kind: ProjectKind, project_uuid: impl Into<String>) -> Project {
+        Project {
+            client: self.clone(),
+            uuid: project_uuid.into(),
+            kind,
+        }
     }
 
     /// Makes a profile-based project: `POST /projects/`. Without a name the service makes one up.
@@ -45,24 +49,36 @@ impl Client {
     /// - [`Error::OutcomeUnknown`]: the project may have been made; look for it with [`Client::projects`].
     /// - [`Error::Network`]: nothing reached the service.
     pub fn create_project<'n>(&self, name: impl Into<Option<&'n str>>) -> Result<Project> {
-        self.create(ProjectSource::Regular, Call::post(["projects", ""]), name.into())
+        self.create(
+            ProjectKind::ProfileBased,
+            Call::post(["projects", ""]),
+            name.into(),
+        )
     }
 
     /// Makes a Smart Editing project: `POST /i2i/projects/`. Like [`Client::create_project`].
     ///
     /// # Errors
     /// Those of [`Client::create_project`].
-    pub fn create_i2i_project<'n>(&self, name: impl Into<Option<&'n str>>) -> Result<Project> {
-        self.create(ProjectSource::I2i, Call::post(["i2i", "projects", ""]), name.into())
+    pub fn create_smart_project<'n>(&self, name: impl Into<Option<&'n str>>) -> Result<Project> {
+        self.create(
+            ProjectKind::Smart,
+            Call::post(["i2i", "projects", ""]),
+            name.into(),
+        )
     }
 
-    fn create(&self, source: ProjectSource, call: Call, name: Option<&str>) -> Result<Project> {
+    fn create(&self, kind: ProjectKind, call: Call, name: Option<&str>) -> Result<Project> {
         if name.is_some_and(|name| name.trim().is_empty()) {
-            return Err(Error::invalid("name", "empty; None lets the service make a name up"));
+            return Err(Error::invalid(
+                "name",
+                "empty; None lets the service make a name up",
+            ));
         }
         let body = name.map_or(json!({}), |name| json!({ "name": name }));
-        let advice = "the project may exist: look for it with Client::projects() before making it again";
-        self.named_by(source, &call.json(&body)?.once(advice))
+        let advice =
+            "the project may exist: look for it with Client::projects() before making it again";
+        self.named_by(kind, &call.json(&body)?.once(advice))
     }
 
     /// Finds a profile-based project by its name: `GET /projects/{name}/uuid`. Smart Editing projects cannot be found so;
@@ -72,17 +88,20 @@ impl Client {
     /// [`Error::Api`] of the kind [`NotFound`](ApiErrorKind::NotFound) when there is none; else those of [`Project::info`].
     pub fn find_project(&self, name: &str) -> Result<Project> {
         check_segment("name", "name", name)?;
-        self.named_by(ProjectSource::Regular, &Call::get(["projects", name, "uuid"]))
+        self.named_by(
+            ProjectKind::ProfileBased,
+            &Call::get(["projects", name, "uuid"]),
+        )
     }
 
     /// Makes a handle of the project whose id an answer holds: bare, as `project_uuid` or as `uuid`.
-    fn named_by(&self, source: ProjectSource, call: &Call) -> Result<Project> {
+    fn named_by(&self, kind: ProjectKind, call: &Call) -> Result<Project> {
         let answer = self.transport.send(call)?;
         let json = answer.json()?;
         let places = [Some(&json), json.get("project_uuid"), json.get("uuid")];
         let uuid = places.into_iter().flatten().find_map(Value::as_str);
         let uuid = uuid.ok_or_else(|| answer.unreadable("the answer holds no id"))?;
-        Ok(self.project_of(source, uuid))
+        Ok(self.project_of(kind, uuid))
     }
 
     /// Lists the projects of one kind, a page at a time: `GET /projects` or `GET /i2i/projects`. A page is asked for when the
@@ -96,7 +115,7 @@ impl Client {
     /// for project in client.projects(&filter) {
     ///     let project = project?;
     ///     println!("{:?}: {}", project.name, project.status);
-    ///     let handle = client.project_of(filter.source, project.project_uuid.unwrap_or_default());
+    ///     let handle = client.project_of(filter.kind, project.project_uuid.unwrap_or_default());
     /// }
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
@@ -107,16 +126,34 @@ impl Client {
             next = page.as_ref().map_or(None, |(_, more)| *more);
             Some(page.map(|(projects, _)| projects))
         });
-        pages.flat_map(|page| page.map_or_else(|e| vec![Err(e)], |projects| projects.into_iter().map(Ok).collect()))
+        pages.flat_map(|page| {
+            page.map_or_else(
+                |e| vec![Err(e)],
+                |projects| projects.into_iter().map(Ok).collect(),
+            )
+        })
     }
 
     /// Asks for a page of the list. Returns the number of the next one too, if there is one.
-    fn projects_page(&self, filter: &ProjectFilter, page: u64) -> Result<(Vec<ProjectInfo>, Option<u64>)> {
-        let is_smart = filter.source == ProjectSource::I2i;
-        let path = if is_smart { &["i2i", "projects"][..] } else { &["projects"] };
+    fn projects_page(
+        &self,
+        filter: &ProjectFilter,
+        page: u64,
+    ) -> Result<(Vec<ProjectInfo>, Option<u64>)> {
+        let is_smart = filter.kind == ProjectKind::Smart;
+        let path = if is_smart {
+            &["i2i", "projects"][..]
+        } else {
+            &["projects"]
+        };
         let thumbnail = if is_smart { "" } else { "&get_thumbnail=false" };
-        let archived = filter.is_archived.map(|archived| format!("&is_archived={archived}")).unwrap_or_default();
-        let call = Call::get(path).query(format!("?size={PAGE_SIZE}&page={page}{thumbnail}{archived}"));
+        let archived = filter
+            .is_archived
+            .map(|archived| format!("&is_archived={archived}"))
+            .unwrap_or_default();
+        let call = Call::get(path).query(format!(
+            "?size={PAGE_SIZE}&page={page}{thumbnail}{archived}"
+        ));
         let answer = self.transport.send(&call)?;
         let payload = answer.json()?;
         let projects: Option<Vec<Option<_>>> = items(&payload, "projects");
@@ -124,7 +161,10 @@ impl Client {
         let total = payload.pointer("/pagination/total").and_then(Value::as_u64);
         // An empty page ends the list too, whatever the total is by now.
         let more = total.is_none_or(|total| (page + 1) * PAGE_SIZE < total) && !projects.is_empty();
-        Ok((projects.into_iter().flatten().collect(), more.then_some(page + 1)))
+        Ok((
+            projects.into_iter().flatten().collect(),
+            more.then_some(page + 1),
+        ))
     }
 }
 
@@ -132,7 +172,7 @@ impl Client {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ProjectFilter {
     /// The kind. Default: profile-based.
-    pub source: ProjectSource,
+    pub kind: ProjectKind,
     /// Only archived projects, or only others. Default: `None`, which leaves it to the service.
     pub is_archived: Option<bool>,
 }
@@ -142,19 +182,19 @@ pub struct ProjectFilter {
 /// Two handles are equal when base URL, kind and id are.
 ///
 /// ```
-/// use imagen_ai::{Client, ProjectSource};
+/// use imagen_ai::{Client, ProjectKind};
 ///
 /// let client = Client::builder("my-key").base_url("http://localhost:8080/v1").build()?;
-/// let house = client.i2i_project("65f3a1c2d4e5f6a7b8c9d0e2");
-/// assert_eq!(house.source(), ProjectSource::I2i);
-/// assert_eq!(house, client.clone().i2i_project("65f3a1c2d4e5f6a7b8c9d0e2"));
+/// let house = client.smart_project("65f3a1c2d4e5f6a7b8c9d0e2");
+/// assert_eq!(house.kind(), ProjectKind::Smart);
+/// assert_eq!(house, client.clone().smart_project("65f3a1c2d4e5f6a7b8c9d0e2"));
 /// # Ok::<(), imagen_ai::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Project {
     client: Client,
     uuid: String,
-    source: ProjectSource,
+    kind: ProjectKind,
 }
 
 /// Which files of a project.
@@ -174,8 +214,8 @@ impl Project {
     }
 
     /// Returns the project's kind.
-    pub fn source(&self) -> ProjectSource {
-        self.source
+    pub fn kind(&self) -> ProjectKind {
+        self.kind
     }
 
     /// Returns the client that this project was made by.
@@ -195,27 +235,28 @@ impl Project {
         self.send(&call)?.read()
     }
 
-    /// Asks for the presets that can be applied: `GET /projects/{uuid}/ai-tools`. The versions of the photos, which the same
-    /// answer holds, are read by [`Project::history`].
+    /// Asks for the presets that [`Image::enhance`](crate::Image::enhance) can apply: `GET /projects/{uuid}/ai-tools`.
+    /// The versions of the images, which the same answer holds, are read by [`Project::history`]. Presets that cannot be
+    /// read are left out.
     ///
     /// The [vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot) shows this call under "Check version
     /// history". The presets are known from the vendor's clients.
     ///
     /// # Errors
     /// As [`Project::info`]; [`ApiErrorKind::NotReady`] when the project has not been exported or completed.
-    pub fn ai_tools(&self) -> Result<AiTools> {
+    pub fn presets(&self) -> Result<Vec<Preset>> {
         let call = self.ai_tools_call()?;
         let answer = self.send(&call)?;
         let json = answer.json()?;
-        // A history alone may come as a list.
-        if json.is_array() {
-            return Ok(AiTools::default());
-        }
-        answer.object(&json)
+        let Some(prompts) = json.get("prompts") else {
+            return Ok(Vec::new());
+        };
+        let presets: Vec<Option<Preset>> = items(prompts, "").unwrap_or_default();
+        Ok(presets.into_iter().flatten().collect())
     }
 
     pub(crate) fn ai_tools_call(&self) -> Result<Call> {
-        let query = format!("?project_source={}", self.source.as_str());
+        let query = format!("?project_source={}", self.kind.as_str());
         Ok(Call::get(self.copilot_path(&["ai-tools"])?).query(query))
     }
 
@@ -234,17 +275,21 @@ impl Project {
     /// ```
     ///
     /// # Errors
-    /// As [`Project::ai_tools`]; [`Error::InvalidInput`] for the XMP files of a Smart Editing project, which has none.
+    /// As [`Project::presets`]; [`Error::InvalidInput`] for the XMP files of a Smart Editing project, which has none.
     pub fn download_links(&self, output: Output) -> Result<Vec<DownloadLink>> {
-        let call: &[&str] = match (self.source, output) {
-            (ProjectSource::Regular, Output::Jpeg) => &["export", "get_temporary_download_links"],
-            (ProjectSource::Regular, Output::Xmp) => &["edit", "get_temporary_download_links"],
-            (ProjectSource::I2i, Output::Jpeg) => &["get_temporary_download_links"],
-            (ProjectSource::I2i, Output::Xmp) => {
+        let call: &[&str] = match (self.kind, output) {
+            (ProjectKind::ProfileBased, Output::Jpeg) => {
+                &["export", "get_temporary_download_links"]
+            }
+            (ProjectKind::ProfileBased, Output::Xmp) => &["edit", "get_temporary_download_links"],
+            (ProjectKind::Smart, Output::Jpeg) => &["get_temporary_download_links"],
+            (ProjectKind::Smart, Output::Xmp) => {
                 return Err(Error::invalid("output", "Smart Editing has no XMP files"));
             }
         };
-        let links = self.send(&Call::get(self.path(call)?))?.list("files_list")?;
+        let links = self
+            .send(&Call::get(self.path(call)?))?
+            .list("files_list")?;
         // One that cannot be read keeps its place.
         Ok(links.into_iter().map(Option::unwrap_or_default).collect())
     }
@@ -258,16 +303,27 @@ impl Project {
     /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Finalize".
     ///
     /// # Errors
-    /// As [`Project::ai_tools`]. When asking for the links fails, the edits are locked in all the same.
-    pub fn finalize(&self) -> Result<Finalized> {
-        let call = Call::post(self.copilot_path(&["finalize"])?).json(&json!({ "project_source": self.source }))?;
+    /// As [`Project::presets`]. When asking for the links fails, the edits are locked in all the same.
+    pub fn finalize(&self) -> Result<Vec<DownloadLink>> {
+        let call = Call::post(self.copilot_path(&["finalize"])?)
+            .json(&json!({ "project_source": self.kind }))?;
         let answer = self.send(&call)?;
-        let mut finalized =
-            if answer.payload().is_empty() { Finalized::default() } else { answer.object(&answer.json()?)? };
-        if finalized.files.is_empty() {
-            finalized.files = self.download_links(Output::Jpeg)?;
+        let mut links = Vec::new();
+        if !answer.payload().is_empty() {
+            let json = answer.json()?;
+            if !json.is_object() {
+                return Err(answer.unreadable("the answer is no object"));
+            }
+            let files: Vec<Option<DownloadLink>> = json
+                .get("files_list")
+                .and_then(|f| items(f, ""))
+                .unwrap_or_default();
+            links.extend(files.into_iter().map(Option::unwrap_or_default));
         }
-        Ok(finalized)
+        if links.is_empty() {
+            return self.download_links(Output::Jpeg);
+        }
+        Ok(links)
     }
 
     /// Makes a call of this project.
@@ -275,7 +331,7 @@ impl Project {
         match self.client.transport.send(call) {
             Err(Error::Api(mut e)) if e.kind == ApiErrorKind::NotFound => {
                 e.message += " (profile-based and Smart Editing projects are told apart by the handle: \
-                              Client::project() or Client::i2i_project())";
+                              Client::project() or Client::smart_project())";
                 Err(Error::Api(e))
             }
             result => result,
@@ -285,7 +341,11 @@ impl Project {
     /// Returns the path of this project where projects of its kind stand, with more segments.
     pub(crate) fn path<'a>(&'a self, rest: &[&'a str]) -> Result<Vec<&'a str>> {
         let path = self.copilot_path(rest)?;
-        Ok(if self.source == ProjectSource::I2i { [&["i2i"], path.as_slice()].concat() } else { path })
+        Ok(if self.kind == ProjectKind::Smart {
+            [&["i2i"], path.as_slice()].concat()
+        } else {
+            path
+        })
     }
 
     /// Returns the path of this project for the Copilot API, which is the same for both kinds.

@@ -3,12 +3,15 @@
 mod signed_url;
 mod version_id;
 
-use std::iter;
+use std::str::FromStr;
+use std::{fmt, iter};
 
 use serde::de::value::MapDeserializer;
-use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::error::Error;
 
 pub use self::signed_url::SignedUrl;
 pub use self::version_id::VersionId;
@@ -58,7 +61,8 @@ pub(crate) use words;
 /// Whether two words of the wire are the same: case, spaces and punctuation do not count.
 pub(crate) fn same_word(one: &str, other: &str) -> bool {
     let letters = |c: &char| c.is_alphanumeric();
-    let [one, other] = [one, other].map(|word| word.chars().filter(letters).map(|c| c.to_ascii_lowercase()));
+    let [one, other] =
+        [one, other].map(|word| word.chars().filter(letters).map(|c| c.to_ascii_lowercase()));
     one.eq(other)
 }
 
@@ -69,7 +73,9 @@ pub(crate) fn from_json<T: DeserializeOwned>(json: &str) -> serde_json::Result<T
 
 /// Replaces the escapes of lone surrogates.
 fn without_lone_surrogates(json: &str) -> String {
-    let unit = |text: &str, at| u16::from_str_radix(text.get(at..)?.strip_prefix("\\u")?.get(..4)?, 16).ok();
+    let unit = |text: &str, at| {
+        u16::from_str_radix(text.get(at..)?.strip_prefix("\\u")?.get(..4)?, 16).ok()
+    };
     let (mut mended, mut rest) = (String::with_capacity(json.len()), json);
     while let Some(at) = rest.find('\\') {
         let (before, escape) = rest.split_at(at);
@@ -89,7 +95,10 @@ fn without_lone_surrogates(json: &str) -> String {
 /// without them.
 pub(crate) fn read<T: DeserializeOwned>(json: &Value) -> serde_json::Result<T> {
     let mut fields: Vec<_> = match json {
-        Value::Object(fields) => fields.iter().map(|(name, value)| (name.as_str(), value)).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+            .collect(),
         Value::Null => Vec::new(),
         _ => return Err(serde_json::Error::custom("it is no object")),
     };
@@ -113,36 +122,63 @@ pub(crate) fn items<T: DeserializeOwned>(json: &Value, name: &str) -> Option<Vec
     Some(items.iter().map(|item| read(item).ok()).collect())
 }
 
-/// Reads a list without the items that cannot be read.
-fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(field: D) -> Result<Vec<T>, D::Error> {
-    Ok(items(&Value::deserialize(field)?, "").into_iter().flatten().flatten().collect())
-}
-
-/// Reads a list, in which an item that cannot be read has its place and is empty.
-fn in_place<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(field: D) -> Result<Vec<T>, D::Error> {
-    Ok(items(&Value::deserialize(field)?, "").into_iter().flatten().map(Option::unwrap_or_default).collect())
-}
-
 /// The extensions of the photos that the service takes: of JPEG files, and of RAW files.
-pub(crate) const PHOTO: &str = "jpg jpeg dng nef cr2 arw nrw crw srf sr2 orf raw rw2 raf ptx pef rwl srw cr3 3fr fff";
+pub(crate) const PHOTO: &str =
+    "jpg jpeg dng nef cr2 arw nrw crw srf sr2 orf raw rw2 raf ptx pef rwl srw cr3 3fr fff";
 
-/// How a project is edited, which the service wants to know in every Copilot call (`project_source`).
+/// How a project is edited. Every Copilot call tells the service (`project_source`).
+///
+/// `Display` and `FromStr` use the words `profile-based` and `smart`. `FromStr` also reads the words of the wire, in
+/// any case.
+///
+/// ```
+/// use imagen_ai::ProjectKind;
+///
+/// assert_eq!("smart".parse::<ProjectKind>()?, ProjectKind::Smart);
+/// assert_eq!(ProjectKind::ProfileBased.to_string(), "profile-based");
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum ProjectSource {
-    /// With a profile: `REGULAR`, as made by [`Client::create_project`](crate::Client::create_project).
+pub enum ProjectKind {
+    /// Edited with a profile, as made by [`Client::create_project`](crate::Client::create_project).
     #[default]
-    Regular,
-    /// By Smart Editing: `I2I`, as made by [`Client::create_i2i_project`](crate::Client::create_i2i_project).
-    I2i,
+    #[serde(rename = "REGULAR")]
+    ProfileBased,
+    /// Edited by Smart Editing, as made by [`Client::create_smart_project`](crate::Client::create_smart_project).
+    #[serde(rename = "I2I")]
+    Smart,
 }
 
-impl ProjectSource {
+impl ProjectKind {
     /// Returns the word on the wire: `REGULAR` or `I2I`.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Regular => "REGULAR",
-            Self::I2i => "I2I",
+            Self::ProfileBased => "REGULAR",
+            Self::Smart => "I2I",
+        }
+    }
+}
+
+impl fmt::Display for ProjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ProfileBased => f.pad("profile-based"),
+            Self::Smart => f.pad("smart"),
+        }
+    }
+}
+
+impl FromStr for ProjectKind {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self, Error> {
+        match word.to_ascii_lowercase().as_str() {
+            "profile-based" | "regular" => Ok(Self::ProfileBased),
+            "smart" | "i2i" => Ok(Self::Smart),
+            _ => Err(Error::invalid(
+                "kind",
+                format!("{word:?}: must be profile-based or smart"),
+            )),
         }
     }
 }
@@ -210,7 +246,10 @@ pub struct DownloadLink {
 impl DownloadLink {
     /// Makes a link to download under a name of your choice.
     pub fn new(file_name: impl Into<String>, download_link: &str) -> Self {
-        Self { file_name: Some(file_name.into()), download_link: Some(download_link.into()) }
+        Self {
+            file_name: Some(file_name.into()),
+            download_link: Some(download_link.into()),
+        }
     }
 }
 
@@ -219,7 +258,10 @@ macro_rules! link_from {
     ($from:ty, $value:ident => $link:expr) => {
         impl From<&$from> for DownloadLink {
             fn from($value: &$from) -> Self {
-                Self { file_name: None, download_link: $link }
+                Self {
+                    file_name: None,
+                    download_link: $link,
+                }
             }
         }
         impl From<$from> for DownloadLink {
@@ -238,21 +280,7 @@ impl From<&DownloadLink> for DownloadLink {
     }
 }
 
-/// A presigned URL. The file is named by the last segment of its path.
-impl<T: AsRef<str>> From<T> for DownloadLink {
-    fn from(url: T) -> Self {
-        Self { file_name: None, download_link: Some(url.as_ref().into()) }
-    }
-}
-
-/// The links to the finished files, from [`Project::finalize`](crate::Project::finalize).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Finalized {
-    /// The finished files.
-    #[serde(rename = "files_list", default, deserialize_with = "in_place")]
-    pub files: Vec<DownloadLink>,
-}
+link_from!(SignedUrl, url => Some(url.clone()));
 
 /// A prompt for one photo, for [`Image::copilot`](crate::Image::copilot). A `&str` or `String` is one without a parent.
 ///
@@ -271,12 +299,12 @@ pub struct CopilotRequest {
     pub parent_version_id: Option<VersionId>,
 }
 
-/// A preset for one photo, for [`Image::enhance`](crate::Image::enhance). A `&str`, a `String` or an [`AiTool`] is one
+/// A preset for one photo, for [`Image::enhance`](crate::Image::enhance). A `&str`, a `String` or a [`Preset`] is one
 /// without a parent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EnhanceRequest {
-    /// The preset: an [`AiTool::enhancement_type`], not empty.
+    /// The preset: a [`Preset::tool_id`], not empty.
     pub tool_id: String,
     /// The version to build on. `None` starts from the unedited photo, and is sent as `null`.
     pub parent_version_id: Option<VersionId>,
@@ -287,7 +315,10 @@ macro_rules! request {
         impl $request {
             #[doc = concat!("Makes ", $what, " on the unedited photo.")]
             pub fn new($field: impl Into<String>) -> Self {
-                Self { $field: $field.into(), parent_version_id: None }
+                Self {
+                    $field: $field.into(),
+                    parent_version_id: None,
+                }
             }
 
             /// Builds on this version instead. The service overwrites the branch that is not kept.
@@ -308,15 +339,15 @@ macro_rules! request {
 request!(CopilotRequest, instruction, "a prompt");
 request!(EnhanceRequest, tool_id, "a preset");
 
-impl From<&AiTool> for EnhanceRequest {
-    fn from(tool: &AiTool) -> Self {
-        Self::new(tool.enhancement_type.as_str())
+impl From<&Preset> for EnhanceRequest {
+    fn from(preset: &Preset) -> Self {
+        Self::new(preset.tool_id.as_str())
     }
 }
 
 /// What to do to a photo: words or a preset, for [`Chain::apply`](crate::Chain::apply).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Edit {
+pub enum CopilotEdit {
     // The aliases stand in chains that were saved when the names were not yet those of the wire.
     /// The instruction of a [`CopilotRequest`].
     #[serde(rename = "instruction", alias = "Instruction")]
@@ -357,26 +388,18 @@ pub struct Enhancement {
     pub enhanced_image_url: SignedUrl,
 }
 
-/// A preset that [`Image::enhance`](crate::Image::enhance) can apply.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A preset that [`Image::enhance`](crate::Image::enhance) can apply, from
+/// [`Project::presets`](crate::Project::presets).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct AiTool {
-    /// The `tool_id` for [`Image::enhance`](crate::Image::enhance).
-    pub enhancement_type: String,
+pub struct Preset {
+    /// What [`Image::enhance`](crate::Image::enhance) takes. The answer calls it `enhancement_type`.
+    #[serde(rename = "enhancement_type")]
+    pub tool_id: String,
     /// Its name for people.
     pub label: Option<String>,
-    /// Whether the service's own application offers it for many photos at once.
+    /// Whether the service's own application offers it for many images at once.
     pub enabled_for_batch: Option<bool>,
-}
-
-/// The presets, from [`Project::ai_tools`](crate::Project::ai_tools). The same answer holds the version history, which
-/// [`Project::history`](crate::Project::history) reads.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AiTools {
-    /// The presets. Those that cannot be read are left out.
-    #[serde(default, deserialize_with = "readable")]
-    pub prompts: Vec<AiTool>,
 }
 
 #[cfg(test)]
@@ -386,7 +409,10 @@ mod tests {
     #[test]
     fn a_lone_surrogate_costs_one_character() {
         for (json, text) in [
-            (r#""caf\udce9 \ud83d\ude00 \u00e9 \\udce9""#, "caf\u{fffd} 😀 é \\udce9"),
+            (
+                r#""caf\udce9 \ud83d\ude00 \u00e9 \\udce9""#,
+                "caf\u{fffd} 😀 é \\udce9",
+            ),
             (r#""\ud83d\ud83d\ude00""#, "\u{fffd}😀"),
             (r#""\ude00\ud83d""#, "\u{fffd}\u{fffd}"),
         ] {
@@ -400,21 +426,41 @@ mod tests {
     fn what_is_of_another_type_is_absent_and_what_is_needed_is_missed() {
         let mut json = serde_json::json!({"status": "Completed", "name": 7, "profile": ["x"], "ai_tools": "x"});
         let info: ProjectInfo = read(&json).unwrap();
-        assert_eq!((info.status, info.name, info.profile, info.ai_tools), (ProjectStatus::Completed, None, None, None));
+        assert_eq!(
+            (info.status, info.name, info.profile, info.ai_tools),
+            (ProjectStatus::Completed, None, None, None)
+        );
         json["status"] = 5.into();
         // Fields that no one knows do not make it slow.
         (0..100_000).for_each(|number| json[number.to_string()] = number.into());
-        assert!(read::<ProjectInfo>(&json).unwrap_err().to_string().contains("status"));
-        assert_eq!(read::<DownloadLink>(&Value::Null).unwrap(), DownloadLink::default());
+        assert!(
+            read::<ProjectInfo>(&json)
+                .unwrap_err()
+                .to_string()
+                .contains("status")
+        );
+        assert_eq!(
+            read::<DownloadLink>(&Value::Null).unwrap(),
+            DownloadLink::default()
+        );
         assert!(read::<DownloadLink>(&"x".into()).is_err());
     }
 
     #[test]
     fn words_are_compared_without_case_and_spaces() {
         for word in ["In Progress", "IN_PROGRESS", "inprogress"] {
-            assert_eq!(ProjectStatus::from(word.to_owned()), ProjectStatus::InProgress);
+            assert_eq!(
+                ProjectStatus::from(word.to_owned()),
+                ProjectStatus::InProgress
+            );
         }
         let other: ProjectStatus = serde_json::from_str("\"Archived\"").unwrap();
-        assert_eq!((other.as_str(), serde_json::to_string(&other).unwrap().as_str()), ("Archived", "\"Archived\""));
+        assert_eq!(
+            (
+                other.as_str(),
+                serde_json::to_string(&other).unwrap().as_str()
+            ),
+            ("Archived", "\"Archived\"")
+        );
     }
 }

@@ -13,12 +13,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result, TransferReason};
+use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
 use crate::profile::{ImageType, Profile};
 use crate::progress::{Batch, Progress, ProgressCallback};
 use crate::project::Project;
 use crate::transport::{Call, STALL, Tell, Transfer, check_limit, no_link};
-use crate::types::{PHOTO, ProjectSource, SignedUrl};
+use crate::types::{PHOTO, ProjectKind, SignedUrl};
 
 /// How [`Project::upload`] sends files.
 #[derive(Clone, Debug)]
@@ -35,7 +36,12 @@ pub struct UploadOptions {
 
 impl Default for UploadOptions {
     fn default() -> Self {
-        Self { threads: 4, stall_timeout: STALL, profile: None, progress: None }
+        Self {
+            threads: 4,
+            stall_timeout: STALL,
+            profile: None,
+            progress: None,
+        }
     }
 }
 
@@ -44,7 +50,10 @@ impl UploadOptions {
     /// thread that sends it. [`Break`](ControlFlow::Break) ends the whole: files that have arrived stay, all others are
     /// [`TransferReason::Cancelled`].
     #[must_use]
-    pub fn on_progress(mut self, callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
+    pub fn on_progress(
+        mut self,
+        callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
+    ) -> Self {
         self.progress = Some(ProgressCallback(Arc::new(callback)));
         self
     }
@@ -117,29 +126,56 @@ impl Project {
         &self,
         paths: impl IntoIterator<Item = impl AsRef<Path>>,
         options: &UploadOptions,
-    ) -> Result<Vec<Result<Uploaded>>> {
+    ) -> Result<Outcomes<Uploaded>> {
         check_limit("stall_timeout", options.stall_timeout)?;
         let photos = check(paths, options.profile.as_ref())?;
         if photos.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Outcomes(Vec::new()));
         }
-        let batch = Batch { callback: options.progress.as_ref(), files: photos.len(), ..Batch::default() };
+        let batch = Batch {
+            callback: options.progress.as_ref(),
+            files: photos.len(),
+            ..Batch::default()
+        };
         let (stall, links) = (options.stall_timeout, self.upload_links(&photos)?);
         let work = |(index, photo): (usize, &Uploaded)| {
-            batch.file(index, &photo.file_name, |tell| match self.send_photo(photo, &links, stall, tell) {
-                Err(Error::Transfer(e)) if e.reason == TransferReason::LinkExpired => {
-                    self.send_photo(photo, &self.upload_links(slice::from_ref(photo))?, stall, tell)
+            batch.file(index, &photo.file_name, |tell| {
+                match self.send_photo(photo, &links, stall, tell) {
+                    Err(Error::Transfer(e)) if e.reason == TransferReason::LinkExpired => self
+                        .send_photo(
+                            photo,
+                            &self.upload_links(slice::from_ref(photo))?,
+                            stall,
+                            tell,
+                        ),
+                    result => result,
                 }
-                result => result,
             })
         };
-        Ok(parallel(photos.iter().enumerate(), options.threads, work))
+        Ok(Outcomes(parallel(
+            photos.iter().enumerate(),
+            options.threads,
+            work,
+        )))
     }
 
-    fn send_photo(&self, photo: &Uploaded, links: &Links, stall: Duration, tell: &mut Tell<'_>) -> Result<Uploaded> {
+    fn send_photo(
+        &self,
+        photo: &Uploaded,
+        links: &Links,
+        stall: Duration,
+        tell: &mut Tell<'_>,
+    ) -> Result<Uploaded> {
         let name = &photo.file_name;
         let link = links.get(name).ok_or_else(|| no_link("PUT", name))?;
-        let mut file = Transfer::new(&self.client().transport, "PUT", link, name.clone(), stall, tell)?;
+        let mut file = Transfer::new(
+            &self.client().transport,
+            "PUT",
+            link,
+            name.clone(),
+            stall,
+            tell,
+        )?;
         file.total = Some(photo.bytes);
         file.run(&mut |file| attempt(photo, file).inspect_err(|_| file.bytes = 0))?;
         Ok(photo.clone())
@@ -147,32 +183,52 @@ impl Project {
 
     /// Asks for links, by the names of the files.
     fn upload_links(&self, photos: &[Uploaded]) -> Result<Links> {
-        let files: Vec<Value> = photos.iter().map(|photo| json!({ "file_name": photo.file_name })).collect();
-        let body = match self.source() {
-            ProjectSource::Regular => json!({ "files_list": files }),
-            ProjectSource::I2i => json!({ "files_list": files, "client_type": "API" }),
+        let files: Vec<Value> = photos
+            .iter()
+            .map(|photo| json!({ "file_name": photo.file_name }))
+            .collect();
+        let body = match self.kind() {
+            ProjectKind::ProfileBased => json!({ "files_list": files }),
+            ProjectKind::Smart => json!({ "files_list": files, "client_type": "API" }),
         };
         let call = Call::post(self.path(&["get_temporary_upload_links"])?).json(&body)?;
         let links: Vec<Option<UploadLink>> = self.send(&call)?.list("files_list")?;
-        Ok(links.into_iter().flatten().map(|link| (link.file_name, link.upload_link)).collect())
+        Ok(links
+            .into_iter()
+            .flatten()
+            .map(|link| (link.file_name, link.upload_link))
+            .collect())
     }
 }
 
 /// Looks at all files before anything is sent.
-fn check(paths: impl IntoIterator<Item = impl AsRef<Path>>, profile: Option<&Profile>) -> Result<Vec<Uploaded>> {
+fn check(
+    paths: impl IntoIterator<Item = impl AsRef<Path>>,
+    profile: Option<&Profile>,
+) -> Result<Vec<Uploaded>> {
     let kind = profile.and_then(|profile| profile.image_type.clone());
-    let mut expected =
-        kind.filter(|kind| !matches!(kind, ImageType::Other(_))).map(|kind| (kind, "the profile".to_owned()));
+    let mut expected = kind
+        .filter(|kind| !matches!(kind, ImageType::Other(_)))
+        .map(|kind| (kind, "the profile".to_owned()));
     let (mut photos, mut names) = (Vec::new(), HashMap::new());
     for path in paths {
         let path = path.as_ref();
-        let refuse = |why: String| Err(Error::invalid("paths", format!("{}: {why}", path.display())));
+        let refuse = |why: String| {
+            Err(Error::invalid(
+                "paths",
+                format!("{}: {why}", path.display()),
+            ))
+        };
         let metadata = fs::metadata(path).map_err(|e| Error::io(path, e))?;
         if !metadata.is_file() {
             return refuse("it is no regular file".to_owned());
         }
         File::open(path).map_err(|e| Error::io(path, e))?;
-        let Some(file_name) = path.file_name().and_then(|name| name.to_str()).map(str::to_owned) else {
+        let Some(file_name) = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .map(str::to_owned)
+        else {
             return refuse("its name is not Unicode".to_owned());
         };
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
@@ -181,7 +237,8 @@ fn check(paths: impl IntoIterator<Item = impl AsRef<Path>>, profile: Option<&Pro
             extension if PHOTO.split(' ').any(|known| known == extension) => ImageType::Raw,
             _ => return refuse(format!("its extension is none of {PHOTO}")),
         };
-        let (like, whose) = expected.get_or_insert_with(|| (kind.clone(), path.display().to_string()));
+        let (like, whose) =
+            expected.get_or_insert_with(|| (kind.clone(), path.display().to_string()));
         if *like != kind {
             return refuse(format!("it is {kind}, and not {like} like {whose}"));
         }
@@ -189,7 +246,12 @@ fn check(paths: impl IntoIterator<Item = impl AsRef<Path>>, profile: Option<&Pro
             return refuse(format!("it has the same name as {}", other.display()));
         }
         let path = path.to_owned();
-        photos.push(Uploaded { path, file_name, bytes: metadata.len(), modified: metadata.modified().ok() });
+        photos.push(Uploaded {
+            path,
+            file_name,
+            bytes: metadata.len(),
+            modified: metadata.modified().ok(),
+        });
     }
     Ok(photos)
 }
@@ -198,17 +260,27 @@ fn check(paths: impl IntoIterator<Item = impl AsRef<Path>>, profile: Option<&Pro
 fn attempt(photo: &Uploaded, file: &mut Transfer<'_>) -> Result<()> {
     let io = |e| Error::io(&photo.path, e);
     let (transport, uri, stall) = (file.transport, file.uri.clone(), file.stall);
-    let mut body = Body { disk: File::open(&photo.path).map_err(io)?, left: photo.bytes, file };
+    let mut body = Body {
+        disk: File::open(&photo.path).map_err(io)?,
+        left: photo.bytes,
+        file,
+    };
     let answer = transport.put(&uri, &mut body, photo.bytes, stall);
     let (file, left) = (body.file, body.left);
     let now = fs::metadata(&photo.path).map_err(io)?;
     if (now.len(), now.modified().ok()) != (photo.bytes, photo.modified) {
-        return Err(file.failed(TransferReason::Changed, "the file changed while it was sent"));
+        return Err(file.failed(
+            TransferReason::Changed,
+            "the file changed while it was sent",
+        ));
     }
     let answer = answer.map_err(|e| file.broken(&e))?;
     match answer.status().is_success() {
         false => Err(file.refused(answer)),
-        true if left > 0 => Err(file.failed(TransferReason::Broken, "the storage answered before it had the file")),
+        true if left > 0 => Err(file.failed(
+            TransferReason::Broken,
+            "the storage answered before it had the file",
+        )),
         true => Ok(()),
     }
 }

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::edit::JobStatus;
+use crate::edit::StepStatus;
 use crate::error::{Error, Result, WaitFailed, WaitReason};
 use crate::project::Project;
 use crate::types::ProjectStatus::{self, Completed, Failed, InProgress, Pending};
-use crate::types::{ProjectInfo, ProjectSource};
+use crate::types::{ProjectInfo, ProjectKind};
 
 /// The shortest wait, so that a `first` or `longest` of zero is no busy loop.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -52,7 +52,12 @@ impl Wait {
 
     fn of_seconds(first: u64, factor: f64, longest: u64, total: u64) -> Self {
         let [first, longest, total] = [first, longest, total].map(Duration::from_secs);
-        Self { first, factor, longest, total }
+        Self {
+            first,
+            factor,
+            longest,
+            total,
+        }
     }
 
     /// Returns a function that tells how long to wait before the next question: as long as `asked` at least, together as
@@ -82,7 +87,7 @@ impl Project {
     /// # Errors
     /// - [`Error::WaitFailed`]: the edit failed, with the service's details, or the time is over.
     /// - Those of [`Project::edit_status`] that do not pass, and the last one that does, if the time is over.
-    pub fn wait_until_edited(&self, wait: &Wait) -> Result<JobStatus> {
+    pub fn wait_until_edited(&self, wait: &Wait) -> Result<StepStatus> {
         self.wait_until_edited_with(wait, |_| ControlFlow::Continue(()))
     }
 
@@ -94,8 +99,8 @@ impl Project {
     pub fn wait_until_edited_with(
         &self,
         wait: &Wait,
-        mut seen: impl FnMut(&Result<JobStatus>) -> ControlFlow<()>,
-    ) -> Result<JobStatus> {
+        mut seen: impl FnMut(&Result<StepStatus>) -> ControlFlow<()>,
+    ) -> Result<StepStatus> {
         self.wait_for("edit", wait, &|| self.edit_status(), &judge_job, &mut seen)
     }
 
@@ -103,7 +108,7 @@ impl Project {
     ///
     /// # Errors
     /// As [`Project::wait_until_edited`]; [`Error::InvalidInput`] for a Smart Editing project, which has no export.
-    pub fn wait_until_exported(&self, wait: &Wait) -> Result<JobStatus> {
+    pub fn wait_until_exported(&self, wait: &Wait) -> Result<StepStatus> {
         self.wait_until_exported_with(wait, |_| ControlFlow::Continue(()))
     }
 
@@ -114,9 +119,15 @@ impl Project {
     pub fn wait_until_exported_with(
         &self,
         wait: &Wait,
-        mut seen: impl FnMut(&Result<JobStatus>) -> ControlFlow<()>,
-    ) -> Result<JobStatus> {
-        self.wait_for("export", wait, &|| self.export_status(), &judge_job, &mut seen)
+        mut seen: impl FnMut(&Result<StepStatus>) -> ControlFlow<()>,
+    ) -> Result<StepStatus> {
+        self.wait_for(
+            "export",
+            wait,
+            &|| self.export_status(),
+            &judge_job,
+            &mut seen,
+        )
     }
 
     /// Waits until the Copilot API works on the project: asks [`Project::info`] now and then until its status is `Completed`,
@@ -147,15 +158,22 @@ impl Project {
         mut seen: impl FnMut(&Result<ProjectInfo>) -> ControlFlow<()>,
     ) -> Result<ProjectInfo> {
         let judge = |info: &ProjectInfo| {
-            let is_smart = self.source() == ProjectSource::I2i;
-            let exported = if is_smart { Some(&Completed) } else { info.export_status.as_ref() };
+            let is_smart = self.kind() == ProjectKind::Smart;
+            let exported = if is_smart {
+                Some(&Completed)
+            } else {
+                info.export_status.as_ref()
+            };
             let verdict = match (&info.status, exported) {
                 (Failed, _) | (Completed, Some(Failed)) => Err(WaitReason::Failed),
                 (Completed, None) => Err(WaitReason::NotExported),
                 (Completed, Some(Pending | InProgress)) => Ok(false),
                 (status, _) => Ok(*status == Completed),
             };
-            let words = info.export_status.as_ref().map(|export| format!("export {export}"));
+            let words = info
+                .export_status
+                .as_ref()
+                .map(|export| format!("export {export}"));
             (verdict, info.status.clone(), words.unwrap_or_default())
         };
         self.wait_for("project", wait, &|| self.info(), &judge, &mut seen)
@@ -176,7 +194,11 @@ impl Project {
         let reason = loop {
             let answer = ask();
             let go_on = seen(&answer);
-            let asked = answer.as_ref().err().and_then(Error::retry_after).unwrap_or_default();
+            let asked = answer
+                .as_ref()
+                .err()
+                .and_then(Error::retry_after)
+                .unwrap_or_default();
             let verdict = match &answer {
                 Ok(answer) => {
                     let (verdict, status, words) = judge(answer);
@@ -199,14 +221,27 @@ impl Project {
         };
         let (project_uuid, (status, message)) = (self.uuid().to_owned(), told.unzip());
         let message = message.unwrap_or_default();
-        Err(Error::WaitFailed(Box::new(WaitFailed { project_uuid, waited_for, reason, status, message })))
+        Err(Error::WaitFailed(Box::new(WaitFailed {
+            project_uuid,
+            waited_for,
+            reason,
+            status,
+            message,
+        })))
     }
 }
 
 /// Judges the status of an edit or an export.
-fn judge_job(job: &JobStatus) -> Verdict {
-    let verdict = if job.status == Failed { Err(WaitReason::Failed) } else { Ok(job.status == Completed) };
-    let words = job.details.as_ref().map(|details| details.as_str().map_or(details.to_string(), str::to_owned));
+fn judge_job(job: &StepStatus) -> Verdict {
+    let verdict = if job.status == Failed {
+        Err(WaitReason::Failed)
+    } else {
+        Ok(job.status == Completed)
+    };
+    let words = job
+        .details
+        .as_ref()
+        .map(|details| details.as_str().map_or(details.to_string(), str::to_owned));
     (verdict, job.status.clone(), words.unwrap_or_default())
 }
 
@@ -237,19 +272,36 @@ mod tests {
         assert_eq!(seconds(wait), [10.0, 20.0, 30.0, 30.0, 5.0]);
         assert_eq!(seconds(Wait::default())[..3], [10.0, 12.0, 14.4]);
         let mut pauses = wait.pauses();
-        assert_eq!(pauses(Duration::from_secs(90)), Some(Duration::from_secs(90)));
-        assert_eq!((pauses(Duration::MAX), pauses(Duration::MAX)), (Some(Duration::from_secs(5)), None));
+        assert_eq!(
+            pauses(Duration::from_secs(90)),
+            Some(Duration::from_secs(90))
+        );
+        assert_eq!(
+            (pauses(Duration::MAX), pauses(Duration::MAX)),
+            (Some(Duration::from_secs(5)), None)
+        );
     }
 
     #[test]
     fn odd_settings_end_all_the_same() {
-        let second =
-            Wait { first: Duration::ZERO, factor: f64::NAN, longest: Duration::ZERO, total: Duration::from_millis(3) };
+        let second = Wait {
+            first: Duration::ZERO,
+            factor: f64::NAN,
+            longest: Duration::ZERO,
+            total: Duration::from_millis(3),
+        };
         assert_eq!(seconds(second), [0.001, 0.001, 0.001]);
-        let none = Wait { total: Duration::ZERO, ..Wait::default() };
+        let none = Wait {
+            total: Duration::ZERO,
+            ..Wait::default()
+        };
         assert!(seconds(none).is_empty());
-        let endless =
-            Wait { first: Duration::MAX, factor: f64::INFINITY, longest: Duration::MAX, total: Duration::MAX };
+        let endless = Wait {
+            first: Duration::MAX,
+            factor: f64::INFINITY,
+            longest: Duration::MAX,
+            total: Duration::MAX,
+        };
         assert_eq!(seconds(endless).len(), 1);
     }
 }

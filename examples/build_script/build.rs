@@ -21,14 +21,18 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=edit.txt");
 
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("picture.jpg");
+    let out =
+        PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("picture.jpg");
     let values = VARIABLES.map(|name| env::var(name).ok().filter(|value| !value.trim().is_empty()));
     let done = match values {
         [Some(_), Some(project), Some(photo)] => {
             Client::from_env().and_then(|client| fetch(&client.project(project).image(photo), &out))
         }
         _ => {
-            println!("cargo::warning=without a new picture: {} are not all set", VARIABLES.join(", "));
+            println!(
+                "cargo::warning=without a new picture: {} are not all set",
+                VARIABLES.join(", ")
+            );
             if !out.exists() {
                 fs::write(&out, []).expect("OUT_DIR can be written to");
             }
@@ -46,14 +50,24 @@ fn fetch(photo: &Image, out: &Path) -> Result<(), Error> {
     let history = photo.history()?;
     let made = history.versions().iter().find(|version| {
         let on_the_unedited_photo = version.parent_told && version.parent.is_none();
-        on_the_unedited_photo && version.instruction.as_deref() == Some(instruction) && version.url.is_some()
+        on_the_unedited_photo
+            && version.instruction.as_deref() == Some(instruction)
+            && version.url.is_some()
     });
     let link = match made {
         Some(version) => DownloadLink::from(version),
         // An edit whose answer is lost is looked for in the history.
-        None => DownloadLink::from(photo.chain().recovering(Wait::for_an_edit()).copilot(instruction)?),
+        None => DownloadLink::from(
+            photo
+                .chain()
+                .recovering(Wait::for_an_edit())
+                .copilot(instruction)?,
+        ),
     };
     let client = photo.project().client();
-    client.download(link).overwrite(Overwrite::Always).to_file(out)?;
+    client
+        .download(link)
+        .overwrite(Overwrite::Always)
+        .to_file(out)?;
     Ok(())
 }

@@ -5,7 +5,7 @@
 use std::process::exit;
 use std::time::Duration;
 
-use imagen_ai::{Client, Project, ProjectSource};
+use imagen_ai::{Client, Project, ProjectKind};
 use imagen_ai_simulator::Simulator;
 
 /// The arguments of an example.
@@ -20,8 +20,13 @@ pub struct Arguments {
 impl Arguments {
     /// Reads them. Prints `help` and ends the program after `--help`, and after an option that there is not.
     pub fn read(help: &'static str) -> Self {
-        let (options, words): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|word| word.starts_with('-'));
-        if options.iter().any(|option| option == "--help" || option == "-h") {
+        let (options, words): (Vec<_>, Vec<_>) = std::env::args()
+            .skip(1)
+            .partition(|word| word.starts_with('-'));
+        if options
+            .iter()
+            .any(|option| option == "--help" || option == "-h")
+        {
             println!("{help}");
             exit(0);
         }
@@ -41,7 +46,7 @@ impl Arguments {
 
     /// Returns the project with this id, of the kind that the arguments say.
     pub fn project(&self, client: &Client, id: &str) -> Project {
-        let kinds = [ProjectSource::Regular, ProjectSource::I2i];
+        let kinds = [ProjectKind::ProfileBased, ProjectKind::Smart];
         client.project_of(kinds[usize::from(self.smart)], id)
     }
 }
@@ -54,7 +59,11 @@ pub fn has_key() -> bool {
 /// Starts a simulator whose edits take this long, and makes a client for it.
 pub fn simulator(latency: Duration) -> (Simulator, Client) {
     let simulator = Simulator::start_slow(0, latency).expect("a free port");
-    println!("IMAGEN_API_KEY is not set, so this runs on a simulator of the service: no credits, tiny pictures.\n");
-    let client = Client::builder(simulator.key()).base_url(simulator.base_url()).build();
+    println!(
+        "IMAGEN_API_KEY is not set, so this runs on a simulator of the service: no credits, tiny pictures.\n"
+    );
+    let client = Client::builder(simulator.key())
+        .base_url(simulator.base_url())
+        .build();
     (simulator, client.expect("the simulator has a proper URL"))
 }

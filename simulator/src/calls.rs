@@ -14,17 +14,31 @@ pub(crate) fn list_of(state: &mut State, call: &Call<'_>) -> Payload {
         _ => ("profiles", &state.settings.profiles),
     };
     let bare = state.settings.bare_lists;
-    Ok(if bare { json!(list) } else { json!({ name: list }) })
+    Ok(if bare {
+        json!(list)
+    } else {
+        json!({ name: list })
+    })
 }
 
 pub(crate) fn create(state: &mut State, call: &Call<'_>) -> Payload {
     let number = state.projects.len() + 1;
     let made_up = format!("Project {number} of {}", date(state.now()));
     let name = call.fields["name"].as_str().unwrap_or(&made_up);
-    let is_new = state.projects.iter().all(|project| project.spec.name != name);
-    Answer::unless(is_new, 400, &format!("Project with name '{name}' already exists"))?;
+    let is_new = state
+        .projects
+        .iter()
+        .all(|project| project.spec.name != name);
+    Answer::unless(
+        is_new,
+        400,
+        &format!("Project with name '{name}' already exists"),
+    )?;
     let id = format!("65f3a1c2d4e5f6a7{number:08x}");
-    let mut spec = ProjectSpec::regular(&id).name(name).photo_count(0).exported(false);
+    let mut spec = ProjectSpec::regular(&id)
+        .name(name)
+        .photo_count(0)
+        .exported(false);
     (spec.source, spec.status) = (call.source, Status::Pending);
     state.projects.push(Project::new(spec, state.now()));
     Ok(json!({ "project_uuid": id }))
@@ -46,7 +60,8 @@ pub(crate) fn list(state: &mut State, call: &Call<'_>) -> Payload {
 /// Finds a project by its name, which stands in the place of the id.
 pub(crate) fn id_of(state: &mut State, call: &Call<'_>) -> Payload {
     let mut projects = state.projects.iter();
-    let project = projects.find(|project| project.spec.name == call.id && project.spec.source == Source::Regular);
+    let project = projects
+        .find(|project| project.spec.name == call.id && project.spec.source == Source::Regular);
     let project = project.ok_or_else(|| Answer::refused(404, "Project not found."))?;
     Ok(json!({ "project_uuid": project.spec.id }))
 }
@@ -79,8 +94,14 @@ fn describe(project: &Project) -> Value {
 /// The links come in the opposite order, so a client that matches them by place goes wrong.
 pub(crate) fn upload_links(state: &mut State, call: &Call<'_>) -> Payload {
     state.find(call.id, call.source)?;
-    let files = call.fields["files_list"].as_array().into_iter().flatten().rev();
-    let files: Vec<&str> = files.filter_map(|file| file["file_name"].as_str()).collect();
+    let files = call.fields["files_list"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .rev();
+    let files: Vec<&str> = files
+        .filter_map(|file| file["file_name"].as_str())
+        .collect();
     for name in &files {
         let count = files.iter().filter(|other| *other == name).count();
         let message = format!("File \u{201c}{name}\u{201d} appears {count} times.");
@@ -94,7 +115,11 @@ pub(crate) fn upload_links(state: &mut State, call: &Call<'_>) -> Payload {
 pub(crate) fn edit_with_profile(state: &mut State, call: &Call<'_>) -> Payload {
     let content_type = ["", "application/json"][usize::from(state.settings.edit_wants_json)];
     let is_good = call.request.media_type() == content_type;
-    Answer::unless(is_good, 415, &format!("Content-Type must be '{content_type}'."))?;
+    Answer::unless(
+        is_good,
+        415,
+        &format!("Content-Type must be '{content_type}'."),
+    )?;
     let crops = ["crop", "portrait_crop", "headshot_crop"];
     for names in [&crops[..], &["straighten", "perspective_correction"]] {
         let set = names.iter().filter(|name| call.fields[**name] == true);
@@ -114,7 +139,11 @@ pub(crate) fn edit_with_profile(state: &mut State, call: &Call<'_>) -> Payload {
     let wanted = profile["image_type"].as_str().unwrap_or(images);
     let message = format!("Profile is for {wanted} images, not for {images}.");
     Answer::unless(wanted.eq_ignore_ascii_case(images), 400, &message)?;
-    Answer::unless(!compressed || images == "RAW", 400, "hdr_output_compression is for RAW images.")?;
+    Answer::unless(
+        !compressed || images == "RAW",
+        400,
+        "hdr_output_compression is for RAW images.",
+    )?;
     let name = profile["profile_name"].clone();
     start_edit(state, call, name)
 }
@@ -130,8 +159,13 @@ fn start_edit(state: &mut State, call: &Call<'_>, profile: Value) -> Payload {
     let field = "sky_replacement_template_id";
     if let Some(id) = call.fields.get(field) {
         let mut templates = state.settings.sky_templates.iter();
-        let is_good = templates.any(|template| template["id"] == *id) && call.fields["sky_replacement"] == true;
-        rule(is_good, field, "It needs sky_replacement and the id of a template")?;
+        let is_good = templates.any(|template| template["id"] == *id)
+            && call.fields["sky_replacement"] == true;
+        rule(
+            is_good,
+            field,
+            "It needs sky_replacement and the id of a template",
+        )?;
     }
     let polls = state.settings.edit_polls;
     let project = state.find(call.id, None)?;
@@ -184,15 +218,20 @@ pub(crate) fn jpeg_links(state: &mut State, call: &Call<'_>) -> Payload {
 /// Links to the XMP files. DNG and JPEG files have the XMP inside, and come back themselves.
 pub(crate) fn xmp_links(state: &mut State, call: &Call<'_>) -> Payload {
     let project = state.find(call.id, Source::Regular)?.edited()?;
-    let file = |name: &str, is_raw: bool| match name.to_ascii_lowercase().ends_with(".dng") || !is_raw {
-        true => (name.to_owned(), "unedited".to_owned()),
-        false => (format!("{}.xmp", stem(name)), "xmp".to_owned()),
-    };
+    let file =
+        |name: &str, is_raw: bool| match name.to_ascii_lowercase().ends_with(".dng") || !is_raw {
+            true => (name.to_owned(), "unedited".to_owned()),
+            false => (format!("{}.xmp", stem(name)), "xmp".to_owned()),
+        };
     let upload = |Uploaded { name, .. }: &Uploaded| file(name, image_type(name) == Some("RAW"));
     let mut files: Vec<_> = project.uploads.iter().map(upload).collect();
     if files.is_empty() {
         // The photos of a project that was added finished were RAW files.
-        files = project.photos.iter().map(|photo| file(&photo.name, true)).collect();
+        files = project
+            .photos
+            .iter()
+            .map(|photo| file(&photo.name, true))
+            .collect();
     }
     Ok(state.file_list(call.id, &files))
 }
@@ -202,17 +241,31 @@ pub(crate) fn edit_photo(state: &mut State, call: &Call<'_>) -> Payload {
     let (instruction, tool) = (call.text("instruction"), call.text("tool_id"));
     let mut presets = state.settings.presets.iter();
     let is_known = tool.is_empty() || presets.any(|preset| preset["enhancement_type"] == tool);
-    rule(is_known, "tool_id", "Input should be a known enhancement type")?;
+    rule(
+        is_known,
+        "tool_id",
+        "Input should be a known enhancement type",
+    )?;
     let words = &ready(state, call)?.spec.unrealistic_words;
     let lower = instruction.to_lowercase();
-    let is_realistic = !words.iter().any(|word| lower.contains(&word.to_lowercase()));
-    Answer::unless(is_realistic, 400, "Only realistic editing requests are supported.")?;
+    let is_realistic = !words
+        .iter()
+        .any(|word| lower.contains(&word.to_lowercase()));
+    Answer::unless(
+        is_realistic,
+        400,
+        "Only realistic editing requests are supported.",
+    )?;
     let edit = match tool {
         "" => Edit::Instruction(instruction.to_owned()),
         _ => Edit::Preset(tool.to_owned()),
     };
-    let version =
-        VersionRecord { id: 0, parent: call.fields["parent_version_id"].as_u64(), edit, created_at: state.now() };
+    let version = VersionRecord {
+        id: 0,
+        parent: call.fields["parent_version_id"].as_u64(),
+        edit,
+        created_at: state.now(),
+    };
     let project = open(state, call)?;
     if let Some((status, body)) = &project.photo(call.photo)?.failure {
         return Err(Answer::json(*status, body));
@@ -288,10 +341,18 @@ fn open<'a>(state: &'a mut State, call: &Call<'_>) -> Result<&'a mut Project, An
 
 impl State {
     /// Finds a project by its id, of one kind or, with `None`, of either.
-    pub(crate) fn find(&mut self, id: &str, source: impl Into<Option<Source>>) -> Result<&mut Project, Answer> {
+    pub(crate) fn find(
+        &mut self,
+        id: &str,
+        source: impl Into<Option<Source>>,
+    ) -> Result<&mut Project, Answer> {
         let source = source.into();
-        let mut projects = self.projects.iter_mut().filter(|project| project.spec.id == id);
-        let project = projects.find(|project| source.is_none_or(|source| source == project.spec.source));
+        let mut projects = self
+            .projects
+            .iter_mut()
+            .filter(|project| project.spec.id == id);
+        let project =
+            projects.find(|project| source.is_none_or(|source| source == project.spec.source));
         project.ok_or_else(|| Answer::refused(404, "Project not found."))
     }
 
@@ -305,9 +366,16 @@ impl State {
 
 /// The type of all images of a project, or `None` if it has none.
 fn image_type_of(project: &Project) -> Result<Option<&'static str>, Answer> {
-    let mut types = project.uploads.iter().map(|upload| image_type(&upload.name));
+    let mut types = project
+        .uploads
+        .iter()
+        .map(|upload| image_type(&upload.name));
     let first = types.next();
     let is_uniform = first != Some(None) && types.all(|other| Some(other) == first);
-    Answer::unless(is_uniform, 400, "All images of a project must be RAW, or all must be JPEG.")?;
+    Answer::unless(
+        is_uniform,
+        400,
+        "All images of a project must be RAW, or all must be JPEG.",
+    )?;
     Ok(first.flatten())
 }

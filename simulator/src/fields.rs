@@ -6,7 +6,12 @@ use serde_json::{Map, Value, json};
 
 /// Reads the fields of a request. `place` and `fields` are as in `calls.txt`.
 pub(crate) fn read(request: &Received, place: &str, fields: &[&str]) -> Payload {
-    let invalid = |message: &str| Err(Answer::refused(422, vec![fault(&["body"], message, &Value::Null)]));
+    let invalid = |message: &str| {
+        Err(Answer::refused(
+            422,
+            vec![fault(&["body"], message, &Value::Null)],
+        ))
+    };
     if place == "query" {
         // Gateways refuse a `GET` with a body.
         let given = request.query_fields().filter(|_| request.body.is_empty());
@@ -15,7 +20,10 @@ pub(crate) fn read(request: &Received, place: &str, fields: &[&str]) -> Payload 
         let null = (place == "body?").then_some(Value::Null);
         return null.map_or_else(|| invalid("Field required"), Ok);
     } else if place != "json" && request.media_type() != "application/json" {
-        return Err(Answer::refused(415, "Content-Type must be application/json."));
+        return Err(Answer::refused(
+            415,
+            "Content-Type must be application/json.",
+        ));
     }
     match serde_json::from_slice(&request.body) {
         Ok(Value::Object(given)) => check("body", given, fields),
@@ -26,23 +34,39 @@ pub(crate) fn read(request: &Received, place: &str, fields: &[&str]) -> Payload 
 
 /// Names all faults at once, fields that nobody knows among them. The fields of the result are `Null` if absent.
 fn check(place: &str, given: Map<String, Value>, fields: &[&str]) -> Payload {
-    let known: Vec<(&str, &str)> = fields.iter().filter_map(|field| field.split_once(':')).collect();
+    let known: Vec<(&str, &str)> = fields
+        .iter()
+        .filter_map(|field| field.split_once(':'))
+        .collect();
     let mut faults = Vec::new();
     for (field, what) in &known {
         let name = field.trim_end_matches('?');
         let value = given.get(name);
         let missing = || (name == *field).then(|| "Field required".to_owned());
         if let Some(message) = value.map_or_else(missing, |value| wrong(value, what)) {
-            faults.push(fault(&[place, name], &message, value.unwrap_or(&Value::Null)));
+            faults.push(fault(
+                &[place, name],
+                &message,
+                value.unwrap_or(&Value::Null),
+            ));
         }
     }
     for (name, value) in &given {
-        if !known.iter().any(|(field, _)| field.trim_end_matches('?') == name) {
-            faults.push(fault(&[place, name], "Extra inputs are not permitted", value));
+        if !known
+            .iter()
+            .any(|(field, _)| field.trim_end_matches('?') == name)
+        {
+            faults.push(fault(
+                &[place, name],
+                "Extra inputs are not permitted",
+                value,
+            ));
         }
     }
     let is_good = faults.is_empty();
-    is_good.then(|| given.into()).ok_or_else(|| Answer::refused(422, faults))
+    is_good
+        .then(|| given.into())
+        .ok_or_else(|| Answer::refused(422, faults))
 }
 
 /// Returns what a value should be, if it is not.
@@ -55,7 +79,12 @@ fn wrong(value: &Value, what: &str) -> Option<String> {
         "parent" => value.is_u64() || value.is_null(),
         "flag" => value.is_boolean(),
         "https" => text.starts_with("https://"),
-        "files" => !value[0].is_null() && value.as_array().is_some_and(|files| files.iter().all(is_file)),
+        "files" => {
+            !value[0].is_null()
+                && value
+                    .as_array()
+                    .is_some_and(|files| files.iter().all(is_file))
+        }
         range if range.contains("..") => {
             let number = |text: &str| text.parse::<u32>().ok();
             let (least, most) = range.split_once("..")?;
@@ -85,7 +114,9 @@ fn is_file(value: &Value) -> bool {
 /// Refuses a body that breaks a rule between its fields.
 pub(crate) fn rule(is_kept: bool, name: &str, message: &str) -> Result<(), Answer> {
     let fault = || fault(&["body", name], message, &Value::Null);
-    is_kept.then_some(()).ok_or_else(|| Answer::refused(422, vec![fault()]))
+    is_kept
+        .then_some(())
+        .ok_or_else(|| Answer::refused(422, vec![fault()]))
 }
 
 /// One entry of a 422 list, in FastAPI's shape.

@@ -58,7 +58,10 @@ impl Simulator {
     pub fn start_on(port: u16) -> io::Result<Self> {
         // mockito panics if the port is taken.
         drop(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?);
-        let options = mockito::ServerOpts { port, ..Default::default() };
+        let options = mockito::ServerOpts {
+            port,
+            ..Default::default()
+        };
         let server = Box::new(mockito::Server::new_with_opts(options));
         let origin = server.url();
         Ok(Self::on(server, origin))
@@ -72,10 +75,17 @@ impl Simulator {
         Ok(Self::on(server, format!("http://{address}")))
     }
 
-    fn on(mut server: impl DerefMut<Target = mockito::Server> + Any + Send + Sync, origin: String) -> Self {
+    fn on(
+        mut server: impl DerefMut<Target = mockito::Server> + Any + Send + Sync,
+        origin: String,
+    ) -> Self {
         let state = mount(&mut server, &origin);
         let _server: Box<dyn Any + Send + Sync> = Box::new(server);
-        Self { state, origin, _server }
+        Self {
+            state,
+            origin,
+            _server,
+        }
     }
 
     /// Returns the base URL, in place of `https://api.imagen-ai.com/v1`.
@@ -97,7 +107,9 @@ impl Simulator {
     pub fn add_project(&self, spec: ProjectSpec) {
         let mut state = self.state();
         let project = Project::new(spec, state.now());
-        state.projects.retain(|other| other.spec.id != project.spec.id);
+        state
+            .projects
+            .retain(|other| other.spec.id != project.spec.id);
         state.projects.push(project);
     }
 
@@ -118,7 +130,11 @@ impl Simulator {
 
     /// Sets whether a profile-based project is exported.
     pub fn set_exported(&self, project: &str, exported: bool) {
-        let status = if exported { Status::Completed } else { Status::Pending };
+        let status = if exported {
+            Status::Completed
+        } else {
+            Status::Pending
+        };
         self.project(project, |project| project.export.set(status));
     }
 
@@ -129,12 +145,16 @@ impl Simulator {
 
     /// Lets the project's edit that is running, or else the next one, end as failed, with these details.
     pub fn fail_edit(&self, project: &str, details: &str) {
-        self.project(project, |project| project.edit.failure = Some(details.to_owned()));
+        self.project(project, |project| {
+            project.edit.failure = Some(details.to_owned())
+        });
     }
 
     /// Lets the project's export that is running, or else the next one, end as failed, with these details.
     pub fn fail_export(&self, project: &str, details: &str) {
-        self.project(project, |project| project.export.failure = Some(details.to_owned()));
+        self.project(project, |project| {
+            project.export.failure = Some(details.to_owned())
+        });
     }
 
     /// Answers every edit of this photo with `status` and `body`, and applies none, until
@@ -152,10 +172,19 @@ impl Simulator {
     ///
     /// The path is as on the wire: percent-encoded and without the query. That of a presigned URL ends with the name of
     /// the file. `Value::Null` is an empty body, and a string a body of text: XML if it starts with `<?xml`, else HTML.
-    pub fn fail_next(&self, method: &str, path_ending: &str, status: u16, body: impl Into<Value>, times: u32) {
+    pub fn fail_next(
+        &self,
+        method: &str,
+        path_ending: &str,
+        status: u16,
+        body: impl Into<Value>,
+        times: u32,
+    ) {
         let answer = match body.into() {
             Value::Null => Answer::empty(status),
-            Value::String(xml) if xml.starts_with("<?xml") => Answer::new(status, "application/xml", xml),
+            Value::String(xml) if xml.starts_with("<?xml") => {
+                Answer::new(status, "application/xml", xml)
+            }
             Value::String(html) => Answer::new(status, "text/html", html),
             body => Answer::json(status, &body),
         };
@@ -238,7 +267,9 @@ fn demo() -> [ProjectSpec; 5] {
         ProjectSpec::regular(READY).name("12 Elm Street"),
         ProjectSpec::i2i(I2I).name("Harbour loft"),
         unexported(NOT_EXPORTED).name("Not exported"),
-        unexported(IN_PROGRESS).name("In progress").status(Status::InProgress),
+        unexported(IN_PROGRESS)
+            .name("In progress")
+            .status(Status::InProgress),
         unexported(FAILED).name("Failed").status(Status::Failed),
     ]
 }
@@ -288,7 +319,13 @@ fn mount(server: &mut mockito::Server, origin: &str) -> Arc<Mutex<State>> {
 /// Sends the answer if it has exactly these headers.
 fn mock_headers(mut mock: mockito::Mock, names: &'static str, answer: &Arc<Mutex<Answer>>) {
     let place = answer.clone();
-    mock = mock.match_request(move |_| lock(&place).headers.iter().map(|(name, _)| *name).eq(names.split(' ')));
+    mock = mock.match_request(move |_| {
+        lock(&place)
+            .headers
+            .iter()
+            .map(|(name, _)| *name)
+            .eq(names.split(' '))
+    });
     let place = answer.clone();
     mock = mock.with_status_code_from_request(move |_| lock(&place).status.into());
     for name in names.split(' ') {

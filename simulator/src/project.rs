@@ -184,7 +184,10 @@ impl Job {
     }
 
     pub(crate) fn start(&mut self, polls: u32) {
-        self.failure = self.failure.take().filter(|_| self.status != Status::Failed);
+        self.failure = self
+            .failure
+            .take()
+            .filter(|_| self.status != Status::Failed);
         (self.status, self.polls_left) = (Status::InProgress, Some(polls));
     }
 
@@ -194,7 +197,11 @@ impl Job {
         self.polls_left = self.polls_left.and_then(|polls| polls.checked_sub(1));
         if is_over {
             let failed = self.failure.is_some();
-            self.status = if failed { Status::Failed } else { Status::Completed };
+            self.status = if failed {
+                Status::Failed
+            } else {
+                Status::Completed
+            };
         }
         is_over && self.status == Status::Completed
     }
@@ -205,7 +212,10 @@ impl Job {
             (Status::InProgress, Some(left)) => Some(100 / (left + 2)),
             _ => None,
         };
-        let details = self.failure.as_ref().filter(|_| self.status == Status::Failed);
+        let details = self
+            .failure
+            .as_ref()
+            .filter(|_| self.status == Status::Failed);
         json!({ "status": self.status.as_str(), "progress": progress, "details": details })
     }
 }
@@ -276,7 +286,8 @@ impl Project {
 
     /// Refuses a project without finished photos, which Copilot and the links to the JPEGs need.
     pub(crate) fn ready(&mut self) -> Result<&mut Self, Answer> {
-        let is_exported = self.export.status == Status::Completed || self.spec.source == Source::I2i;
+        let is_exported =
+            self.export.status == Status::Completed || self.spec.source == Source::I2i;
         let is_ready = is_exported && self.edit.status == Status::Completed;
         Answer::unless(is_ready, 400, "Project has not been exported yet.")?;
         Ok(self)
@@ -289,7 +300,9 @@ impl Project {
             newest.map_or("unedited".to_owned(), |version| version.id.to_string())
         };
         let photos = self.photos.iter();
-        photos.map(|photo| (photo.name.clone(), state(photo))).collect()
+        photos
+            .map(|photo| (photo.name.clone(), state(photo)))
+            .collect()
     }
 
     /// Finds a photo by its name, byte for byte.
@@ -303,7 +316,10 @@ impl Project {
         let id = self.next_version;
         let photo = self.photo(name)?;
         let kept = version.parent.map_or(Some(0), |parent| {
-            let position = photo.versions.iter().position(|version| version.id == parent);
+            let position = photo
+                .versions
+                .iter()
+                .position(|version| version.id == parent);
             position.map(|position| position + 1)
         });
         let refusal = || Answer::refused(404, "Parent version not found.");

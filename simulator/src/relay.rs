@@ -31,14 +31,22 @@ fn pass_on(mut client: TcpStream, server: SocketAddr, latency: Duration) -> io::
     }
     let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
     let path = head.split([' ', '?']).nth(1).unwrap_or_default();
-    let is_slow = ["/copilot", "/enhance", "/finalize"].iter().any(|end| path.ends_with(end));
+    let is_slow = ["/copilot", "/enhance", "/finalize"]
+        .iter()
+        .any(|end| path.ends_with(end));
     let is_edit = is_slow && head.starts_with("post ");
     if is_edit {
-        let header = |name| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let header = |name| {
+            head.lines()
+                .find_map(|line| line.strip_prefix(name))
+                .map(str::trim)
+        };
         if header("expect:") == Some("100-continue") {
             client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        let length: usize = header("content-length:").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let length: usize = header("content-length:")
+            .and_then(|length| length.parse().ok())
+            .unwrap_or(0);
         let head_length = request.len();
         request.resize(head_length + length, 0);
         from_client.read_exact(&mut request[head_length..])?;

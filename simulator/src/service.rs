@@ -46,7 +46,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let defaults: Value = serde_json::from_str(include_str!("defaults.json")).expect("the file is JSON");
+        let defaults: Value =
+            serde_json::from_str(include_str!("defaults.json")).expect("the file is JSON");
         let list = |name| defaults[name].as_array().cloned().unwrap_or_default();
         Self {
             envelope: false,
@@ -117,7 +118,11 @@ impl State {
         request.body.truncate(KEPT);
         request.body.shrink_to_fit();
         self.received.push(request);
-        let name = if is_storage { "x-amz-request-id" } else { "x-request-id" };
+        let name = if is_storage {
+            "x-amz-request-id"
+        } else {
+            "x-request-id"
+        };
         answer.with(name, format!("sim-{:06}", self.answered))
     }
 
@@ -141,14 +146,19 @@ impl State {
         let fits = |(pattern, segment): (&str, &String)| pattern == "*" || pattern == segment;
         let is_call = |columns: &Vec<&str>| {
             let pattern = columns.get(1).map_or("", |pattern| pattern).split('/');
-            let is_path = pattern.clone().count() == segments.len() && pattern.zip(&segments).all(fits);
+            let is_path =
+                pattern.clone().count() == segments.len() && pattern.zip(&segments).all(fits);
             is_path && columns[0] == request.method
         };
         let lines = include_str!("calls.txt").lines();
         let mut lines = lines.map(|line| line.split_whitespace().collect());
         let columns = lines.find(is_call).ok_or_else(not_found)?;
         let is_i2i = segments[0] == "i2i";
-        let segment = |at: usize| segments.get(at + usize::from(is_i2i)).map_or("", String::as_str);
+        let segment = |at: usize| {
+            segments
+                .get(at + usize::from(is_i2i))
+                .map_or("", String::as_str)
+        };
         let call = Call {
             request,
             source: if is_i2i { Source::I2i } else { Source::Regular },

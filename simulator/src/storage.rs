@@ -12,7 +12,11 @@ use std::time::SystemTime;
 pub(crate) const ROOT: &str = "/storage/imagen-simulator/";
 
 /// What is encoded in a URL: all but RFC 3986's unreserved characters.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// When all objects were last modified.
 const MODIFIED: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
@@ -27,7 +31,10 @@ pub(crate) fn jpeg(object: &[&str; 3], least: usize) -> Vec<u8> {
     while bytes.len() + rest.len() < least {
         // A segment has four bytes beside its text.
         let missing = least - bytes.len() - rest.len();
-        comment(&mut bytes, &vec![b'.'; missing.saturating_sub(4).min(COMMENT_LIMIT)]);
+        comment(
+            &mut bytes,
+            &vec![b'.'; missing.saturating_sub(4).min(COMMENT_LIMIT)],
+        );
     }
     bytes.extend_from_slice(rest);
     bytes
@@ -53,7 +60,10 @@ impl State {
     /// Gives out a URL that `method` may be used on.
     pub(crate) fn link(&mut self, method: &'static str, object: [&str; 3]) -> String {
         let path = object.map(|name| utf8_percent_encode(name, ESCAPED).to_string());
-        let (path, lifetime) = (format!("{ROOT}{}", path.join("/")), self.settings.link_lifetime);
+        let (path, lifetime) = (
+            format!("{ROOT}{}", path.join("/")),
+            self.settings.link_lifetime,
+        );
         let date = date(self.now()).replace(['-', ':'], "");
         // No signature of AWS's: only the very URLs that were given out are good.
         let signature = checksum(format!("{path} {}", self.links.len()).as_bytes());
@@ -81,13 +91,16 @@ impl State {
             return xml(403, "AccessDenied", "Access Denied");
         }
         let is_untyped = request.media_type().is_empty();
-        let signed = |(method, ..): &&Link| request.method == *method && (*method == "GET" || is_untyped);
+        let signed =
+            |(method, ..): &&Link| request.method == *method && (*method == "GET" || is_untyped);
         match self.links.get(&request.target()).filter(signed).cloned() {
             None => {
                 let message = "The request signature we calculated does not match the signature you provided.";
                 xml(403, "SignatureDoesNotMatch", message)
             }
-            Some((_, _, expiry)) if self.now() >= expiry => xml(403, "AccessDenied", "Request has expired"),
+            Some((_, _, expiry)) if self.now() >= expiry => {
+                xml(403, "AccessDenied", "Request has expired")
+            }
             Some(("PUT", object, _)) => self.store(request, &object),
             Some((_, object, _)) => self.serve(request, &object),
         }
@@ -121,10 +134,15 @@ impl State {
     /// Sends an object, or the part of it that is asked for.
     fn serve(&self, request: &Received, [project, state, photo]: &[String; 3]) -> Answer {
         let (content_type, bytes) = if state == "xmp" {
-            let xmp = format!("<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><!-- {project}/{photo} --></x:xmpmeta>\n");
+            let xmp = format!(
+                "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><!-- {project}/{photo} --></x:xmpmeta>\n"
+            );
             ("application/rdf+xml", xmp.into_bytes())
         } else {
-            ("image/jpeg", jpeg(&[project, state, photo], self.settings.jpeg_size))
+            (
+                "image/jpeg",
+                jpeg(&[project, state, photo], self.settings.jpeg_size),
+            )
         };
         let etag = format!("\"{:016x}\"", checksum(&bytes));
         let condition = request.header("if-range");
@@ -133,11 +151,16 @@ impl State {
         let answer = match range.and_then(|range| parse_range(range, bytes.len())) {
             None => Answer::new(200, content_type, bytes),
             Some(range) if range.is_empty() => {
-                return xml(416, "InvalidRange", "The requested range is not satisfiable")
-                    .with("content-range", format!("bytes */{}", bytes.len()));
+                return xml(
+                    416,
+                    "InvalidRange",
+                    "The requested range is not satisfiable",
+                )
+                .with("content-range", format!("bytes */{}", bytes.len()));
             }
             Some(range) => {
-                let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, bytes.len());
+                let content_range =
+                    format!("bytes {}-{}/{}", range.start, range.end - 1, bytes.len());
                 Answer::new(206, content_type, &bytes[range]).with("content-range", content_range)
             }
         };
@@ -179,5 +202,10 @@ pub(crate) fn date(time: SystemTime) -> String {
     let date = fmt_http_date(time); // `Sat, 31 Jan 2026 12:00:00 GMT`
     let month = "JanFebMarAprMayJunJulAugSepOctNovDec".find(&date[8..11]);
     let month = month.map_or(0, |at| at / 3 + 1);
-    format!("{}-{month:02}-{}T{}Z", &date[12..16], &date[5..7], &date[17..25])
+    format!(
+        "{}-{month:02}-{}T{}Z",
+        &date[12..16],
+        &date[5..7],
+        &date[17..25]
+    )
 }

@@ -48,7 +48,12 @@ impl Received {
     pub(crate) fn media_type(&self) -> String {
         let header = self.headers.iter().find(|(name, _)| name == "content-type");
         let value = header.map_or("", |(_, value)| value);
-        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+        value
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase()
     }
 
     /// Returns the query's decoded pairs, or `None` if it is malformed or has a name twice. A `+` is a space.
@@ -76,12 +81,21 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn empty(status: u16) -> Self {
         let (headers, body) = (Vec::new(), Vec::new());
-        Self { status, headers, body }
+        Self {
+            status,
+            headers,
+            body,
+        }
     }
 
     pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let (headers, body) = (Vec::new(), body.into());
-        Self { status, headers, body }.with("content-type", content_type)
+        Self {
+            status,
+            headers,
+            body,
+        }
+        .with("content-type", content_type)
     }
 
     pub(crate) fn json(status: u16, body: &Value) -> Self {
@@ -95,7 +109,9 @@ impl Answer {
 
     /// Refuses if a condition does not hold.
     pub(crate) fn unless(is_good: bool, status: u16, detail: &str) -> Result<(), Self> {
-        is_good.then_some(()).ok_or_else(|| Self::refused(status, detail))
+        is_good
+            .then_some(())
+            .ok_or_else(|| Self::refused(status, detail))
     }
 
     /// A 400 by the gateway in front of the service.
@@ -117,7 +133,8 @@ impl Answer {
 /// Decodes one path segment or a part of a query strictly: only the characters that RFC 3986 allows there, two hex
 /// digits after each `%`, and UTF-8. `.` and `..` are refused in any spelling, since a gateway may resolve them.
 pub(crate) fn decode(text: &str) -> Option<String> {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte);
+    let is_allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte);
     let is_hex = |pair: &[u8]| pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit);
     let mut escapes = text.as_bytes().split(|byte| *byte == b'%').skip(1);
     if !text.bytes().all(is_allowed) || !escapes.all(|rest| is_hex(&rest[..rest.len().min(2)])) {

@@ -37,8 +37,15 @@ fn send(method: &str, url: &str, headers: &str, body: &[u8]) -> Answer {
     let mut stream = begin(method, url, &headers, body);
     stream.read_to_end(&mut answer).unwrap();
     let text = String::from_utf8_lossy(&answer).into_owned();
-    let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
-    Answer(text[9..12].parse().unwrap(), text, answer.split_off(head + 4))
+    let head = answer
+        .windows(4)
+        .position(|bytes| bytes == b"\r\n\r\n")
+        .unwrap();
+    Answer(
+        text[9..12].parse().unwrap(),
+        text,
+        answer.split_off(head + 4),
+    )
 }
 
 /// Sends a request as a conversation gives it.
@@ -55,20 +62,37 @@ fn call(simulator: &Simulator, line: &str, given: &str) -> Answer {
     if !body.is_empty() && !given.contains("content-type") {
         headers += "content-type: application/json\r\n";
     }
-    send(method, &(simulator.base_url() + target), &headers, body.as_bytes())
+    send(
+        method,
+        &(simulator.base_url() + target),
+        &headers,
+        body.as_bytes(),
+    )
 }
 
 /// Holds a conversation. Returns the names that it gave.
 fn converse(simulator: &Simulator, conversation: &str) -> BTreeMap<String, String> {
-    let ids = format!("KEY {} READY {READY} I2I {I2I} FAILED {FAILED}", simulator.key());
+    let ids = format!(
+        "KEY {} READY {READY} I2I {I2I} FAILED {FAILED}",
+        simulator.key()
+    );
     let ids = format!("{ids} NOT_EXPORTED {NOT_EXPORTED} IN_PROGRESS {IN_PROGRESS}");
     let mut names = BTreeMap::new();
     for pair in ids.split(' ').collect::<Vec<_>>().chunks(2) {
         names.insert(pair[0].to_owned(), pair[1].to_owned());
     }
-    let (mut request, mut headers, mut answer) = (String::new(), String::new(), Answer(0, String::new(), Vec::new()));
-    for line in conversation.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let fill = |line: String, (name, value): (&String, &String)| line.replace(&format!("${name}"), value);
+    let (mut request, mut headers, mut answer) = (
+        String::new(),
+        String::new(),
+        Answer(0, String::new(), Vec::new()),
+    );
+    for line in conversation
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
+        let fill = |line: String, (name, value): (&String, &String)| {
+            line.replace(&format!("${name}"), value)
+        };
         let line = names.iter().fold(line.to_owned(), fill);
         let (sign, mut rest) = line.split_at(2);
         match sign {
@@ -76,13 +100,25 @@ fn converse(simulator: &Simulator, conversation: &str) -> BTreeMap<String, Strin
             "= " => {
                 answer = call(simulator, &request, &std::mem::take(&mut headers));
                 assert_eq!(answer.0.to_string(), rest[..3], "{request}\n{}", answer.1);
-                assert!(answer.1.contains("-request-id: sim-"), "{request}\n{}", answer.1);
+                assert!(
+                    answer.1.contains("-request-id: sim-"),
+                    "{request}\n{}",
+                    answer.1
+                );
                 rest = rest[3..].trim_start();
             }
             "> " => {
                 let (name, pointer) = rest.split_once(' ').unwrap();
                 let answer: Value = serde_json::from_slice(&answer.2).unwrap();
-                names.insert(name.to_owned(), answer.pointer(pointer).unwrap().as_str().unwrap().to_owned());
+                names.insert(
+                    name.to_owned(),
+                    answer
+                        .pointer(pointer)
+                        .unwrap()
+                        .as_str()
+                        .unwrap()
+                        .to_owned(),
+                );
             }
             "~ " => {}
             _ => request = line.clone(),
@@ -128,7 +164,8 @@ fn refusals() {
 #[test]
 fn names() {
     let simulator = Simulator::start();
-    let names = "IMG #1.jpg|100%.jpg|a/b\\c.jpg|1+1&2.jpg|%41.jpg|caf\u{e9}.jpg|cafe\u{301}.jpg|🌤.jpg";
+    let names =
+        "IMG #1.jpg|100%.jpg|a/b\\c.jpg|1+1&2.jpg|%41.jpg|caf\u{e9}.jpg|cafe\u{301}.jpg|🌤.jpg";
     simulator.add_project(ProjectSpec::regular(READY).photos(names.split('|')));
     converse(&simulator, include_str!("names.txt"));
     let made = |name| simulator.versions(READY, name).len();
@@ -149,7 +186,10 @@ fn from_photos_to_pictures() {
     simulator.configure(|settings| settings.profiles.push(either));
     let names = converse(&simulator, include_str!("road.txt"));
     let files = simulator.uploaded(&names["project"]);
-    assert_eq!((files[0].name.as_str(), files[0].length), ("DSC_0001.NEF", 9));
+    assert_eq!(
+        (files[0].name.as_str(), files[0].length),
+        ("DSC_0001.NEF", 9)
+    );
     assert_eq!(files[0].bytes, b"RAW BYTES");
     assert_eq!(files[1].checksum, checksum(b"DNG"));
     let project = simulator.projects().pop().unwrap();
@@ -162,7 +202,10 @@ fn storage() {
     let links = converse(&simulator, include_str!("storage.txt"));
     let jpeg = simulator.jpeg(READY, PHOTO, Some(123));
     assert_eq!(send("GET", &links["get"], "", b"").2, jpeg);
-    assert_eq!(send("GET", links["get"].split('?').next().unwrap(), "", b"").0, 403);
+    assert_eq!(
+        send("GET", links["get"].split('?').next().unwrap(), "", b"").0,
+        403
+    );
 
     simulator.expire_links();
     for (method, link) in [("GET", &links["get"]), ("PUT", &links["put"])] {
@@ -180,7 +223,9 @@ fn storage() {
 fn uploads() {
     let simulator = Simulator::start();
     let link = &converse(&simulator, include_str!("storage.txt"))["put"];
-    let bytes: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
+    let bytes: Vec<u8> = (0..3_000_000_u32)
+        .map(|number| number.to_le_bytes()[1])
+        .collect();
     assert_eq!(send("PUT", link, "", &bytes).0, 200);
     let file = simulator.uploaded(READY).remove(0);
     assert_eq!((file.length, file.checksum), (3_000_000, checksum(&bytes)));
@@ -190,7 +235,9 @@ fn uploads() {
     // A client that waits for `100 Continue` gets it.
     let headers = "content-length: 3\r\nexpect: 100-continue\r\n";
     let mut stream = begin("PUT", link, headers, b"");
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+    let mut lines = BufReader::new(stream.try_clone().unwrap())
+        .lines()
+        .map(Result::unwrap);
     assert_eq!(lines.next().unwrap(), "HTTP/1.1 100 Continue");
     stream.write_all(b"abc").unwrap();
     assert_eq!(lines.nth(1).unwrap(), "HTTP/1.1 200 OK");
@@ -203,7 +250,13 @@ fn failures() {
     simulator.fail_photo(READY, PHOTO, 500, Value::Null);
     simulator.mend_photo(READY, PHOTO);
     simulator.fail_photo(READY, "DSC_0002.JPEG", 200, json!({ "status": "FAILED" }));
-    simulator.fail_next("POST", "/copilot", 429, json!({ "message": "Too Many Requests" }), 2);
+    simulator.fail_next(
+        "POST",
+        "/copilot",
+        429,
+        json!({ "message": "Too Many Requests" }),
+        2,
+    );
     simulator.fail_next("GET", READY, 503, "<?xml version=\"1.0\"?><Error/>", 1);
     simulator.fail_next("POST", "/finalize", 500, Value::Null, 1);
     simulator.set_status(IN_PROGRESS, Status::InProgress);
@@ -221,8 +274,16 @@ fn failures() {
 fn settings() {
     let simulator = Simulator::start();
     simulator.configure(|settings| {
-        (settings.bare_lists, settings.envelope, settings.list_unedited) = (true, true, false);
-        (settings.empty_finalize, settings.edit_wants_json, settings.jpeg_size) = (true, true, 200_000);
+        (
+            settings.bare_lists,
+            settings.envelope,
+            settings.list_unedited,
+        ) = (true, true, false);
+        (
+            settings.empty_finalize,
+            settings.edit_wants_json,
+            settings.jpeg_size,
+        ) = (true, true, 200_000);
     });
     converse(&simulator, include_str!("settings.txt"));
     let jpeg = simulator.jpeg(READY, PHOTO, None);
@@ -248,7 +309,12 @@ fn keeps_slow_calls_apart() {
     thread::scope(|scope| drop(photos.map(|photo| scope.spawn(move || work(photo)))));
     let took = begun.elapsed();
     assert!(took >= 5 * latency && took < 14 * latency, "{took:?}");
-    let ids = |photo| simulator.versions(READY, photo).into_iter().map(|version| version.id);
+    let ids = |photo| {
+        simulator
+            .versions(READY, photo)
+            .into_iter()
+            .map(|version| version.id)
+    };
     let ids: BTreeSet<u64> = photos.into_iter().flat_map(ids).collect();
     assert_eq!(ids, (123..138).collect());
 }
@@ -259,14 +325,25 @@ fn makes_a_slow_edit_whatever_became_of_the_client() {
     let simulator = &Simulator::start_slow(0, latency).unwrap();
     let line = prompt(PHOTO, Value::Null);
     let (path, body) = line[5..].split_once(' ').unwrap();
-    let headers = format!("x-api-key: {}\r\ncontent-type: application/json\r\n", simulator.key());
+    let headers = format!(
+        "x-api-key: {}\r\ncontent-type: application/json\r\n",
+        simulator.key()
+    );
     let headers = format!("{headers}content-length: {}\r\n", body.len());
     // One client goes when it has sent all, one in the middle of the body.
     for sent in [body, &body[..20]] {
-        let stream = begin("POST", &(simulator.base_url() + path), &headers, sent.as_bytes());
+        let stream = begin(
+            "POST",
+            &(simulator.base_url() + path),
+            &headers,
+            sent.as_bytes(),
+        );
         stream.shutdown(Shutdown::Both).unwrap();
     }
-    assert_eq!(call(simulator, &format!("GET /projects/{READY}"), "").0, 200);
+    assert_eq!(
+        call(simulator, &format!("GET /projects/{READY}"), "").0,
+        200
+    );
     assert_eq!(simulator.requests().len(), 1, "nothing else is slow");
     thread::sleep(3 * latency);
     assert_eq!(simulator.requests().len(), 2);
@@ -276,8 +353,14 @@ fn makes_a_slow_edit_whatever_became_of_the_client() {
 #[test]
 fn program() {
     let program = || Command::new(env!("CARGO_BIN_EXE_imagen-ai-simulator"));
-    let mut child = program().args(["--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut child = program()
+        .args(["--port", "0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
     let mut value = |name: &str| lines.next().unwrap().strip_prefix(name).unwrap().to_owned();
     let (base_url, key) = (value("IMAGEN_BASE_URL="), value("IMAGEN_API_KEY="));
     assert_eq!(value("PROFILE_BASED_PROJECT="), READY);
@@ -285,7 +368,10 @@ fn program() {
     assert_eq!(value("NOT_EXPORTED_PROJECT="), NOT_EXPORTED);
     assert_eq!(value("IN_PROGRESS_PROJECT="), IN_PROGRESS);
     assert_eq!(value("FAILED_PROJECT="), FAILED);
-    let (url, key) = (format!("{base_url}/profiles"), format!("x-api-key: {key}\r\n"));
+    let (url, key) = (
+        format!("{base_url}/profiles"),
+        format!("x-api-key: {key}\r\n"),
+    );
     let profiles = send("GET", &url, &key, b"").1;
     assert!(profiles.contains(&value("PROFILE_KEY=")), "{profiles}");
 

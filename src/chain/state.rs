@@ -12,14 +12,14 @@ use crate::download::{Overwrite, PartFile};
 use crate::error::{Error, Result};
 use crate::history::{History, ImageHistory, Version};
 use crate::image::Image;
-use crate::types::{DownloadLink, Edit, EnhancementStatus, SignedUrl, VersionId, link_from};
+use crate::types::{CopilotEdit, DownloadLink, EnhancementStatus, SignedUrl, VersionId, link_from};
 
 /// An edit of which it is not known whether it was made, or as which version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Pending {
     /// What was asked for.
-    pub edit: Edit,
+    pub edit: CopilotEdit,
     /// The version that it was to build on. `None` is the unedited photo.
     pub parent: Option<VersionId>,
     /// Whether the service said that it made the edit, and only did not name the version.
@@ -45,7 +45,9 @@ impl Step {
     /// [`Error::InvalidInput`] when the service named none; [`Chain::recover`](crate::Chain::recover) looks for it.
     pub fn version(&self) -> Result<&VersionId> {
         let why = "the service named no version for this edit; Chain::recover() looks for it in the history";
-        self.version_id.as_ref().ok_or_else(|| Error::invalid("version_id", why))
+        self.version_id
+            .as_ref()
+            .ok_or_else(|| Error::invalid("version_id", why))
     }
 }
 
@@ -85,8 +87,15 @@ impl State {
     /// Returns the state of a chain that stands at the unedited photo.
     pub(super) fn new(image: &Image) -> Self {
         let (project, name) = (image.project(), image.file_name());
-        let of = format!("form 1: {name:?} of the {} project {:?}", project.source().as_str(), project.uuid());
-        Self { of, ..Self::default() }
+        let of = format!(
+            "form 1: {name:?} of the {} project {:?}",
+            project.kind().as_str(),
+            project.uuid()
+        );
+        Self {
+            of,
+            ..Self::default()
+        }
     }
 
     pub(super) fn branch_from(&mut self, version: VersionId) {
@@ -101,33 +110,61 @@ impl State {
     /// Decides what became of an edit by the history now. `over` is whether the wait was over when the history was asked for.
     ///
     /// A history with versions that could not be read decides nothing, since one of those may be the edit.
-    pub(super) fn decide(&self, pending: &Pending, file_name: &str, history: &History, over: bool) -> Recovery {
+    pub(super) fn decide(
+        &self,
+        pending: &Pending,
+        file_name: &str,
+        history: &History,
+        over: bool,
+    ) -> Recovery {
         let image = history.find(file_name);
         let is_listed = |id: &VersionId| image.is_some_and(|image| image.get(id).is_some());
         let is_known = |id: &VersionId| self.known.as_ref().is_some_and(|known| known.contains(id));
-        let has_parent = |version: &Version| version.parent_told && version.parent == pending.parent;
-        let mut candidates = image.map(ImageHistory::versions).unwrap_or_default().to_vec();
+        let has_parent =
+            |version: &Version| version.parent_told && version.parent == pending.parent;
+        let mut candidates = image
+            .map(ImageHistory::versions)
+            .unwrap_or_default()
+            .to_vec();
         candidates.retain(|version| {
             // How the service names the unedited photo as a parent is not published: only a version is surely another parent.
-            let is_elsewhere =
-                !has_parent(version) && version.parent.as_ref().is_some_and(|id| is_listed(id) || is_known(id));
-            !is_known(&version.id) && !is_elsewhere && version.status != Some(EnhancementStatus::Failed)
+            let is_elsewhere = !has_parent(version)
+                && version
+                    .parent
+                    .as_ref()
+                    .is_some_and(|id| is_listed(id) || is_known(id));
+            !is_known(&version.id)
+                && !is_elsewhere
+                && version.status != Some(EnhancementStatus::Failed)
         });
         let is_edit = |version: &&Version| {
             let (told, asked) = match &pending.edit {
-                Edit::Instruction(text) => (&version.instruction, text),
-                Edit::Preset(tool_id) => (&version.preset, tool_id),
+                CopilotEdit::Instruction(text) => (&version.instruction, text),
+                CopilotEdit::Preset(tool_id) => (&version.preset, tool_id),
             };
-            has_parent(version) && told.as_ref().is_some_and(|told| told.trim() == asked.trim())
+            has_parent(version)
+                && told
+                    .as_ref()
+                    .is_some_and(|told| told.trim() == asked.trim())
         };
-        let is_done = |it: &Version| it.url.is_some() || matches!(it.status, None | Some(EnhancementStatus::Success));
+        let is_done = |it: &Version| {
+            it.url.is_some() || matches!(it.status, None | Some(EnhancementStatus::Success))
+        };
         let is_parent_there = pending.parent.as_ref().map_or(image.is_some(), is_listed);
-        match candidates.iter().filter(is_edit).collect::<Vec<_>>().as_slice() {
+        match candidates
+            .iter()
+            .filter(is_edit)
+            .collect::<Vec<_>>()
+            .as_slice()
+        {
             _ if history.unread() > 0 => Recovery::CannotTell { candidates },
-            [found] if self.known.is_some() && is_done(found) => {
-                Recovery::Applied(Step { version_id: Some(found.id.clone()), url: found.url.clone() })
+            [found] if self.known.is_some() && is_done(found) => Recovery::Applied(Step {
+                version_id: Some(found.id.clone()),
+                url: found.url.clone(),
+            }),
+            [] if candidates.is_empty() && is_parent_there && over && !pending.made => {
+                Recovery::NotApplied
             }
-            [] if candidates.is_empty() && is_parent_there && over && !pending.made => Recovery::NotApplied,
             _ => Recovery::CannotTell { candidates },
         }
     }
@@ -139,12 +176,22 @@ impl State {
             Err(e) if e.kind() == ErrorKind::NotFound => return new.save(Some(path)).map(|()| new),
             text => text.map_err(|e| Error::io(path, e))?,
         };
-        let refuse = |why| Err(Error::invalid("path", format!("{}: {why}; it was not changed", path.display())));
+        let refuse = |why| {
+            Err(Error::invalid(
+                "path",
+                format!("{}: {why}; it was not changed", path.display()),
+            ))
+        };
         match serde_json::from_str::<Self>(std::str::from_utf8(&text).unwrap_or_default()) {
             // Between two processes others may have made versions. While an edit is out, what was known stays.
-            Ok(old) if old.of == new.of => Ok(Self { known: old.known.filter(|_| old.pending.is_some()), ..old }),
+            Ok(old) if old.of == new.of => Ok(Self {
+                known: old.known.filter(|_| old.pending.is_some()),
+                ..old
+            }),
             Ok(old) => refuse(format!("a saved chain of {}, not of {}", old.of, new.of)),
-            Err(e) => refuse(format!("no saved chain of the form 1, or one that was cut short ({e})")),
+            Err(e) => refuse(format!(
+                "no saved chain of the form 1, or one that was cut short ({e})"
+            )),
         }
     }
 
@@ -153,7 +200,8 @@ impl State {
         let Some(path) = file else { return Ok(()) };
         let mut part = PartFile::create(path)?;
         let text = serde_json::to_vec(self).map_err(io::Error::from);
-        text.and_then(|text| part.file.write_all(&text)).map_err(|e| Error::io(path, e))?;
+        text.and_then(|text| part.file.write_all(&text))
+            .map_err(|e| Error::io(path, e))?;
         part.publish(Overwrite::Always).map(drop)
     }
 }
@@ -164,20 +212,45 @@ mod tests {
 
     /// Returns what is decided in a word and its versions: `applied 2`, `not applied`, `cannot tell 2 3`. `before` is the
     /// history that was read before the edit, if one was.
-    fn decided(before: Option<&str>, parent: Option<u64>, edit: &Edit, now: &str, over: bool, made: bool) -> String {
-        let versions =
-            |history: &History| history.find("a.jpg").map(|image| image.versions().to_vec()).unwrap_or_default();
+    fn decided(
+        before: Option<&str>,
+        parent: Option<u64>,
+        edit: &CopilotEdit,
+        now: &str,
+        over: bool,
+        made: bool,
+    ) -> String {
+        let versions = |history: &History| {
+            history
+                .find("a.jpg")
+                .map(|image| image.versions().to_vec())
+                .unwrap_or_default()
+        };
         let before = before.map(|before| History::from_json(before).unwrap());
-        let pending =
-            Pending { edit: edit.clone(), parent: parent.map(VersionId::from), made, sent: SystemTime::now() };
-        let known = before.map(|before| versions(&before).into_iter().map(|version| version.id).collect());
-        let state = State { known, ..State::default() };
+        let pending = Pending {
+            edit: edit.clone(),
+            parent: parent.map(VersionId::from),
+            made,
+            sent: SystemTime::now(),
+        };
+        let known = before.map(|before| {
+            versions(&before)
+                .into_iter()
+                .map(|version| version.id)
+                .collect()
+        });
+        let state = State {
+            known,
+            ..State::default()
+        };
         match state.decide(&pending, "a.jpg", &History::from_json(now).unwrap(), over) {
             Recovery::Applied(step) => format!("applied {}", step.version_id.unwrap()),
             Recovery::NotApplied => "not applied".to_owned(),
-            Recovery::CannotTell { candidates } => {
-                candidates.iter().fold("cannot tell".to_owned(), |text, version| format!("{text} {}", version.id))
-            }
+            Recovery::CannotTell { candidates } => candidates
+                .iter()
+                .fold("cannot tell".to_owned(), |text, version| {
+                    format!("{text} {}", version.id)
+                }),
         }
     }
 
@@ -186,20 +259,60 @@ mod tests {
 
     #[test]
     fn what_became_of_two_on_one() {
-        let edit = Edit::Instruction("two".to_owned());
+        let edit = CopilotEdit::Instruction("two".to_owned());
         // Beside version 1, which was known before.
         for (what, new, expected) in [
             ("nothing new", "", "not applied"),
-            ("it is there", r#""version_id":2,"parent_id":1,"prompt":"two""#, "applied 2"),
-            ("trimmed", r#""version_id":2,"parent_id":1,"prompt":" two\n""#, "applied 2"),
-            ("the edit not told", r#""version_id":2,"parent_id":1"#, "cannot tell 2"),
-            ("another edit", r#""version_id":2,"parent_id":1,"prompt":"x""#, "cannot tell 2"),
-            ("a preset of that name", r#""version_id":2,"parent_id":1,"tool_id":"two""#, "cannot tell 2"),
-            ("the parent not told", r#""version_id":2,"prompt":"two""#, "cannot tell 2"),
-            ("a parent that is no version", r#""version_id":2,"parent_id":0,"prompt":"two""#, "cannot tell 2"),
-            ("told to be a root", r#""version_id":2,"parent_id":null,"prompt":"two""#, "cannot tell 2"),
-            ("failed", r#""version_id":2,"parent_id":1,"prompt":"two","status":"FAILED""#, "not applied"),
-            ("running", r#""version_id":2,"parent_id":1,"prompt":"two","status":"RUNNING""#, "cannot tell 2"),
+            (
+                "it is there",
+                r#""version_id":2,"parent_id":1,"prompt":"two""#,
+                "applied 2",
+            ),
+            (
+                "trimmed",
+                r#""version_id":2,"parent_id":1,"prompt":" two\n""#,
+                "applied 2",
+            ),
+            (
+                "the edit not told",
+                r#""version_id":2,"parent_id":1"#,
+                "cannot tell 2",
+            ),
+            (
+                "another edit",
+                r#""version_id":2,"parent_id":1,"prompt":"x""#,
+                "cannot tell 2",
+            ),
+            (
+                "a preset of that name",
+                r#""version_id":2,"parent_id":1,"tool_id":"two""#,
+                "cannot tell 2",
+            ),
+            (
+                "the parent not told",
+                r#""version_id":2,"prompt":"two""#,
+                "cannot tell 2",
+            ),
+            (
+                "a parent that is no version",
+                r#""version_id":2,"parent_id":0,"prompt":"two""#,
+                "cannot tell 2",
+            ),
+            (
+                "told to be a root",
+                r#""version_id":2,"parent_id":null,"prompt":"two""#,
+                "cannot tell 2",
+            ),
+            (
+                "failed",
+                r#""version_id":2,"parent_id":1,"prompt":"two","status":"FAILED""#,
+                "not applied",
+            ),
+            (
+                "running",
+                r#""version_id":2,"parent_id":1,"prompt":"two","status":"RUNNING""#,
+                "cannot tell 2",
+            ),
             (
                 "under another word",
                 r#""version_id":2,"parent_id":1,"prompt":"two","status":"X","url":"https://s3/2""#,
@@ -237,12 +350,25 @@ mod tests {
                 "cannot tell 2",
             ),
         ] {
-            let new = if new.is_empty() { new.to_owned() } else { format!(",{{{new}}}") };
-            let now = format!(r#"{{"a.jpg":[{{"version_id":1,"parent_id":null,"prompt":"one"}}{new}]}}"#);
-            assert_eq!(decided(Some(ONE), Some(1), &edit, &now, true, false), expected, "{what}: {now}");
+            let new = if new.is_empty() {
+                new.to_owned()
+            } else {
+                format!(",{{{new}}}")
+            };
+            let now =
+                format!(r#"{{"a.jpg":[{{"version_id":1,"parent_id":null,"prompt":"one"}}{new}]}}"#);
+            assert_eq!(
+                decided(Some(ONE), Some(1), &edit, &now, true, false),
+                expected,
+                "{what}: {now}"
+            );
         }
         for (what, now, expected) in [
-            ("nested", r#"{"a.jpg":{"version_id":1,"children":[{"version_id":2,"prompt":"two"}]}}"#, "applied 2"),
+            (
+                "nested",
+                r#"{"a.jpg":{"version_id":1,"children":[{"version_id":2,"prompt":"two"}]}}"#,
+                "applied 2",
+            ),
             ("the parent is gone", NONE, "cannot tell"),
             ("not listed", r#"{"images":[]}"#, "cannot tell"),
             (
@@ -251,20 +377,34 @@ mod tests {
                 "cannot tell 1",
             ),
         ] {
-            assert_eq!(decided(Some(ONE), Some(1), &edit, now, true, false), expected, "{what}");
+            assert_eq!(
+                decided(Some(ONE), Some(1), &edit, now, true, false),
+                expected,
+                "{what}"
+            );
         }
     }
 
     #[test]
     fn what_became_of_one_on_the_unedited_photo() {
-        let edit = Edit::Preset("sky".to_owned());
+        let edit = CopilotEdit::Preset("sky".to_owned());
         let there = r#"{"a.jpg":[{"version_id":1,"parent_id":null,"tool_id":"sky"}]}"#;
         let (elsewhere, empty) = (r#"{"b.jpg":[{"version_id":1}]}"#, r#"{"images":[]}"#);
         for (what, before, now, expected) in [
             ("nothing new", Some(NONE), NONE, "not applied"),
-            ("nothing new, nothing read before", None, NONE, "not applied"),
+            (
+                "nothing new, nothing read before",
+                None,
+                NONE,
+                "not applied",
+            ),
             ("it is there", Some(NONE), there, "applied 1"),
-            ("it is there, nothing read before", None, there, "cannot tell 1"),
+            (
+                "it is there, nothing read before",
+                None,
+                there,
+                "cannot tell 1",
+            ),
             ("not listed before", Some(empty), there, "applied 1"),
             ("not listed", Some(elsewhere), elsewhere, "cannot tell"),
             ("not listed at all", Some(empty), empty, "cannot tell"),
@@ -277,17 +417,27 @@ mod tests {
                 "not applied",
             ),
         ] {
-            assert_eq!(decided(before, None, &edit, now, true, false), expected, "{what}: {now}");
+            assert_eq!(
+                decided(before, None, &edit, now, true, false),
+                expected,
+                "{what}: {now}"
+            );
         }
     }
 
     #[test]
     fn nothing_is_not_applied_before_the_wait_is_over_or_when_the_service_made_it() {
-        let edit = Edit::Instruction("two".to_owned());
+        let edit = CopilotEdit::Instruction("two".to_owned());
         let there = r#"{"a.jpg":[{"version_id":1,"parent_id":null},{"version_id":2,"parent_id":1,"prompt":"two"}]}"#;
         for (over, made) in [(false, false), (true, true), (false, true)] {
-            assert_eq!(decided(Some(ONE), Some(1), &edit, ONE, over, made), "cannot tell");
-            assert_eq!(decided(Some(ONE), Some(1), &edit, there, over, made), "applied 2");
+            assert_eq!(
+                decided(Some(ONE), Some(1), &edit, ONE, over, made),
+                "cannot tell"
+            );
+            assert_eq!(
+                decided(Some(ONE), Some(1), &edit, there, over, made),
+                "applied 2"
+            );
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{Downloaded, Overwrite};
 use crate::client::Client;
 use crate::error::TransferReason::LinkExpired;
 use crate::error::{Error, Result};
+use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
 use crate::progress::{Batch, Progress, ProgressCallback};
 use crate::project::{Output, Project};
@@ -35,7 +36,7 @@ impl Client {
     /// # use imagen_ai::DownloadOptions;
     /// # let client = imagen_ai::Client::from_env()?;
     /// let finished = client.project("65f3a1c2").finalize()?;
-    /// for file in client.download_all(&finished.files, "out/", &DownloadOptions::default())? {
+    /// for file in client.download_all(&finished, "out/", &DownloadOptions::default())? {
     ///     match file {
     ///         Ok(file) if file.skipped => println!("{} was there", file.path.display()),
     ///         Ok(file) if file.renamed => println!("{} is now {}", file.file_name, file.path.display()),
@@ -55,10 +56,16 @@ impl Client {
         links: impl IntoIterator<Item: Into<DownloadLink>>,
         dir: impl AsRef<Path>,
         options: &DownloadOptions,
-    ) -> Result<Vec<Result<Downloaded>>> {
+    ) -> Result<Outcomes<Downloaded>> {
         make_ready(dir.as_ref(), options)?;
         let links = links.into_iter().map(Into::into).collect();
-        Ok(download_lots(self, links, dir.as_ref(), options, &Vec::new))
+        Ok(Outcomes(download_lots(
+            self,
+            links,
+            dir.as_ref(),
+            options,
+            &Vec::new,
+        )))
     }
 }
 
@@ -80,12 +87,22 @@ impl Project {
     ///
     /// # Errors
     /// Those of [`Client::download_all`] and of [`Project::finalize`].
-    pub fn finalize_to(&self, dir: impl AsRef<Path>, options: &DownloadOptions) -> Result<Vec<Result<Downloaded>>> {
+    pub fn finalize_to(
+        &self,
+        dir: impl AsRef<Path>,
+        options: &DownloadOptions,
+    ) -> Result<Outcomes<Downloaded>> {
         self.path(&[])?;
         make_ready(dir.as_ref(), options)?;
-        let links = self.finalize()?.files;
+        let links = self.finalize()?;
         let fresh = || self.download_links(Output::Jpeg).unwrap_or_default();
-        Ok(download_lots(self.client(), links, dir.as_ref(), options, &fresh))
+        Ok(Outcomes(download_lots(
+            self.client(),
+            links,
+            dir.as_ref(),
+            options,
+            &fresh,
+        )))
     }
 }
 
@@ -117,7 +134,12 @@ pub struct DownloadOptions {
 
 impl Default for DownloadOptions {
     fn default() -> Self {
-        Self { threads: 4, overwrite: Overwrite::Never, stall_timeout: STALL, progress: None }
+        Self {
+            threads: 4,
+            overwrite: Overwrite::Never,
+            stall_timeout: STALL,
+            progress: None,
+        }
     }
 }
 
@@ -126,7 +148,10 @@ impl DownloadOptions {
     /// says, and when the file is done with, however that came. [`Break`](ControlFlow::Break) ends the whole: files
     /// that are whole stay, all others are [`TransferReason::Cancelled`](crate::TransferReason::Cancelled).
     #[must_use]
-    pub fn on_progress(mut self, callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
+    pub fn on_progress(
+        mut self,
+        callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
+    ) -> Self {
         self.progress = Some(ProgressCallback(Arc::new(callback)));
         self
     }
@@ -158,22 +183,43 @@ fn download_lots(
 ) -> Vec<Result<Downloaded>> {
     let given: Vec<String> = links.iter().map(given_name).collect();
     let files = links.into_iter().zip(names_on_disk(&given));
-    let mut files: Vec<File> = files.map(|(link, name)| File { name, link, result: None }).collect();
+    let mut files: Vec<File> = files
+        .map(|(link, name)| File {
+            name,
+            link,
+            result: None,
+        })
+        .collect();
     let has_expired = |file: &File| matches!(&file.result, Some(Err(Error::Transfer(e))) if e.reason == LinkExpired);
-    let batch = Batch { callback: options.progress.as_ref(), files: files.len(), ..Batch::default() };
+    let batch = Batch {
+        callback: options.progress.as_ref(),
+        files: files.len(),
+        ..Batch::default()
+    };
     let download = |(index, file): (usize, &mut File)| {
         file.result = Some(batch.file(index, &file.name, |tell| {
             if file.link.download_link.is_none() {
                 return Err(no_link("GET", &given_name(&file.link)));
             }
-            let download = client.download(&file.link).overwrite(options.overwrite).progress(tell);
-            let done = download.stall_timeout(options.stall_timeout).to_file(dir.join(&file.name))?;
-            Ok(Downloaded { renamed: done.file_name != file.name, ..done })
+            let download = client
+                .download(&file.link)
+                .overwrite(options.overwrite)
+                .progress(tell);
+            let done = download
+                .stall_timeout(options.stall_timeout)
+                .to_file(dir.join(&file.name))?;
+            Ok(Downloaded {
+                renamed: done.file_name != file.name,
+                ..done
+            })
         }));
     };
     let mut before = usize::MAX;
     loop {
-        let lot = files.iter_mut().enumerate().filter(|(_, file)| file.result.is_none());
+        let lot = files
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, file)| file.result.is_none());
         parallel(lot, options.threads, download);
         let expired = files.iter().filter(|file| has_expired(file)).count();
         if expired == 0 || expired >= before || batch.stopped.load(Relaxed) {
@@ -181,7 +227,10 @@ fn download_lots(
         }
         before = expired;
         // By name, and of several files with one name by their order.
-        let mut fresh: Vec<_> = fresh_links().into_iter().map(|link| (given_name(&link), link)).collect();
+        let mut fresh: Vec<_> = fresh_links()
+            .into_iter()
+            .map(|link| (given_name(&link), link))
+            .collect();
         for file in &mut files {
             let name = given_name(&file.link);
             let place = fresh.iter().position(|(fresh, _)| *fresh == name);

@@ -16,10 +16,18 @@ const LONGEST_EXTENSION: usize = 16;
 
 /// Returns a file's name as the link gives it: its `file_name`, else the last segment of its URL, percent-decoded.
 pub(super) fn given_name(link: &DownloadLink) -> String {
-    if let Some(name) = link.file_name.as_ref().filter(|name| !name.trim().is_empty()) {
+    if let Some(name) = link
+        .file_name
+        .as_ref()
+        .filter(|name| !name.trim().is_empty())
+    {
         return name.clone();
     }
-    let uri = link.download_link.as_ref().and_then(|it| parse_url("url", it.as_str(), false).ok()).unwrap_or_default();
+    let uri = link
+        .download_link
+        .as_ref()
+        .and_then(|it| parse_url("url", it.as_str(), false).ok())
+        .unwrap_or_default();
     let segment = uri.path().rsplit('/').next().unwrap_or_default();
     percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
@@ -30,12 +38,19 @@ pub(super) fn names_on_disk(given: &[String]) -> Vec<String> {
     let mut names: Vec<String> = given.iter().map(|name| safe_name(name)).collect();
     // The first file of each name keeps it, so that no number takes a name that another link brings.
     let mut taken = HashSet::new();
-    let firsts: Vec<bool> = names.iter().map(|name| taken.insert(folded(name))).collect();
+    let firsts: Vec<bool> = names
+        .iter()
+        .map(|name| taken.insert(folded(name)))
+        .collect();
     let mut numbers = HashMap::new();
     for (name, _) in names.iter_mut().zip(firsts).filter(|(_, first)| !first) {
-        let mut numbered =
-            numbers.entry(folded(name)).or_insert(2_u64..).map(|number| shortened(name, &format!(" ({number})")));
-        *name = numbered.find(|candidate| taken.insert(folded(candidate))).unwrap_or_default();
+        let mut numbered = numbers
+            .entry(folded(name))
+            .or_insert(2_u64..)
+            .map(|number| shortened(name, &format!(" ({number})")));
+        *name = numbered
+            .find(|candidate| taken.insert(folded(candidate)))
+            .unwrap_or_default();
     }
     names
 }
@@ -49,7 +64,10 @@ fn folded(name: &str) -> String {
 /// Returns a name that stays in its folder, is visible there, and is allowed on every common file system. A name that
 /// is so already is returned as it is.
 fn safe_name(given: &str) -> String {
-    let name: String = given.chars().map(|c| if is_harmless(c) { c } else { '_' }).collect();
+    let name: String = given
+        .chars()
+        .map(|c| if is_harmless(c) { c } else { '_' })
+        .collect();
     // Windows drops dots and spaces from the end of a name.
     let name = name.trim_start_matches(' ').trim_end_matches(['.', ' ']);
     if name.is_empty() {
@@ -74,9 +92,17 @@ fn is_harmless(c: char) -> bool {
 
 /// Whether Windows takes a name for a device, as it does in every folder and with every extension.
 fn is_reserved(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().trim_end_matches(' ').to_ascii_uppercase();
+    let stem = name
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(' ')
+        .to_ascii_uppercase();
     let port = stem.strip_suffix(|c| matches!(c, '0'..='9' | '¹' | '²' | '³'));
-    matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") || matches!(port, Some("COM" | "LPT"))
+    matches!(
+        stem.as_str(),
+        "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$"
+    ) || matches!(port, Some("COM" | "LPT"))
 }
 
 /// Returns the name with `insert` before its extension, its stem cut so that the whole is not too long.
@@ -148,9 +174,27 @@ mod tests {
 
     #[test]
     fn two_files_never_have_one_name() {
-        let given = ["a.jpg", "A.JPG", "a (2).jpg", "a.jpg", "straße", "STRASSE", "x/y", "x\\y"];
+        let given = [
+            "a.jpg",
+            "A.JPG",
+            "a (2).jpg",
+            "a.jpg",
+            "straße",
+            "STRASSE",
+            "x/y",
+            "x\\y",
+        ];
         let names = names_on_disk(&given.map(str::to_owned));
-        let expected = ["a.jpg", "A (3).JPG", "a (2).jpg", "a (4).jpg", "straße", "STRASSE (2)", "x_y", "x_y (2)"];
+        let expected = [
+            "a.jpg",
+            "A (3).JPG",
+            "a (2).jpg",
+            "a (4).jpg",
+            "straße",
+            "STRASSE (2)",
+            "x_y",
+            "x_y (2)",
+        ];
         assert_eq!(names, expected);
         let names = names_on_disk(&vec!["picture.jpg".to_owned(); 10_000]);
         assert_eq!(names.last().unwrap(), "picture (10000).jpg");

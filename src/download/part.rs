@@ -29,19 +29,28 @@ impl PartFile {
             (ErrorKind::NotFound, Some(folder)) => Error::io(folder, e),
             _ => Error::io(target, e),
         })?;
-        Ok(Self { part: part.into(), target: target.to_owned(), file })
+        Ok(Self {
+            part: part.into(),
+            target: target.to_owned(),
+            file,
+        })
     }
 
     /// Puts the file under its name. Returns false if there is a file already that may not be replaced.
     pub(crate) fn publish(self, overwrite: Overwrite) -> Result<bool> {
-        self.rename(overwrite).map_err(|e| Error::io(&self.target, e))
+        self.rename(overwrite)
+            .map_err(|e| Error::io(&self.target, e))
     }
 
     fn rename(&self, overwrite: Overwrite) -> io::Result<bool> {
         // A name may reach the disk earlier than the bytes.
-        self.file.sync_all().or_else(|e| if is_unsupported(&e) { Ok(()) } else { Err(e) })?;
+        self.file
+            .sync_all()
+            .or_else(|e| if is_unsupported(&e) { Ok(()) } else { Err(e) })?;
         if !self.is_there() {
-            return Err(io::Error::other("another download of the same file replaced it"));
+            return Err(io::Error::other(
+                "another download of the same file replaced it",
+            ));
         }
         // A rename replaces what is there, and a second name does not.
         if overwrite != Overwrite::Always {
@@ -57,7 +66,8 @@ impl PartFile {
     /// Whether the part file is still the one that this download writes.
     fn is_there(&self) -> bool {
         let both = (self.file.metadata(), self.part.symlink_metadata());
-        let same = |a: &Metadata, b: &Metadata| a.len() == b.len() && a.created().ok() == b.created().ok();
+        let same =
+            |a: &Metadata, b: &Metadata| a.len() == b.len() && a.created().ok() == b.created().ok();
         matches!(both, (Ok(ours), Ok(there)) if same(&ours, &there))
     }
 }
@@ -73,8 +83,10 @@ impl Drop for PartFile {
 /// Whether the file system says that it cannot sync, as network drives do (`ENOSYS`, `EINVAL`, and `ENOTSUP`, for which
 /// not every version of the standard library has a kind).
 fn is_unsupported(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput)
-        || matches!(error.raw_os_error(), Some(45 | 95 | 102))
+    matches!(
+        error.kind(),
+        ErrorKind::Unsupported | ErrorKind::InvalidInput
+    ) || matches!(error.raw_os_error(), Some(45 | 95 | 102))
 }
 
 #[cfg(test)]
@@ -117,9 +129,11 @@ mod tests {
     fn a_file_that_came_meanwhile_is_replaced_only_if_that_is_wanted() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a.jpg");
-        for (overwrite, published, content) in
-            [(Overwrite::Never, false, "theirs"), (Overwrite::Skip, false, "theirs"), (Overwrite::Always, true, "ours")]
-        {
+        for (overwrite, published, content) in [
+            (Overwrite::Never, false, "theirs"),
+            (Overwrite::Skip, false, "theirs"),
+            (Overwrite::Always, true, "ours"),
+        ] {
             let part = written(&target, "ours");
             fs::write(&target, "theirs").unwrap();
             assert_eq!(part.publish(overwrite).unwrap(), published);
@@ -145,7 +159,11 @@ mod tests {
     #[test]
     fn only_a_sync_that_is_not_supported_is_done_without() {
         for (code, unsupported) in [(95, true), (22, true), (38, true), (5, false), (28, false)] {
-            assert_eq!(is_unsupported(&io::Error::from_raw_os_error(code)), unsupported, "{code}");
+            assert_eq!(
+                is_unsupported(&io::Error::from_raw_os_error(code)),
+                unsupported,
+                "{code}"
+            );
         }
     }
 }

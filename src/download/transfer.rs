@@ -6,7 +6,9 @@ use std::path::Path;
 
 use ureq::Body;
 use ureq::http::HeaderValue;
-use ureq::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, TRANSFER_ENCODING};
+use ureq::http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, TRANSFER_ENCODING,
+};
 
 use super::Download;
 use super::name::given_name;
@@ -56,10 +58,20 @@ impl Download<'_> {
     pub(super) fn run(&mut self, sink: &mut dyn Sink, path: &Path, limit: u64) -> Result<u64> {
         check_limit("stall_timeout", self.stall_timeout)?;
         let url = self.link.download_link.as_ref();
-        let url = url.ok_or_else(|| Error::invalid("url", "the service gave no URL for this picture"))?;
-        let (transport, name, stall) = (&self.client.transport, given_name(&self.link), self.stall_timeout);
+        let url =
+            url.ok_or_else(|| Error::invalid("url", "the service gave no URL for this picture"))?;
+        let (transport, name, stall) = (
+            &self.client.transport,
+            given_name(&self.link),
+            self.stall_timeout,
+        );
         let mut file = Transfer::new(transport, "GET", url, name, stall, &mut self.progress)?;
-        let mut receiver = Receiver { sink, path, limit, etag: None };
+        let mut receiver = Receiver {
+            sink,
+            path,
+            limit,
+            etag: None,
+        };
         file.run(&mut |file| receiver.attempt(file))?;
         Ok(file.bytes)
     }
@@ -67,10 +79,21 @@ impl Download<'_> {
 
 impl Receiver<'_> {
     fn attempt(&mut self, file: &mut Transfer<'_>) -> Result<()> {
-        let rest = self.etag.as_ref().filter(|_| file.bytes > 0).map(|etag| (file.bytes, etag));
-        let response = file.transport.get(&file.uri, rest, file.stall).map_err(|e| file.broken(&e))?;
+        let rest = self
+            .etag
+            .as_ref()
+            .filter(|_| file.bytes > 0)
+            .map(|etag| (file.bytes, etag));
+        let response = file
+            .transport
+            .get(&file.uri, rest, file.stall)
+            .map_err(|e| file.broken(&e))?;
         let value = |name| response.headers().get(name);
-        let text = |name| value(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let text = |name| {
+            value(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+        };
         let goes_on = rest.is_some_and(|(from, etag)| {
             text(CONTENT_RANGE).starts_with(&format!("bytes {from}-")) && value(ETAG) == Some(etag)
         });
@@ -89,7 +112,10 @@ impl Receiver<'_> {
                     let why = format!("the file came with the Content-Encoding {encoding}");
                     return Err(file.failed(Refused, &why));
                 }
-                if text(CONTENT_TYPE).to_ascii_lowercase().starts_with("text/html") {
+                if text(CONTENT_TYPE)
+                    .to_ascii_lowercase()
+                    .starts_with("text/html")
+                {
                     return Err(file.failed(Refused, "a web page came in place of the file"));
                 }
                 // Else a part could pass for the whole.
@@ -100,7 +126,8 @@ impl Receiver<'_> {
                     let why = "the transfer broke and cannot go on, and what was written cannot be taken back";
                     return Err(file.failed(Changed, why));
                 }
-                let strong = |etag: &&HeaderValue| total.is_some() && etag.as_bytes().starts_with(b"\"");
+                let strong =
+                    |etag: &&HeaderValue| total.is_some() && etag.as_bytes().starts_with(b"\"");
                 self.etag = value(ETAG).filter(strong).cloned();
                 (file.bytes, file.total) = (0, total);
             }
@@ -113,7 +140,9 @@ impl Receiver<'_> {
         let mut reader = body.into_reader();
         let mut buffer = vec![0; BUFFER];
         loop {
-            let read = reader.read(&mut buffer).map_err(|e| file.broken(&e.into()))?;
+            let read = reader
+                .read(&mut buffer)
+                .map_err(|e| file.broken(&e.into()))?;
             let received = file.bytes + read as u64;
             let total = file.total.unwrap_or(received);
             if total.max(received) > self.limit {
@@ -126,7 +155,9 @@ impl Receiver<'_> {
                 return Ok(());
             }
             let new = buffer.get(..read).unwrap_or_default();
-            self.sink.write_all(new).map_err(|e| Error::io(self.path, e))?;
+            self.sink
+                .write_all(new)
+                .map_err(|e| Error::io(self.path, e))?;
             file.bytes = received;
             file.tell()?;
         }

@@ -39,7 +39,14 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 pub(crate) const HAS_TLS: bool = cfg!(any(feature = "rustls", feature = "native-tls"));
 
 /// The environment variables that `ureq` takes a proxy from.
-const PROXY_VARIABLES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+const PROXY_VARIABLES: [&str; 6] = [
+    "ALL_PROXY",
+    "all_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+];
 
 /// Configures an agent or a request, with what the client relies on. A macro, since `ureq` has no public trait over its two
 /// kinds of builders.
@@ -81,7 +88,12 @@ pub(super) fn of_call(limits: &Limits, timeout: Duration, theirs: Timeouts) -> T
 /// Returns the limits of a transfer of a file, beside that of a stall: none but for connecting and for an answer. A storage
 /// that does not answer `Expect` gets the file all the same.
 pub(super) fn of_file(connect: Option<Duration>, stall: Option<Duration>) -> Timeouts {
-    Timeouts { connect, send_request: stall, recv_response: stall, ..Timeouts::default() }
+    Timeouts {
+        connect,
+        send_request: stall,
+        recv_response: stall,
+        ..Timeouts::default()
+    }
 }
 
 pub(super) fn shorter(ours: Duration, theirs: Option<Duration>) -> Option<Duration> {
@@ -90,7 +102,9 @@ pub(super) fn shorter(ours: Duration, theirs: Option<Duration>) -> Option<Durati
 
 /// Makes the agent for the API of a client that was given none.
 pub(super) fn for_calls(base_url: &Uri, limits: &Limits) -> Agent {
-    let config = own_config().input_buffer_size(INPUT_BUFFER).output_buffer_size(OUTPUT_BUFFER);
+    let config = own_config()
+        .input_buffer_size(INPUT_BUFFER)
+        .output_buffer_size(OUTPUT_BUFFER);
     let proxy = Proxy::try_from_env().filter(|_| !is_loopback(base_url));
     let timeouts = of_call(limits, limits.timeout, Timeouts::default());
     configure!(config, is_https(base_url), 0, proxy, timeouts, None).into()
@@ -99,7 +113,15 @@ pub(super) fn for_calls(base_url: &Uri, limits: &Limits) -> Agent {
 /// Makes the agent for object storage, which never sees the key. It is for downloads by https.
 pub(super) fn for_files(limits: &Limits) -> Agent {
     let timeouts = of_file(shorter(limits.connect_timeout, None), Some(STALL));
-    configure!(own_config(), true, REDIRECTS, Proxy::try_from_env(), timeouts, Some(STALL)).into()
+    configure!(
+        own_config(),
+        true,
+        REDIRECTS,
+        Proxy::try_from_env(),
+        timeouts,
+        Some(STALL)
+    )
+    .into()
 }
 
 /// Configures one request, so that a caller's agent cannot undo what the client relies on. Its connection sets up TLS anew,
@@ -112,7 +134,14 @@ pub(super) fn configured<'b>(
     stall: Option<Duration>,
 ) -> Request<SendBody<'b>> {
     let (https_only, proxy) = (is_https(request.uri()), proxy_for(agent, request.uri()));
-    configure!(agent.configure_request(request), https_only, redirects, proxy, timeouts, stall)
+    configure!(
+        agent.configure_request(request),
+        https_only,
+        redirects,
+        proxy,
+        timeouts,
+        stall
+    )
 }
 
 /// Returns the proxy for what is at this URL. One of the environment is for what is elsewhere: asked for this machine's
@@ -124,7 +153,10 @@ fn proxy_for(agent: &Agent, uri: &Uri) -> Option<Proxy> {
 
 /// Returns the host that a request connects to, and the proxy if there is one.
 pub(super) fn peer(agent: &Agent, uri: &Uri) -> String {
-    let host = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    let host = uri
+        .authority()
+        .map(|authority| authority.as_str())
+        .unwrap_or_default();
     match proxy_for(agent, uri).filter(|proxy| !proxy.is_no_proxy(uri)) {
         Some(proxy) => format!("{host} through the proxy {}:{}", proxy.host(), proxy.port()),
         None => host.to_owned(),
@@ -132,15 +164,33 @@ pub(super) fn peer(agent: &Agent, uri: &Uri) -> String {
 }
 
 fn own_config() -> ConfigBuilder<AgentScope> {
-    let config = Agent::config_builder().max_idle_connections(MAX_IDLE).max_idle_connections_per_host(MAX_IDLE);
+    let config = Agent::config_builder()
+        .max_idle_connections(MAX_IDLE)
+        .max_idle_connections_per_host(MAX_IDLE);
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = {
         use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
-        let (rustls, verifier) = (cfg!(feature = "rustls"), cfg!(feature = "platform-verifier"));
-        let provider = if rustls { TlsProvider::Rustls } else { TlsProvider::NativeTls };
+        let (rustls, verifier) = (
+            cfg!(feature = "rustls"),
+            cfg!(feature = "platform-verifier"),
+        );
+        let provider = if rustls {
+            TlsProvider::Rustls
+        } else {
+            TlsProvider::NativeTls
+        };
         // Whoever chooses the system's TLS means the system's certificates too.
-        let roots = if rustls && !verifier { RootCerts::WebPki } else { RootCerts::PlatformVerifier };
-        config.tls_config(TlsConfig::builder().provider(provider).root_certs(roots).build())
+        let roots = if rustls && !verifier {
+            RootCerts::WebPki
+        } else {
+            RootCerts::PlatformVerifier
+        };
+        config.tls_config(
+            TlsConfig::builder()
+                .provider(provider)
+                .root_certs(roots)
+                .build(),
+        )
     };
     config
 }
@@ -159,16 +209,38 @@ pub(super) fn is_loopback(uri: &Uri) -> bool {
 /// Reads a URL that is by https, or on this machine, unless http is allowed. What should have been percent-encoded in it,
 /// and was not, is.
 pub(crate) fn parse_url(field: &'static str, text: &str, allow_http: bool) -> Result<Uri> {
-    const RAW: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
+    const RAW: &AsciiSet = &CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'<')
+        .add(b'>')
+        .add(b'\\')
+        .add(b'^')
+        .add(b'`');
     // What comes before an `@` may be a password, and what comes after a `?` a signature.
-    let shown = text.split(['?', '#']).next().filter(|text| !text.contains('@')).unwrap_or_default();
-    let refuse = |why: &str| Err(Error::invalid(field, format!("{:?}: {why}", redact(shown, &[]))));
+    let shown = text
+        .split(['?', '#'])
+        .next()
+        .filter(|text| !text.contains('@'))
+        .unwrap_or_default();
+    let refuse = |why: &str| {
+        Err(Error::invalid(
+            field,
+            format!("{:?}: {why}", redact(shown, &[])),
+        ))
+    };
     let encoded = utf8_percent_encode(text.trim(), RAW).to_string();
-    let Ok(uri) = encoded.parse::<Uri>() else { return refuse("it is no URL") };
+    let Ok(uri) = encoded.parse::<Uri>() else {
+        return refuse("it is no URL");
+    };
     match (uri.scheme_str(), uri.authority()) {
         (None, _) | (_, None) => refuse("it begins with https:// and a host"),
-        (_, Some(authority)) if authority.as_str().contains('@') => refuse("it holds no user name and no password"),
-        (Some("https"), _) if !HAS_TLS => refuse("https needs the feature rustls or native-tls of imagen-ai"),
+        (_, Some(authority)) if authority.as_str().contains('@') => {
+            refuse("it holds no user name and no password")
+        }
+        (Some("https"), _) if !HAS_TLS => {
+            refuse("https needs the feature rustls or native-tls of imagen-ai")
+        }
         (Some("https"), _) => Ok(uri),
         (Some("http"), _) if allow_http || is_loopback(&uri) => Ok(uri),
         _ => refuse("its scheme is https (http only on this machine, or where allow_http says so)"),
@@ -180,7 +252,10 @@ pub(crate) fn variable(name: &'static str) -> Result<Option<String>> {
     match env::var(name) {
         Ok(value) => Ok(Some(value).filter(|value| !value.trim().is_empty())),
         Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => Err(Error::invalid(name, "the environment variable is not valid Unicode")),
+        Err(VarError::NotUnicode(_)) => Err(Error::invalid(
+            name,
+            "the environment variable is not valid Unicode",
+        )),
     }
 }
 
@@ -207,7 +282,10 @@ pub(crate) fn check_agent(agent: &Agent) -> Result<()> {
 
 fn check_feature(field: &'static str, missing: Option<&str>) -> Result<()> {
     match missing {
-        Some(feature) => Err(Error::invalid(field, format!("it needs the feature {feature} of imagen-ai"))),
+        Some(feature) => Err(Error::invalid(
+            field,
+            format!("it needs the feature {feature} of imagen-ai"),
+        )),
         None => Ok(()),
     }
 }
@@ -229,7 +307,9 @@ fn missing_tls_feature(tls: &ureq::tls::TlsConfig) -> Option<&'static str> {
     match tls.provider() {
         TlsProvider::Rustls if !cfg!(feature = "rustls") => Some("rustls"),
         TlsProvider::NativeTls if !cfg!(feature = "native-tls") => Some("native-tls"),
-        TlsProvider::Rustls if platform && !cfg!(feature = "platform-verifier") => Some("platform-verifier"),
+        TlsProvider::Rustls if platform && !cfg!(feature = "platform-verifier") => {
+            Some("platform-verifier")
+        }
         _ => None,
     }
 }

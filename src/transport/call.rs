@@ -7,7 +7,11 @@ use crate::error::{Error, Result};
 
 /// Everything but the unreserved characters of
 /// [RFC 3986, section 2.3](https://www.rfc-editor.org/rfc/rfc3986#section-2.3).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The longest path segment, in bytes: more than any file system allows, far less than a request line may hold.
 const LONGEST_SEGMENT: usize = 1024;
@@ -42,22 +46,36 @@ impl Call {
             path.push('/');
             path.extend(utf8_percent_encode(segment, RESERVED));
         }
-        Self { method, path, query: String::new(), body: None, content_type: "application/json", once: None }
+        Self {
+            method,
+            path,
+            query: String::new(),
+            body: None,
+            content_type: "application/json",
+            once: None,
+        }
     }
 
     /// Sets the query, in which nothing needs to be encoded.
     pub(crate) fn query(self, query: impl Into<String>) -> Self {
-        Self { query: query.into(), ..self }
+        Self {
+            query: query.into(),
+            ..self
+        }
     }
 
     pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self> {
-        self.body = Some(serde_json::to_vec(body).map_err(|e| Error::invalid("request", e.to_string()))?);
+        self.body =
+            Some(serde_json::to_vec(body).map_err(|e| Error::invalid("request", e.to_string()))?);
         Ok(self)
     }
 
     /// Marks a call that must not be carried out twice. `advice` says where to look before calling again.
     pub(crate) fn once(self, advice: &'static str) -> Self {
-        Self { once: Some(advice), ..self }
+        Self {
+            once: Some(advice),
+            ..self
+        }
     }
 }
 
@@ -66,8 +84,12 @@ pub(crate) fn check_segment(field: &'static str, what: &str, name: &str) -> Resu
     let why = match name {
         "" => format!("the {what} is empty"),
         "." | ".." => format!("{name:?} is a step in a path and no {what}"),
-        _ if name.len() > LONGEST_SEGMENT => format!("the {what} is longer than {LONGEST_SEGMENT} bytes"),
-        _ if name.chars().any(char::is_control) => format!("the {what} {name:?} holds a control character"),
+        _ if name.len() > LONGEST_SEGMENT => {
+            format!("the {what} is longer than {LONGEST_SEGMENT} bytes")
+        }
+        _ if name.chars().any(char::is_control) => {
+            format!("the {what} {name:?} holds a control character")
+        }
         _ => return Ok(()),
     };
     Err(Error::invalid(field, why))
@@ -86,10 +108,16 @@ mod tests {
     #[test]
     fn what_cannot_be_a_segment_is_refused() {
         for name in ["", ".", "..", "a\nb", "a\0", &"a".repeat(1025)] {
-            assert!(check_segment("file_name", "file name", name).is_err(), "{name:?}");
+            assert!(
+                check_segment("file_name", "file name", name).is_err(),
+                "{name:?}"
+            );
         }
         for name in ["...", ".a", "a b", "é", &"a".repeat(1024)] {
-            assert!(check_segment("file_name", "file name", name).is_ok(), "{name:?}");
+            assert!(
+                check_segment("file_name", "file name", name).is_ok(),
+                "{name:?}"
+            );
         }
     }
 }

@@ -1,17 +1,21 @@
 //! What sort of failure an error of `ureq` is.
 
 use std::io::ErrorKind::{
-    AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, InvalidData,
-    NetworkUnreachable, NotConnected, TimedOut, UnexpectedEof, WouldBlock,
+    AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset,
+    HostUnreachable, InvalidData, NetworkUnreachable, NotConnected, TimedOut, UnexpectedEof,
+    WouldBlock,
 };
 
-use crate::error::CauseKind::{self, Closed, Connect, Other, Protocol, Proxy, Timeout, Tls, TooLarge};
+use crate::error::CauseKind::{
+    self, Closed, Connect, Other, Protocol, Proxy, Timeout, Tls, TooLarge,
+};
 
 /// Tells the sort of failure.
 pub(super) fn kind_of(error: &ureq::Error) -> CauseKind {
     match error {
         ureq::Error::Io(e) => match e.kind() {
-            ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable | NotConnected => Connect,
+            ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable
+            | NotConnected => Connect,
             ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof => Closed,
             TimedOut | WouldBlock => Timeout,
             // `rustls`, or a SOCKS proxy that answers nonsense.
@@ -40,9 +44,13 @@ pub(super) fn kind_of(error: &ureq::Error) -> CauseKind {
 pub(super) fn words(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(e) => e.to_string(),
-        ureq::Error::BodyExceedsLimit(limit) => format!("the answer is larger than the limit of {limit} bytes"),
+        ureq::Error::BodyExceedsLimit(limit) => {
+            format!("the answer is larger than the limit of {limit} bytes")
+        }
         // Its own text holds the URL.
-        ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => "the HTTP client refused the URL".to_owned(),
+        ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => {
+            "the HTTP client refused the URL".to_owned()
+        }
         other => other.to_string(),
     }
 }
@@ -55,5 +63,6 @@ pub(super) fn is_proxy_authentication(error: &ureq::Error) -> bool {
 /// Whether nothing can have been sent.
 pub(super) fn is_before_sending(error: &ureq::Error) -> bool {
     use ureq::Timeout::{Connect, Resolve};
-    matches!(error, ureq::Error::Timeout(Resolve | Connect)) || matches!(kind_of(error), CauseKind::Connect | Proxy)
+    matches!(error, ureq::Error::Timeout(Resolve | Connect))
+        || matches!(kind_of(error), CauseKind::Connect | Proxy)
 }

@@ -51,15 +51,26 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        let [base_delay, max_delay, max_retry_after] = [500, 20_000, 60_000].map(Duration::from_millis);
-        Self { max_attempts: 4, base_delay, max_delay, max_retry_after }
+        let [base_delay, max_delay, max_retry_after] =
+            [500, 20_000, 60_000].map(Duration::from_millis);
+        Self {
+            max_attempts: 4,
+            base_delay,
+            max_delay,
+            max_retry_after,
+        }
     }
 }
 
 impl RetryPolicy {
     /// Returns a policy that sends every request once and waits for nothing.
     pub fn none() -> Self {
-        Self { max_attempts: 1, base_delay: Duration::ZERO, max_delay: Duration::ZERO, max_retry_after: Duration::ZERO }
+        Self {
+            max_attempts: 1,
+            base_delay: Duration::ZERO,
+            max_delay: Duration::ZERO,
+            max_retry_after: Duration::ZERO,
+        }
     }
 
     /// Returns the wait after failed attempt number `attempt`, or `None` if there is to be no other. `asked` is the wait
@@ -68,7 +79,9 @@ impl RetryPolicy {
         if attempt >= self.max_attempts || asked.is_some_and(|asked| asked > self.max_retry_after) {
             return None;
         }
-        let doubled = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
+        let doubled = 1_u32
+            .checked_shl(attempt.saturating_sub(1))
+            .unwrap_or(u32::MAX);
         let ceiling = self.base_delay.saturating_mul(doubled).min(self.max_delay);
         // The seed of a hash map is random enough to spread clients out, and needs no dependency.
         let random = RandomState::new().build_hasher().finish();
@@ -87,13 +100,20 @@ pub(crate) fn may_pass(status: u16) -> bool {
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    if [whole, fraction].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())) {
+    if [whole, fraction]
+        .iter()
+        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    {
         // A number that does not fit means "for ever".
         let seconds = whole.parse().unwrap_or(u64::MAX);
-        return Some(Duration::from_secs(seconds.saturating_add(u64::from(fraction.contains(|digit| digit != '0')))));
+        return Some(Duration::from_secs(
+            seconds.saturating_add(u64::from(fraction.contains(|digit| digit != '0'))),
+        ));
     }
     let date = httpdate::parse_http_date(text).ok()?;
-    let answered = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
+    let answered = headers
+        .get(DATE)
+        .and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
     let now = answered.unwrap_or_else(SystemTime::now);
     Some(date.duration_since(now).unwrap_or_default())
 }
@@ -114,10 +134,23 @@ mod tests {
         assert_eq!(read(" 120 "), Some(Duration::from_secs(120)));
         assert_eq!(read("1.5"), Some(Duration::from_secs(2)));
         assert_eq!(read(&"9".repeat(40)), Some(Duration::from_secs(u64::MAX)));
-        assert_eq!(read("Sun, 06 Nov 1994 08:49:39 GMT"), Some(Duration::from_secs(2)));
-        assert_eq!(read("Sunday, 06-Nov-94 08:50:37 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(
+            read("Sun, 06 Nov 1994 08:49:39 GMT"),
+            Some(Duration::from_secs(2))
+        );
+        assert_eq!(
+            read("Sunday, 06-Nov-94 08:50:37 GMT"),
+            Some(Duration::from_secs(60))
+        );
         assert_eq!(read("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
-        for wrong in ["", "-1", "1.", "soon", "1 s", "Sun, 99 Nov 1994 08:50:37 GMT"] {
+        for wrong in [
+            "",
+            "-1",
+            "1.",
+            "soon",
+            "1 s",
+            "Sun, 99 Nov 1994 08:50:37 GMT",
+        ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }
@@ -131,10 +164,15 @@ mod tests {
             ..RetryPolicy::default()
         };
         for (attempt, ceiling) in [(1, 100), (2, 200), (3, 350), (40, 350)] {
-            let waits: Vec<_> = (0..200).map(|_| policy.wait_after(attempt, None).unwrap()).collect();
+            let waits: Vec<_> = (0..200)
+                .map(|_| policy.wait_after(attempt, None).unwrap())
+                .collect();
             let ceiling = Duration::from_millis(ceiling);
             assert!(waits.iter().all(|wait| *wait <= ceiling));
-            assert!(waits.iter().any(|wait| *wait > ceiling / 2) && waits.iter().any(|wait| *wait < ceiling / 2));
+            assert!(
+                waits.iter().any(|wait| *wait > ceiling / 2)
+                    && waits.iter().any(|wait| *wait < ceiling / 2)
+            );
         }
         assert_eq!(RetryPolicy::none().wait_after(1, None), None);
     }

@@ -32,8 +32,14 @@ impl fmt::Display for SignedUrl {
 
 impl fmt::Debug for SignedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (before, query) = self.0.split_at(self.0.find(['?', '#']).unwrap_or(self.0.len()));
-        write!(f, "{:?}", [before, if query.is_empty() { "" } else { "?[redacted]" }].concat())
+        let (before, query) = self
+            .0
+            .split_at(self.0.find(['?', '#']).unwrap_or(self.0.len()));
+        write!(
+            f,
+            "{:?}",
+            [before, if query.is_empty() { "" } else { "?[redacted]" }].concat()
+        )
     }
 }
 

@@ -10,6 +10,7 @@ use crate::support::canned::OK;
 use crate::support::child;
 use crate::support::faulty::End::Stall;
 use crate::support::faulty::{Faulty, Reply};
+use crate::support::link;
 use crate::support::ms;
 
 /// How late a busy machine may be.
@@ -17,7 +18,12 @@ const BUSY: Duration = Duration::from_secs(3);
 const SECOND: Duration = Duration::from_secs(1);
 
 fn policy(max_attempts: u32) -> RetryPolicy {
-    RetryPolicy { max_attempts, base_delay: ms(1), max_delay: ms(1), max_retry_after: SECOND }
+    RetryPolicy {
+        max_attempts,
+        base_delay: ms(1),
+        max_delay: ms(1),
+        max_retry_after: SECOND,
+    }
 }
 
 fn builder(server: &Faulty) -> ClientBuilder {
@@ -58,7 +64,7 @@ fn when_one_call_is_told_to_slow_down_the_others_wait_too() {
             thread::sleep(ms(100));
             let clone = client.with_timeout(ms(20_000));
             scope.spawn(|| client.project("p").image("a").copilot("x").unwrap());
-            scope.spawn(|| client.i2i_project("q").finalize().unwrap());
+            scope.spawn(|| client.smart_project("q").finalize().unwrap());
             scope.spawn(move || clone.project("p").image("a").reset().unwrap());
         });
         let gaps = gaps(&times);
@@ -70,9 +76,13 @@ fn when_one_call_is_told_to_slow_down_the_others_wait_too() {
 #[test]
 fn nobody_waits_for_what_does_not_concern_them() {
     for (status, wait, longest) in [(500, 30, 60), (429, 60, 50)] {
-        let (server, _times) = first_answers(Reply::status(status).header("Retry-After", wait.to_string()));
+        let (server, _times) =
+            first_answers(Reply::status(status).header("Retry-After", wait.to_string()));
         let max_retry_after = Duration::from_secs(longest);
-        let policy = RetryPolicy { max_retry_after, ..policy(1) };
+        let policy = RetryPolicy {
+            max_retry_after,
+            ..policy(1)
+        };
         let client = builder(&server).retry(policy).build().unwrap();
         client.project("p").info().unwrap_err();
         let began = Instant::now();
@@ -94,7 +104,9 @@ fn a_call_never_takes_longer_than_the_formula_says() {
         others += 1;
         // They come at once and are answered one after another, each time with a second from then on: the head leaves
         // in two parts, with the wait between them.
-        let answer = Reply::status(429).header("Retry-After", "1").reason("x".repeat(60));
+        let answer = Reply::status(429)
+            .header("Retry-After", "1")
+            .reason("x".repeat(60));
         match others {
             1..=OTHERS => answer.drip_head(70, ms(400) * others),
             _ => Reply::json(OK),
@@ -108,12 +120,19 @@ fn a_call_never_takes_longer_than_the_formula_says() {
         }
         thread::sleep(ms(700));
         let began = Instant::now();
-        let error = client.with_timeout(limit).project("stalled").info().unwrap_err();
+        let error = client
+            .with_timeout(limit)
+            .project("stalled")
+            .info()
+            .unwrap_err();
         let took = began.elapsed();
         // Connecting and sending take no time here.
         let bound = (limit + SECOND) * attempts;
         assert!(matches!(error, Error::Network(_)), "{error}");
-        assert!(took > limit * attempts + ms(100), "nothing was waited for: {took:?}");
+        assert!(
+            took > limit * attempts + ms(100),
+            "nothing was waited for: {took:?}"
+        );
         assert!(took <= bound + BUSY, "{took:?}, and not {bound:?}");
         // The others need not be waited for.
         drop(server);
@@ -123,7 +142,9 @@ fn a_call_never_takes_longer_than_the_formula_says() {
 /// Each phase has the whole limit: an answer may take longer than the limit in all.
 #[test]
 fn the_limit_is_one_of_each_phase() {
-    let slow = Reply::json(OK).drip_head(18, ms(500)).drip_body(49, ms(500));
+    let slow = Reply::json(OK)
+        .drip_head(18, ms(500))
+        .drip_body(49, ms(500));
     let server = Faulty::start([slow]);
     let client = builder(&server).timeout(ms(3_000)).build().unwrap();
     let began = Instant::now();
@@ -142,17 +163,26 @@ fn an_unknown_outcome_says_what_came_and_after_how_long() {
     };
     let (answered, text) = unknown();
     assert!(answered.context.body.contains("Endpoint request timed out"));
-    assert!(text.contains("504 <p>Endpoint") && text.ends_with("(request ray-1)"), "{text}");
+    assert!(
+        text.contains("504 <p>Endpoint") && text.ends_with("(request ray-1)"),
+        "{text}"
+    );
     let (silent, text) = unknown();
     assert!(silent.context.elapsed >= SECOND && silent.context.body.is_empty());
-    assert!(text.contains(silent.advice) && text.contains(&server.addr().to_string()), "{text}");
+    assert!(
+        text.contains(silent.advice) && text.contains(&server.addr().to_string()),
+        "{text}"
+    );
 }
 
 /// What the kernel says of this process's memory, in KiB.
 #[cfg(target_os = "linux")]
 fn memory(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
@@ -166,7 +196,8 @@ fn no_call_starts_a_thread() {
         for (connection, connections) in [("close", 18), ("keep-alive", 2)] {
             let server = Faulty::each(move |request| {
                 let url = format!("http://{}/a.jpg", request.header("host").unwrap());
-                let link = format!(r#"{{"files_list":[{{"file_name":"a.jpg","upload_link":"{url}"}}]}}"#);
+                let link =
+                    format!(r#"{{"files_list":[{{"file_name":"a.jpg","upload_link":"{url}"}}]}}"#);
                 let body = match (request.method(), request.path().contains("upload_links")) {
                     ("PUT", _) => "",
                     (_, true) => &link,
@@ -182,7 +213,11 @@ fn no_call_starts_a_thread() {
         return;
     };
     let url = format!("http://localhost:{port}");
-    let client = Client::builder("key").base_url(&url).retry(policy(1)).build().unwrap();
+    let client = Client::builder("key")
+        .base_url(&url)
+        .retry(policy(1))
+        .build()
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let photo = folder.path().join("a.jpg");
     std::fs::write(&photo, "a picture").unwrap();
@@ -195,8 +230,17 @@ fn no_call_starts_a_thread() {
         project.info().unwrap();
         project.image("a").copilot("x").unwrap();
         project.finalize().unwrap();
-        client.download(format!("{url}/a.jpg")).to_vec(1000).unwrap();
-        project.upload([&photo], &UploadOptions::default()).unwrap().pop().unwrap().unwrap();
+        client
+            .download(link(format!("{url}/a.jpg")))
+            .to_vec(1000)
+            .unwrap();
+        project
+            .upload([&photo], &UploadOptions::default())
+            .unwrap()
+            .0
+            .pop()
+            .unwrap()
+            .unwrap();
     }
     assert_eq!(threads(), before.0);
     let grown = memory("VmPeak:") - before.1;
@@ -228,7 +272,7 @@ fn memory_is_bounded_by_the_limit() {
         let client = builder(&server).max_answer_size(LIMIT).build().unwrap();
         let began = Instant::now();
         let project = client.project("p");
-        assert!(project.ai_tools().is_err() && project.image("a").copilot("x").is_err());
+        assert!(project.presets().is_err() && project.image("a").copilot("x").is_err());
         assert!(began.elapsed() < Duration::from_secs(20));
     }
     // A vector that grows has up to twice its content and is copied while it does, and the fault server has its part

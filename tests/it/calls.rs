@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fmt::Debug;
 
 use imagen_ai::{
-    ApiErrorKind, Client, CopilotRequest, DownloadLink, EnhanceRequest, EnhancementStatus, Error, Image, Output,
-    ProjectSource, ProjectStatus, Result, VersionId,
+    ApiErrorKind, Client, CopilotRequest, DownloadLink, EnhanceRequest, EnhancementStatus, Error,
+    Image, Output, ProjectKind, ProjectStatus, Result, VersionId,
 };
 
 use crate::support::canned::{Canned, KEY, OK, Seen};
@@ -32,7 +32,9 @@ fn edit(body: &str) -> Result<imagen_ai::Enhancement> {
 
 /// What came, as method, path and body.
 fn lines(seen: &[Seen]) -> Vec<String> {
-    seen.iter().map(|seen| format!("{} {} {}", seen.method, seen.path, seen.body)).collect()
+    seen.iter()
+        .map(|seen| format!("{} {} {}", seen.method, seen.path, seen.body))
+        .collect()
 }
 
 #[track_caller]
@@ -65,7 +67,10 @@ fn the_published_prompts_are_sent_and_read_as_published() {
         ("x-api-key", KEY),
         ("content-type", "application/json"),
         ("accept", "application/json"),
-        ("user-agent", concat!("imagen-ai/", env!("CARGO_PKG_VERSION"))),
+        (
+            "user-agent",
+            concat!("imagen-ai/", env!("CARGO_PKG_VERSION")),
+        ),
     ] {
         assert_eq!(seen[0].header(name), Some(value), "{name}");
     }
@@ -75,19 +80,27 @@ fn the_published_prompts_are_sent_and_read_as_published() {
 fn every_call_is_sent_as_the_contract_has_it() {
     let server = Canned::new(200, OK);
     let client = server.client();
-    for project in [client.project("p"), client.project_of(ProjectSource::I2i, "p")] {
+    for project in [
+        client.project("p"),
+        client.project_of(ProjectKind::Smart, "p"),
+    ] {
         let photo = project.image("a.jpg");
-        photo.enhance(EnhanceRequest::new("day_to_dusk").parent("v-1")).unwrap();
+        photo
+            .enhance(EnhanceRequest::new("day_to_dusk").parent("v-1".parse::<VersionId>().unwrap()))
+            .unwrap();
         photo.reset().unwrap();
-        project.ai_tools().unwrap();
+        project.presets().unwrap();
         project.finalize().unwrap();
         project.info().unwrap();
         project.download_links(Output::Jpeg).unwrap();
     }
     client.project("p").download_links(Output::Xmp).unwrap();
-    refused(client.i2i_project("p").download_links(Output::Xmp), "output");
+    refused(
+        client.smart_project("p").download_links(Output::Xmp),
+        "output",
+    );
     client.create_project("Smith wedding").unwrap();
-    client.create_i2i_project(None).unwrap();
+    client.create_smart_project(None).unwrap();
     client.find_project("a/b").unwrap();
     let mut expected = Vec::new();
     for (source, i2i, export) in [("REGULAR", "", "export/"), ("I2I", "i2i/", "")] {
@@ -120,12 +133,21 @@ fn an_edit_with_a_picture_is_a_success_whatever_its_status_and_version() {
         ("null", other("")),
         ("7", other("")),
     ] {
-        let body = format!(r#"{{"status":{status},"version_id":1,"enhanced_image_url":"https://s3/a"}}"#);
+        let body =
+            format!(r#"{{"status":{status},"version_id":1,"enhanced_image_url":"https://s3/a"}}"#);
         assert_eq!(edit(&body).unwrap().status, read);
     }
     // It cannot be built on.
-    for version in ["", r#""version_id":null,"#, r#""version_id":{},"#, r#""version_id":"","#] {
-        let edit = edit(&format!(r#"{{{version}"enhanced_image_url":"https://s3/a"}}"#)).unwrap();
+    for version in [
+        "",
+        r#""version_id":null,"#,
+        r#""version_id":{},"#,
+        r#""version_id":"","#,
+    ] {
+        let edit = edit(&format!(
+            r#"{{{version}"enhanced_image_url":"https://s3/a"}}"#
+        ))
+        .unwrap();
         assert_eq!(edit.version_id, None, "{version}");
         refused(edit.version(), "version_id");
     }
@@ -134,10 +156,14 @@ fn an_edit_with_a_picture_is_a_success_whatever_its_status_and_version() {
 /// The page promises no body to finalize: the links are asked for.
 #[test]
 fn finalize_asks_for_the_links_that_it_did_not_get() {
-    for nothing in [Reply::status(204), Reply::json("{}"), Reply::json(r#"{"files_list":[]}"#)] {
+    for nothing in [
+        Reply::status(204),
+        Reply::json("{}"),
+        Reply::json(r#"{"files_list":[]}"#),
+    ] {
         let server = Faulty::start([nothing, Reply::json(OK)]);
         let client = Client::builder(KEY).base_url(server.url()).build().unwrap();
-        assert_eq!(client.project("p").finalize().unwrap().files.len(), 1);
+        assert_eq!(client.project("p").finalize().unwrap().len(), 1);
         assert_eq!(server.received()[1].method(), "GET");
     }
 }
@@ -152,8 +178,15 @@ fn an_edit_that_failed_is_told_from_one_of_which_nothing_is_known() {
     ] {
         match edit(body) {
             Err(Error::EnhancementFailed(e)) => {
-                assert_eq!((e.context.status, e.version_id), (Some(200), Some(VersionId::from(5))));
-                assert_eq!(body.contains("overloaded"), e.message == "model overloaded", "{body}");
+                assert_eq!(
+                    (e.context.status, e.version_id),
+                    (Some(200), Some(VersionId::from(5)))
+                );
+                assert_eq!(
+                    body.contains("overloaded"),
+                    e.message == "model overloaded",
+                    "{body}"
+                );
             }
             other => panic!("{body}: {other:?}"),
         }
@@ -161,7 +194,10 @@ fn an_edit_that_failed_is_told_from_one_of_which_nothing_is_known() {
     for url in ["null", r#""  ""#, "17"] {
         let error = edit(&format!(r#"{{"version_id":5,"enhanced_image_url":{url}}}"#)).unwrap_err();
         assert!(matches!(&error, Error::OutcomeUnknown(_)), "{error}");
-        assert!(error.to_string().contains("look at Image::history()"), "{error}");
+        assert!(
+            error.to_string().contains("look at Image::history()"),
+            "{error}"
+        );
     }
 }
 
@@ -169,7 +205,10 @@ fn an_edit_that_failed_is_told_from_one_of_which_nothing_is_known() {
 #[test]
 fn a_success_that_says_that_it_failed_is_an_error_of_every_call() {
     for (body, words) in [
-        (r#"{"status":"FAILED","message":"the farm is down"}"#, "the farm is down"),
+        (
+            r#"{"status":"FAILED","message":"the farm is down"}"#,
+            "the farm is down",
+        ),
         (r#"{"error":{"message":"internal"}}"#, "internal"),
         (r#"{"data":{"error":{"message":"internal"}}}"#, "internal"),
     ] {
@@ -179,13 +218,16 @@ fn a_success_that_says_that_it_failed_is_an_error_of_every_call() {
             project.finalize().map(drop),
             project.download_links(Output::Jpeg).map(drop),
             project.images().map(drop),
-            project.ai_tools().map(drop),
+            project.presets().map(drop),
             project.image("a.jpg").reset(),
             server.client().create_project(None).map(drop),
         ] {
             let error = api(result);
             assert_eq!((error.kind, error.status), (ApiErrorKind::Failed, 200));
-            assert!(error.message == words && error.to_string().contains(words), "{error}");
+            assert!(
+                error.message == words && error.to_string().contains(words),
+                "{error}"
+            );
         }
         match project.info() {
             Ok(info) => assert_eq!(info.status, ProjectStatus::Failed),
@@ -205,8 +247,14 @@ fn one_unreadable_file_does_not_lose_the_others() {
     let server = Canned::new(200, body);
     let project = server.client().project("p");
     let links = project.download_links(Output::Jpeg).unwrap();
-    assert_eq!((project.finalize().unwrap().files, server.seen().len()), (links.clone(), 2));
-    assert_eq!((links.len(), &links[0]), (6, &DownloadLink::new("caf\u{fffd}.jpg", "https://s3/1")));
+    assert_eq!(
+        (project.finalize().unwrap(), server.seen().len()),
+        (links.clone(), 2)
+    );
+    assert_eq!(
+        (links.len(), &links[0]),
+        (6, &DownloadLink::new("caf\u{fffd}.jpg", "https://s3/1"))
+    );
     assert_eq!(links[1].download_link, None);
 }
 
@@ -220,9 +268,9 @@ fn what_is_no_name_is_refused_before_anything_is_sent() {
         refused(photo.enhance("x"), "file_name");
         refused(photo.reset(), "file_name");
         refused(client.find_project(name), "name");
-        for project in [client.project(name), client.i2i_project(name)] {
+        for project in [client.project(name), client.smart_project(name)] {
             refused(project.image("a.jpg").copilot("x"), "project_uuid");
-            refused(project.ai_tools(), "project_uuid");
+            refused(project.presets(), "project_uuid");
             refused(project.finalize(), "project_uuid");
             refused(project.info(), "project_uuid");
             refused(project.images(), "project_uuid");
@@ -239,7 +287,12 @@ fn an_instruction_has_1_to_255_code_points() {
     for good in ["x", &"🏠".repeat(255), &format!(" {} ", "x".repeat(253))] {
         photo.copilot(good).unwrap();
     }
-    for bad in ["", " \t\n\u{a0}\u{3000}", &"x".repeat(256), &"e\u{301}".repeat(128)] {
+    for bad in [
+        "",
+        " \t\n\u{a0}\u{3000}",
+        &"x".repeat(256),
+        &"e\u{301}".repeat(128),
+    ] {
         assert!(refused(photo.copilot(bad), "instruction").contains("255"));
     }
     refused(photo.enhance(" \t"), "tool_id");
@@ -248,21 +301,42 @@ fn an_instruction_has_1_to_255_code_points() {
 
 #[test]
 fn presets_and_projects_are_read_as_far_as_they_can_be() {
-    let tools = |body: &str| Canned::new(200, body).client().project("p").ai_tools().unwrap().prompts;
+    let tools = |body: &str| {
+        Canned::new(200, body)
+            .client()
+            .project("p")
+            .presets()
+            .unwrap()
+    };
     let read = tools(
         r#"{"prompts":[{"enhancement_type":"day_to_dusk","label":null}, {"unheard_of":1},
         {"enhancement_type":"virtual_staging","label":"Staging","enabled_for_batch":true,"icon":"sofa"}], "a.jpg":[]}"#,
     );
-    let seen = read.iter().map(|tool| (tool.label.as_deref(), tool.enabled_for_batch));
-    assert_eq!(seen.collect::<Vec<_>>(), [(None, None), (Some("Staging"), Some(true))]);
-    assert_eq!(EnhanceRequest::from(&read[1]), EnhanceRequest::new("virtual_staging"));
+    let seen = read
+        .iter()
+        .map(|tool| (tool.label.as_deref(), tool.enabled_for_batch));
+    assert_eq!(
+        seen.collect::<Vec<_>>(),
+        [(None, None), (Some("Staging"), Some(true))]
+    );
+    assert_eq!(
+        EnhanceRequest::from(&read[1]),
+        EnhanceRequest::new("virtual_staging")
+    );
     // The page's own answer has no presets at all, and its shape is not published.
-    for body in [r#"{"DSC_0001.JPEG":[{"version_id":1}]}"#, r#"{"prompts":"none"}"#, "[]"] {
+    for body in [
+        r#"{"DSC_0001.JPEG":[{"version_id":1}]}"#,
+        r#"{"prompts":"none"}"#,
+        "[]",
+    ] {
         assert_eq!(tools(body), [], "{body}");
     }
     let body = r#"{"name":"Villa","status":"IN_PROGRESS","created_at":7,"number_of_images":24,"theme":"dark"}"#;
     let info = Canned::new(200, body).client().project("p").info().unwrap();
-    assert_eq!((info.status, info.name.as_deref()), (ProjectStatus::InProgress, Some("Villa")));
+    assert_eq!(
+        (info.status, info.name.as_deref()),
+        (ProjectStatus::InProgress, Some("Villa"))
+    );
     assert_eq!((info.number_of_images, info.created_at), (Some(24), None));
 }
 
@@ -270,52 +344,103 @@ fn presets_and_projects_are_read_as_far_as_they_can_be() {
 fn a_refusal_says_what_to_mend() {
     for status in [405, 409, 413, 415, 422] {
         let server = Canned::new(status, "");
-        assert_eq!(api(photo(&server).reset()).kind, ApiErrorKind::InvalidRequest);
+        assert_eq!(
+            api(photo(&server).reset()).kind,
+            ApiErrorKind::InvalidRequest
+        );
     }
     let error = api(Canned::new(404, "").client().project("p").info());
-    assert!(error.to_string().contains("told apart by the handle"), "{error}");
+    assert!(
+        error.to_string().contains("told apart by the handle"),
+        "{error}"
+    );
     // The kind is told by what the server said, before that is redacted.
-    let server = Canned::new(400, r#"{"detail":"Only realistic editing requests are supported."}"#);
+    let server = Canned::new(
+        400,
+        r#"{"detail":"Only realistic editing requests are supported."}"#,
+    );
     let client = Client::builder("realistic").base_url(server.base_url());
     let photo = client.build().unwrap().project("p").image("a.jpg");
-    assert_eq!(api(photo.copilot("realistic")).kind, ApiErrorKind::RealisticOnly);
+    assert_eq!(
+        api(photo.copilot("realistic")).kind,
+        ApiErrorKind::RealisticOnly
+    );
 }
 
 #[test]
 fn a_message_says_what_was_tried_what_came_back_and_the_request_id() {
-    for header in ["x-request-id", "x-amzn-requestid", "x-amz-request-id", "x-amz-apigw-id", "cf-ray"] {
+    for header in [
+        "x-request-id",
+        "x-amzn-requestid",
+        "x-amz-request-id",
+        "x-amz-apigw-id",
+        "cf-ray",
+    ] {
         let body = r#"{"error":{"message":"Project has not been exported yet."}}"#;
         let server = Canned::with_headers(400, &[(header, "4f1c-77")], body);
-        let error = server.client().project("p").image("a b.jpg").copilot("x").unwrap_err();
+        let error = server
+            .client()
+            .project("p")
+            .image("a b.jpg")
+            .copilot("x")
+            .unwrap_err();
         let summary = "400 Project has not been exported yet.";
-        let sentence = format!("POST /projects/p/images/a%20b.jpg/copilot: {summary} (request 4f1c-77)");
-        assert_eq!((error.summary().as_str(), &error.to_string()), (summary, &sentence));
+        let sentence =
+            format!("POST /projects/p/images/a%20b.jpg/copilot: {summary} (request 4f1c-77)");
+        assert_eq!(
+            (error.summary().as_str(), &error.to_string()),
+            (summary, &sentence)
+        );
         assert_eq!(format!("{error:?}"), sentence);
-        assert!(format!("{error:#?}").starts_with("Api(\n    ApiError {"), "{error:#?}");
-        assert_eq!((error.status(), error.request_id()), (Some(400), Some("4f1c-77")));
+        assert!(
+            format!("{error:#?}").starts_with("Api(\n    ApiError {"),
+            "{error:#?}"
+        );
+        assert_eq!(
+            (error.status(), error.request_id()),
+            (Some(400), Some("4f1c-77"))
+        );
     }
 }
 
-#[allow(clippy::mutable_key_type, reason = "a client has a clock in it, which no hash looks at")]
+#[allow(
+    clippy::mutable_key_type,
+    reason = "a client has a clock in it, which no hash looks at"
+)]
 #[test]
 fn handles_are_equal_by_what_they_name_and_requests_survive_json() {
-    let client = Client::builder(KEY).base_url("http://localhost:1/v1").build().unwrap();
-    let same = Client::builder("other").base_url("http://localhost:1/v1/").build().unwrap();
-    let elsewhere = Client::builder(KEY).base_url("http://localhost:2/v1").build().unwrap();
+    let client = Client::builder(KEY)
+        .base_url("http://localhost:1/v1")
+        .build()
+        .unwrap();
+    let same = Client::builder("other")
+        .base_url("http://localhost:1/v1/")
+        .build()
+        .unwrap();
+    let elsewhere = Client::builder(KEY)
+        .base_url("http://localhost:2/v1")
+        .build()
+        .unwrap();
     let handles = HashSet::from([
         client.project("p").image("a"),
         same.project("p").image("a"),
         client.project("p").image("b"),
         client.project("q").image("a"),
-        client.i2i_project("p").image("a"),
+        client.smart_project("p").image("a"),
         elsewhere.project("p").image("a"),
     ]);
     assert_eq!(handles.len(), 5);
-    let projects: HashSet<_> = handles.iter().map(|photo| photo.project().clone()).collect();
+    let projects: HashSet<_> = handles
+        .iter()
+        .map(|photo| photo.project().clone())
+        .collect();
     assert_eq!(projects.len(), 4);
     let json = r#"{"instruction":"x","parent_version_id":9007199254740993}"#;
     let request: CopilotRequest = serde_json::from_str(json).unwrap();
-    assert_eq!(request, CopilotRequest::new("x").parent(9_007_199_254_740_993_u64));
+    assert_eq!(
+        request,
+        CopilotRequest::new("x").parent(9_007_199_254_740_993_u64)
+    );
     assert_eq!(serde_json::to_string(&request).unwrap(), json);
     let preset: EnhanceRequest = serde_json::from_str(r#"{"tool_id":"x"}"#).unwrap();
     assert_eq!(preset, EnhanceRequest::new("x"));

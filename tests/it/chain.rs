@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use imagen_ai::{Chain, DownloadLink, Edit, Error, Image, Recovery, Result, Step, VersionId, Wait};
+use imagen_ai::{
+    Chain, CopilotEdit, DownloadLink, Error, Image, Recovery, Result, Step, VersionId, Wait,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -33,7 +35,9 @@ enum Fate {
 use Fate::{Late, LoseAfter, LoseBefore, Pass};
 
 /// A simulator behind a network that does to the edits, in order, what the fates say, and then no more harm.
-fn behind(fates: impl IntoIterator<Item = Fate, IntoIter: Send + 'static>) -> (Arc<Simulator>, Faulty) {
+fn behind(
+    fates: impl IntoIterator<Item = Fate, IntoIter: Send + 'static>,
+) -> (Arc<Simulator>, Faulty) {
     let (mut fates, mut late) = (fates.into_iter(), None);
     in_process(move |request, answer| {
         if request.method() == "GET" {
@@ -62,32 +66,55 @@ fn in_process(
     let simulator = Arc::new(Simulator::start());
     let service = Arc::clone(&simulator);
     let answer = move |request: &Request| {
-        let (path, query) = request.path().split_once('?').unwrap_or((request.path(), ""));
+        let (path, query) = request
+            .path()
+            .split_once('?')
+            .unwrap_or((request.path(), ""));
         let headers = request.headers.iter();
         let (status, body) = service.answer(Received {
             method: request.method().to_owned(),
             path: path.to_owned(),
             query: (!query.is_empty()).then(|| query.to_owned()),
-            headers: headers.map(|(name, value)| (name.to_lowercase(), value.clone())).collect(),
+            headers: headers
+                .map(|(name, value)| (name.to_lowercase(), value.clone()))
+                .collect(),
             body: request.body.clone(),
         });
-        Reply::status(status).header("Content-Type", "application/json").body(body)
+        Reply::status(status)
+            .header("Content-Type", "application/json")
+            .body(body)
     };
-    (simulator, Faulty::each(move |request| network(request, &answer)))
+    (
+        simulator,
+        Faulty::each(move |request| network(request, &answer)),
+    )
 }
 
 /// The parent that each edit so far was sent with, as JSON.
 fn parents(simulator: &Simulator) -> Vec<String> {
-    let requests = simulator.requests().into_iter().filter(|request| request.method == "POST");
-    requests.map(|edit| edit.json()["parent_version_id"].to_string()).collect()
+    let requests = simulator
+        .requests()
+        .into_iter()
+        .filter(|request| request.method == "POST");
+    requests
+        .map(|edit| edit.json()["parent_version_id"].to_string())
+        .collect()
 }
 
 fn sent(network: &Faulty, method: &str) -> usize {
-    network.received().iter().filter(|request| request.method() == method).count()
+    network
+        .received()
+        .iter()
+        .filter(|request| request.method() == method)
+        .count()
 }
 
 fn ids(simulator: &Simulator) -> Vec<u64> {
-    simulator.versions(READY, PHOTO).iter().map(|version| version.id).collect()
+    simulator
+        .versions(READY, PHOTO)
+        .iter()
+        .map(|version| version.id)
+        .collect()
 }
 
 #[track_caller]
@@ -133,14 +160,22 @@ fn each_edit_builds_on_the_one_before() {
     let sky = chain.copilot("make the sky more blue").unwrap();
     assert_eq!(chain.current(), Some(sky.version().unwrap()));
     chain.enhance("virtual_staging").unwrap();
-    chain.apply(Edit::Instruction("brighten".into())).unwrap();
+    chain
+        .apply(CopilotEdit::Instruction("brighten".into()))
+        .unwrap();
 
     assert_eq!(parents(&simulator), ["null", "123", "124"]);
     assert_eq!(chain.path(), [id(123), id(124), id(125)]);
     let bodies: Vec<_> = simulator.requests().iter().map(Received::json).collect();
     assert_eq!(bodies[1]["tool_id"], "virtual_staging");
     assert_eq!(bodies[2]["instruction"], "brighten");
-    assert!(simulator.requests().iter().all(|request| request.method == "POST"), "the history is not read");
+    assert!(
+        simulator
+            .requests()
+            .iter()
+            .all(|request| request.method == "POST"),
+        "the history is not read"
+    );
 
     let link = DownloadLink::from(&sky);
     assert!(link.download_link.unwrap().as_str().contains("Signature="));
@@ -156,7 +191,10 @@ fn undo_and_branch_from_move_the_chain_and_send_nothing() {
         chain.copilot(edit).unwrap();
     }
     chain.undo().unwrap();
-    assert_eq!((chain.path(), ids(&simulator).len()), (&[id(123), id(124)][..], 3));
+    assert_eq!(
+        (chain.path(), ids(&simulator).len()),
+        (&[id(123), id(124)][..], 3)
+    );
     chain.copilot("d").unwrap();
     assert_eq!(ids(&simulator), [123, 124, 126]);
     chain.branch_from(123).unwrap();
@@ -186,8 +224,14 @@ fn a_chain_from_latest_never_starts_too_early() {
     let refused = Err("which version is the newest");
     for (history, expected) in [
         (listed(""), Ok(&[][..])),
-        (listed(r#"{"version_id":1},{"version_id":2,"parent_id":1}"#), Ok(&[1, 2])),
-        (listed(r#"{"version_id":2,"parent_id":1},{"version_id":3}"#), Ok(&[3])),
+        (
+            listed(r#"{"version_id":1},{"version_id":2,"parent_id":1}"#),
+            Ok(&[1, 2]),
+        ),
+        (
+            listed(r#"{"version_id":2,"parent_id":1},{"version_id":3}"#),
+            Ok(&[3]),
+        ),
         (listed(r#"{"version_id":1},{"version_id":true}"#), refused),
         (listed(r#"{"version_id":"a"},{"version_id":"b"}"#), refused),
         (r#"{"other.jpg":[{"version_id":1}]}"#.into(), refused),
@@ -195,7 +239,11 @@ fn a_chain_from_latest_never_starts_too_early() {
         (r#"{"prompts":[]}"#.into(), refused),
     ] {
         let server = Canned::new(200, history.as_str());
-        let chain = server.client().project(READY).image(PHOTO).chain_from_latest();
+        let chain = server
+            .client()
+            .project(READY)
+            .image(PHOTO)
+            .chain_from_latest();
         match expected {
             Err(words) => assert_refused(chain, "history", words),
             Ok(path) => {
@@ -215,14 +263,29 @@ fn an_error_leaves_the_chain_where_it_was_and_a_reset_starts_over() {
     assert!(simulator.requests().is_empty());
     chain.copilot("a").unwrap();
     assert!(matches!(chain.copilot("a dragon"), Err(Error::Api(_))));
-    simulator.fail_photo(READY, PHOTO, 200, json!({"status": "FAILED", "version_id": 9}));
-    assert!(matches!(chain.copilot("b"), Err(Error::EnhancementFailed(_))));
+    simulator.fail_photo(
+        READY,
+        PHOTO,
+        200,
+        json!({"status": "FAILED", "version_id": 9}),
+    );
+    assert!(matches!(
+        chain.copilot("b"),
+        Err(Error::EnhancementFailed(_))
+    ));
     assert_eq!((chain.path(), chain.pending()), (&[id(123)][..], None));
 
     simulator.mend_photo(READY, PHOTO);
     chain.copilot("b").unwrap();
-    let questions = simulator.requests().iter().filter(|request| request.method == "GET").count();
-    assert_eq!(questions, 2, "the history is read once, and again after an edit that failed");
+    let questions = simulator
+        .requests()
+        .iter()
+        .filter(|request| request.method == "GET")
+        .count();
+    assert_eq!(
+        questions, 2,
+        "the history is read once, and again after an edit that failed"
+    );
 
     simulator.set_exported(READY, false);
     chain.reset().unwrap_err();
@@ -232,7 +295,10 @@ fn an_error_leaves_the_chain_where_it_was_and_a_reset_starts_over() {
     assert!(chain.path().is_empty());
     chain.copilot("c").unwrap();
     let parents = parents(&simulator);
-    assert_eq!((parents[0].as_str(), &parents[parents.len() - 2..]), ("null", &["123".into(), "null".into()][..]));
+    assert_eq!(
+        (parents[0].as_str(), &parents[parents.len() - 2..]),
+        ("null", &["123".into(), "null".into()][..])
+    );
 }
 
 #[test]
@@ -249,7 +315,10 @@ fn a_failed_version_is_not_taken_for_the_next_edit() {
         }
     });
     let mut chain = photo_behind(&server).chain().recovering(NONE);
-    assert!(matches!(chain.copilot("a"), Err(Error::EnhancementFailed(_))));
+    assert!(matches!(
+        chain.copilot("a"),
+        Err(Error::EnhancementFailed(_))
+    ));
     assert!(matches!(chain.copilot("a"), Err(Error::Network(_))));
 }
 
@@ -262,7 +331,7 @@ fn after_an_unknown_outcome_nothing_is_built_until_it_is_known() {
 
     assert!(matches!(chain.copilot("b"), Err(Error::OutcomeUnknown(_))));
     let pending = chain.pending().unwrap();
-    assert_eq!(pending.edit, Edit::Instruction("b".into()));
+    assert_eq!(pending.edit, CopilotEdit::Instruction("b".into()));
     assert_eq!((&pending.parent, pending.made), (&Some(id(123)), false));
     assert_refused(chain.copilot("b"), "chain", "recover");
     assert_refused(chain.undo(), "chain", "recover");
@@ -289,7 +358,10 @@ fn a_recovering_chain_finds_out_by_itself_and_sends_nothing_again() {
     assert_eq!(chain.current(), Some(&id(123)));
 
     let error = chain.copilot("b").unwrap_err();
-    assert!(error.is_safe_to_retry() && matches!(&error, Error::Network(e) if e.advice.contains("not made")));
+    assert!(
+        error.is_safe_to_retry()
+            && matches!(&error, Error::Network(e) if e.advice.contains("not made"))
+    );
     assert_eq!((sent(&network, "POST"), chain.pending()), (2, None));
     // It is waited for until it turns up.
     let mut chain = chain.recovering(wait(20, 20_000));
@@ -324,7 +396,9 @@ fn a_first_edit_is_not_confused_with_what_was_there_before() {
 
     let mut chain = photo.chain();
     chain.copilot("a").unwrap_err();
-    assert!(matches!(chain.recover(&NONE), Ok(Recovery::CannotTell { candidates }) if candidates[0].id == id(123)));
+    assert!(
+        matches!(chain.recover(&NONE), Ok(Recovery::CannotTell { candidates }) if candidates[0].id == id(123))
+    );
 
     let mut chain = photo.chain().recovering(wait(1, 2));
     assert!(matches!(chain.copilot("a"), Err(Error::Network(_))));
@@ -337,8 +411,13 @@ fn a_first_edit_is_not_confused_with_what_was_there_before() {
 
 #[test]
 fn what_the_service_says_it_made_is_never_not_applied() {
-    let nameless = r#"{"status":"SUCCESS","version_id":null,"enhanced_image_url":"https://s3/x?sig=1"}"#;
-    for (answer, is_step) in [(nameless, true), (r#"{"status":"SUCCESS","version_id":9}"#, false), ("<html>", false)] {
+    let nameless =
+        r#"{"status":"SUCCESS","version_id":null,"enhanced_image_url":"https://s3/x?sig=1"}"#;
+    for (answer, is_step) in [
+        (nameless, true),
+        (r#"{"status":"SUCCESS","version_id":9}"#, false),
+        ("<html>", false),
+    ] {
         let (mut edits, mut page) = (0, true);
         let (_simulator, server) = in_process(move |request, simulated| {
             edits += u32::from(request.method() == "POST");
@@ -368,7 +447,9 @@ fn what_the_service_says_it_made_is_never_not_applied() {
         assert_eq!(found.url.unwrap().as_str() == "https://s3/x?sig=1", is_step);
 
         assert_eq!(chain.copilot("c").is_ok(), is_step);
-        assert!(matches!(chain.recover(&NONE), Ok(Recovery::CannotTell { candidates }) if candidates.is_empty()));
+        assert!(
+            matches!(chain.recover(&NONE), Ok(Recovery::CannotTell { candidates }) if candidates.is_empty())
+        );
         // A version that is new is taken for the edit.
         chain.branch_from(200).unwrap();
         assert_eq!(chain.path(), [id(123), id(124), id(200)]);
@@ -392,17 +473,28 @@ fn a_saved_chain_goes_on_tomorrow_and_its_file_holds_no_secret() {
     open().copilot("a").unwrap();
     assert!(matches!(open().copilot("b"), Err(Error::OutcomeUnknown(_))));
     let text = fs::read_to_string(file(&folder)).unwrap();
-    assert!(!text.contains(simulator.key()) && !text.contains("://"), "{text}");
+    assert!(
+        !text.contains(simulator.key()) && !text.contains("://"),
+        "{text}"
+    );
     // What is out is known tomorrow too, and what was known before.
-    assert_eq!(open().pending().unwrap().edit, Edit::Instruction("b".into()));
+    assert_eq!(
+        open().pending().unwrap().edit,
+        CopilotEdit::Instruction("b".into())
+    );
     assert_refused(open().copilot("b"), "chain", "recover");
     assert_eq!(made(open().recover(&NONE)), Some(id(124)));
     let mut chain = open();
-    assert_eq!((chain.path(), chain.pending()), (&[id(123), id(124)][..], None));
+    assert_eq!(
+        (chain.path(), chain.pending()),
+        (&[id(123), id(124)][..], None)
+    );
     chain.undo().unwrap();
     assert_eq!(open().path(), [id(123)]);
-    chain.branch_from(VersionId::from("text")).unwrap();
-    assert_eq!(open().path(), [VersionId::from("text")]);
+    chain
+        .branch_from("text".parse::<VersionId>().unwrap())
+        .unwrap();
+    assert_eq!(open().path(), ["text".parse::<VersionId>().unwrap()]);
     chain.branch_from(u64::MAX).unwrap();
     chain.reset().unwrap();
     assert!(open().path().is_empty());
@@ -419,7 +511,7 @@ fn a_file_that_is_not_of_this_chain_is_refused_and_stays() {
     let client = photo.project().client();
     for (other, word) in [
         (photo.project().image("DSC_0002.JPEG"), PHOTO),
-        (client.i2i_project(READY).image(PHOTO), "I2I"),
+        (client.smart_project(READY).image(PHOTO), "I2I"),
         (client.project(I2I).image(PHOTO), I2I),
     ] {
         assert_refused(other.chain_saved_in(&path), "path", word);
@@ -457,7 +549,9 @@ fn what_cannot_be_written_is_not_sent_and_an_answer_is_kept_all_the_same() {
     assert_eq!(chain.copilot("a").unwrap().version_id, Some(id(123)));
     let is_io = |result: Result<()>| matches!(&result, Err(Error::Io { path: named, .. }) if *named == folder);
     assert!(is_io(chain.copilot("b").map(drop)));
-    assert!(is_io(chain.undo()) && is_io(chain.branch_from(7)) && is_io(chain.assume_not_applied()));
+    assert!(
+        is_io(chain.undo()) && is_io(chain.branch_from(7)) && is_io(chain.assume_not_applied())
+    );
     assert_eq!(parents(&simulator), ["null"]);
     assert_eq!((chain.path(), chain.pending()), (&[id(123)][..], None));
     // The file that was left behind knows of the first edit only that it is out. The next edit writes what came of it.
@@ -486,7 +580,10 @@ fn the_wait_counts_from_the_sending_today_and_tomorrow() {
     let path = file(&folder);
     let questions = |chain: &mut Chain| {
         let before = sent(&network, "GET");
-        assert_eq!(chain.recover(&wait(100, 500)).unwrap(), Recovery::NotApplied);
+        assert_eq!(
+            chain.recover(&wait(100, 500)).unwrap(),
+            Recovery::NotApplied
+        );
         assert_eq!(read(&path)["pending"], Value::Null);
         sent(&network, "GET") - before
     };
@@ -522,7 +619,9 @@ fn a_bad_day(seed: u64, lost: &AtomicU64) {
     let text = move |edit| format!("edit {}", if seed % 4 < 2 { 0 } else { edit });
 
     let mut dice = Dice(seed);
-    let fates = iter::repeat_with(move || [Pass, Pass, LoseBefore, LoseAfter, Late(1)][dice.roll(5) as usize]);
+    let fates = iter::repeat_with(move || {
+        [Pass, Pass, LoseBefore, LoseAfter, Late(1)][dice.roll(5) as usize]
+    });
     let (simulator, network) = behind(fates);
     let (photo, folder, short) = (photo_behind(&network), TempDir::new().unwrap(), wait(1, 2));
     let mut chain = photo.chain().recovering(short);
@@ -534,7 +633,10 @@ fn a_bad_day(seed: u64, lost: &AtomicU64) {
         }
         if chain.pending().is_some() {
             let recovery = chain.recover(&short).unwrap();
-            assert!(!matches!(recovery, Recovery::CannotTell { .. }), "day {seed}: {recovery:?}");
+            assert!(
+                !matches!(recovery, Recovery::CannotTell { .. }),
+                "day {seed}: {recovery:?}"
+            );
             continue;
         }
         match chain.copilot(text(chain.path().len())) {

@@ -26,7 +26,9 @@ const RETRY: RetryPolicy = RetryPolicy {
 
 /// A client whose API is nowhere: downloads do not need it.
 fn builder() -> ClientBuilder {
-    Client::builder(KEY).base_url("http://127.0.0.1:9/v1").retry(RETRY)
+    Client::builder(KEY)
+        .base_url("http://127.0.0.1:9/v1")
+        .retry(RETRY)
 }
 
 fn client() -> Client {
@@ -35,12 +37,16 @@ fn client() -> Client {
 
 /// A presigned-looking URL of a server's.
 fn url(server: &Faulty) -> String {
-    format!("{}/photos/DSC_0001.JPEG?X-Amz-Signature=SECRET-SIGNATURE", server.url())
+    format!(
+        "{}/photos/DSC_0001.JPEG?X-Amz-Signature=SECRET-SIGNATURE",
+        server.url()
+    )
 }
 
 /// The names in a folder, hidden ones too, in order.
 fn names(folder: &Path) -> Vec<String> {
-    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let name =
+        |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
     let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(name).collect();
     names.sort();
     names

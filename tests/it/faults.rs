@@ -186,14 +186,20 @@ pub fn faults() -> Vec<Fault> {
 }
 
 /// No name can have one of 64 letters, so that no server is asked for it.
-const TOO_LONG_A_LABEL: &str = "http://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example";
+const TOO_LONG_A_LABEL: &str =
+    "http://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example";
 
 /// Thirty thousand zero bytes, compressed. Repeated, it goes on with more of them.
 const ZEROS: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xed\xc1\x31\x01\x00\x00\x00\xc2\xa0\xf5\x4f\x6d\x09\x4f\xa0\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x3e\x06\x20\x4a\x02\x65\x30\x75\x00\x00";
 
 /// Waits so short that they cost nothing, and still long enough for one `Retry-After` of a second.
 fn policy() -> RetryPolicy {
-    RetryPolicy { max_attempts: TRIES, base_delay: ms(1), max_delay: ms(5), max_retry_after: ms(2_000) }
+    RetryPolicy {
+        max_attempts: TRIES,
+        base_delay: ms(1),
+        max_delay: ms(5),
+        max_retry_after: ms(2_000),
+    }
 }
 
 fn status(code: impl std::fmt::Display) -> Reply {
@@ -201,7 +207,8 @@ fn status(code: impl std::fmt::Display) -> Reply {
 }
 
 fn page(code: u16) -> Reply {
-    Reply::html(code, "<html>\n<h1>A gateway's page</h1>\n</html>").header("X-Request-Id", REQUEST_ID)
+    Reply::html(code, "<html>\n<h1>A gateway's page</h1>\n</html>")
+        .header("X-Request-Id", REQUEST_ID)
 }
 
 fn json(body: impl Into<Vec<u8>>) -> Reply {
@@ -298,17 +305,27 @@ fn answers(name: &str, script: impl Into<Vec<Reply>>) -> Fault {
 /// Replies after which every request needs a connection of its own.
 fn breaks(name: &str, script: impl Into<Vec<Reply>>) -> Fault {
     let keeps = false;
-    Fault { keeps, ..answers(name, script) }
+    Fault {
+        keeps,
+        ..answers(name, script)
+    }
 }
 
 fn nobody(name: &str, server: Server) -> Fault {
-    Fault { server, ..breaks(name, []) }
+    Fault {
+        server,
+        ..breaks(name, [])
+    }
 }
 
 fn redirects(code: u16, outcome: &'static str) -> Fault {
     let name = format!("a redirect to another host ({code})");
     let server = Server::Redirect(code);
-    Fault { server, ..answers(&name, []) }.all(outcome, 1)
+    Fault {
+        server,
+        ..answers(&name, [])
+    }
+    .all(outcome, 1)
 }
 
 macro_rules! settings {
@@ -339,8 +356,17 @@ impl Fault {
         twice() retry.max_attempts = 2, waits_out = true;
     }
 
-    fn expect<const N: usize>(mut self, calls: [Call; N], outcome: &'static str, tries: u32) -> Self {
-        let cells = calls.map(|call| Cell { call, outcome, tries });
+    fn expect<const N: usize>(
+        mut self,
+        calls: [Call; N],
+        outcome: &'static str,
+        tries: u32,
+    ) -> Self {
+        let cells = calls.map(|call| Cell {
+            call,
+            outcome,
+            tries,
+        });
         self.cells.extend(cells);
         self
     }
@@ -351,7 +377,8 @@ impl Fault {
 
     /// Every call that must not be made twice.
     fn once(self, outcome: &'static str, tries: u32) -> Self {
-        self.edit(outcome, tries).expect([Call::Create], outcome, tries)
+        self.edit(outcome, tries)
+            .expect([Call::Create], outcome, tries)
     }
 
     fn get(self, outcome: &'static str, tries: u32) -> Self {
@@ -360,7 +387,8 @@ impl Fault {
 
     /// Every call that may be made again.
     fn rest(self, outcome: &'static str, tries: u32) -> Self {
-        self.get(outcome, tries).expect([Call::Reset, Call::Finalize], outcome, tries)
+        self.get(outcome, tries)
+            .expect([Call::Reset, Call::Finalize], outcome, tries)
     }
 
     fn all(self, outcome: &'static str, tries: u32) -> Self {
@@ -381,14 +409,17 @@ impl Fault {
     pub fn play(&self, call: Call, key: &str, agent: Option<Agent>) -> Played {
         let elsewhere = Faulty::start([ok()]);
         let refused = Refused::new();
-        let full = matches!(self.server, Server::BacklogFull).then(|| BacklogFull::new().expect("a full queue"));
+        let full = matches!(self.server, Server::BacklogFull)
+            .then(|| BacklogFull::new().expect("a full queue"));
         let server = match self.server {
             Server::Script => Some(Faulty::start(self.script.clone())),
             Server::ScriptThenRefuse => Some(Faulty::start_then_refuse(self.script.clone())),
             Server::Redirect(code) => {
                 let target = format!("{}/elsewhere?token=presigned", elsewhere.url());
                 let body = format!("<a href=\"{target}\">moved</a>");
-                Some(Faulty::start([status(code).header("Location", target).body(body)]))
+                Some(Faulty::start([status(code)
+                    .header("Location", target)
+                    .body(body)]))
             }
             _ => None,
         };
@@ -398,7 +429,11 @@ impl Fault {
             (_, _, Some(full)) => full.url(),
             _ => refused.url(),
         };
-        let url = if self.tls { url.replace("http:", "https:") } else { url };
+        let url = if self.tls {
+            url.replace("http:", "https:")
+        } else {
+            url
+        };
         let mut builder = Client::builder(key)
             .base_url(url)
             .allow_http(true)
@@ -410,14 +445,25 @@ impl Fault {
             builder = builder.agent(agent);
         }
         let mut client = builder.build().expect("settings that are in order");
-        let before = if self.call_before { call.make(&client) } else { Ok(()) };
+        let before = if self.call_before {
+            call.make(&client)
+        } else {
+            Ok(())
+        };
         thread::sleep(self.pause);
         if let Some(limit) = self.limit_of_clone {
             client = client.with_timeout(limit);
         }
         let started = Instant::now();
         let (result, took) = (call.make(&client), started.elapsed());
-        Played { before, result, took, client, server, elsewhere }
+        Played {
+            before,
+            result,
+            took,
+            client,
+            server,
+            elsewhere,
+        }
     }
 
     /// Plays the fault for one call and says what was not as it should be.
@@ -428,7 +474,10 @@ impl Fault {
             ($what:literal, $got:expr, $expected:expr) => {
                 if $got != $expected {
                     let what = format!("{:?}, {}: {}", cell.call, self.name, $what);
-                    complaints.push(format!("{what}: {:?}, not {:?}; {:?}", $got, $expected, played.result));
+                    complaints.push(format!(
+                        "{what}: {:?}, not {:?}; {:?}",
+                        $got, $expected, played.result
+                    ));
                 }
             };
         }
@@ -441,16 +490,37 @@ impl Fault {
             check!("shows a query", text.contains("presigned"), false);
             check!("debug", format!("{error:?}"), error.to_string());
             if let Server::Redirect(_) = self.server {
-                check!("shows the redirect's path", text.contains("/elsewhere"), false);
-                check!("names the redirect's host", text.contains("to 127.0.0.1,"), true);
+                check!(
+                    "shows the redirect's path",
+                    text.contains("/elsewhere"),
+                    false
+                );
+                check!(
+                    "names the redirect's host",
+                    text.contains("to 127.0.0.1,"),
+                    true
+                );
             }
-            check!("request id", error.request_id(), error.status().map(|_| REQUEST_ID));
+            check!(
+                "request id",
+                error.request_id(),
+                error.status().map(|_| REQUEST_ID)
+            );
             let safe = ["Network", "Api RateLimited", "Api Server"];
-            let safe = safe.iter().any(|start| cell.outcome.starts_with(start)) && cell.outcome != "Network Tls";
+            let safe = safe.iter().any(|start| cell.outcome.starts_with(start))
+                && cell.outcome != "Network Tls";
             check!("safe to retry", error.is_safe_to_retry(), safe);
-            check!("elapsed", (self.at_least..=played.took).contains(&context.elapsed), true);
+            check!(
+                "elapsed",
+                (self.at_least..=played.took).contains(&context.elapsed),
+                true
+            );
         }
-        check!("in time", (self.at_least..SOON).contains(&played.took), true);
+        check!(
+            "in time",
+            (self.at_least..SOON).contains(&played.took),
+            true
+        );
         if let Some(server) = &played.server {
             let requests = match self.server {
                 Server::ScriptThenRefuse => self.script.len(),
@@ -484,8 +554,15 @@ pub struct Played {
 }
 
 impl Call {
-    pub const ALL: [Self; 7] =
-        [Self::Copilot, Self::Enhance, Self::Create, Self::Info, Self::Tools, Self::Reset, Self::Finalize];
+    pub const ALL: [Self; 7] = [
+        Self::Copilot,
+        Self::Enhance,
+        Self::Create,
+        Self::Info,
+        Self::Tools,
+        Self::Reset,
+        Self::Finalize,
+    ];
 
     pub fn make(self, client: &Client) -> Result<()> {
         let project = client.project("65f3a1c2d4e5f6a7b8c9d0e1");
@@ -495,7 +572,7 @@ impl Call {
             Self::Enhance => photo.enhance("virtual_staging").map(drop),
             Self::Create => client.create_project("Smith wedding").map(drop),
             Self::Info => project.info().map(drop),
-            Self::Tools => project.ai_tools().map(drop),
+            Self::Tools => project.presets().map(drop),
             Self::Reset => photo.reset(),
             Self::Finalize => project.finalize().map(drop),
         }
@@ -529,7 +606,9 @@ fn outcome(result: &Result<()>) -> String {
 /// Plays every row for the calls that are wanted, with an agent if one is given.
 fn play_all(wanted: impl Fn(Call) -> bool, agent: Option<fn() -> Agent>) {
     let faults = faults();
-    let faults = faults.iter().filter(|fault| agent.is_none() || !fault.small_buffers);
+    let faults = faults
+        .iter()
+        .filter(|fault| agent.is_none() || !fault.small_buffers);
     let cells = faults.flat_map(|fault| fault.cells.iter().map(move |cell| (fault, cell)));
     let mut cells: Vec<_> = cells.filter(|(_, cell)| wanted(cell.call)).collect();
     assert!(cells.len() > 60);
@@ -551,5 +630,8 @@ fn the_table_holds() {
 
 #[test]
 fn no_agent_undoes_what_the_table_promises() {
-    play_all(|call| [Call::Copilot, Call::Info].contains(&call), Some(contrary_agent));
+    play_all(
+        |call| [Call::Copilot, Call::Info].contains(&call),
+        Some(contrary_agent),
+    );
 }

@@ -42,15 +42,41 @@ fn ends_are_what_they_are_called_and_happen_where_they_say() {
         (Reset.after_request(), &whole, "", Reset, 1),
         (HangUp.after_request(), &whole, "", Close, 1),
         (hi().cut_head(5, Reset), &whole, "HTTP/", Reset, 1),
-        (hi().cut_body(1, Stall), &whole, &HI[..HI.len() - 1], Stall, 1),
-        (hi().cut_body(1, Close), &whole, &HI[..HI.len() - 1], Close, 1),
+        (
+            hi().cut_body(1, Stall),
+            &whole,
+            &HI[..HI.len() - 1],
+            Stall,
+            1,
+        ),
+        (
+            hi().cut_body(1, Close),
+            &whole,
+            &HI[..HI.len() - 1],
+            Close,
+            1,
+        ),
         (hi().then_wait(ms(20)).then(Reset), &whole, HI, Reset, 1),
-        (Reply::ok().body("hello").chunked([1, 3]), &whole, chunks, Stall, 1),
+        (
+            Reply::ok().body("hello").chunked([1, 3]),
+            &whole,
+            chunks,
+            Stall,
+            1,
+        ),
     ] {
         let row = format!("{reply:?}");
         let server = Faulty::start([reply]);
-        assert_eq!(seen(&server, sent, answer.len()), (answer.to_owned(), end), "{row}");
-        assert_eq!((server.connections(), server.requests()), (1, requests), "{row}");
+        assert_eq!(
+            seen(&server, sent, answer.len()),
+            (answer.to_owned(), end),
+            "{row}"
+        );
+        assert_eq!(
+            (server.connections(), server.requests()),
+            (1, requests),
+            "{row}"
+        );
     }
 }
 

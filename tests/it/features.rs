@@ -17,7 +17,12 @@ fn https_is_refused_with_the_features_that_it_needs() {
     }
     for builder in with_both_agents(|| Client::builder("key").base_url("http://localhost")) {
         let client = builder.build().unwrap();
-        let text = refused(client.download("https://s3.example.test/a.jpg").to_vec(1), "url");
+        let text = refused(
+            client
+                .download(link("https://s3.example.test/a.jpg"))
+                .to_vec(1),
+            "url",
+        );
         assert!(text.contains("rustls or native-tls"), "{text}");
     }
 }
@@ -25,7 +30,12 @@ fn https_is_refused_with_the_features_that_it_needs() {
 #[test]
 fn gzip_is_asked_for_where_it_can_be_read() {
     let server = Canned::new(200, OK);
-    server.client().project("p").image("a.jpg").copilot("x").unwrap();
+    server
+        .client()
+        .project("p")
+        .image("a.jpg")
+        .copilot("x")
+        .unwrap();
     let expected = cfg!(feature = "gzip").then_some("gzip");
     assert_eq!(server.only().header("accept-encoding"), expected);
 }
@@ -34,7 +44,8 @@ fn gzip_is_asked_for_where_it_can_be_read() {
 #[test]
 fn a_compressed_answer_is_read_and_a_damaged_one_is_a_typed_error() {
     // {"enhanced_image_url":"https://s3/a"}
-    const WHOLE: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xabVJ\xcd\xcbH\xccKNM\x89\xcf\xccMLO\x8d/\
+    const WHOLE: &[u8] =
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xabVJ\xcd\xcbH\xccKNM\x89\xcf\xccMLO\x8d/\
         -\xcaQ\xb2R\xca())(\xb6\xd2\xd7/6\xd6OT\xaa\x05\x00\x8d\x8a\xbd\xbe%\x00\x00\x00";
     let call = |body: &[u8]| {
         let server = Canned::with_headers(200, &[("content-encoding", "gzip")], body);
@@ -50,7 +61,9 @@ fn a_compressed_answer_is_read_and_a_damaged_one_is_a_typed_error() {
     });
     for body in cut.into_iter().chain(damaged) {
         match call(&body) {
-            Err(imagen_ai::Error::OutcomeUnknown(e)) => assert_eq!(e.cause.kind, imagen_ai::CauseKind::Protocol),
+            Err(imagen_ai::Error::OutcomeUnknown(e)) => {
+                assert_eq!(e.cause.kind, imagen_ai::CauseKind::Protocol)
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -32,8 +32,14 @@ const WAIT: Wait = Wait {
 };
 
 pub(crate) fn photo_at(base_url: &str) -> Image {
-    let retry = RetryPolicy { base_delay: ms(1), ..RetryPolicy::default() };
-    let client = Client::builder("sim-key-0123456789").base_url(base_url).retry(retry).build();
+    let retry = RetryPolicy {
+        base_delay: ms(1),
+        ..RetryPolicy::default()
+    };
+    let client = Client::builder("sim-key-0123456789")
+        .base_url(base_url)
+        .retry(retry)
+        .build();
     client.unwrap().project(READY).image(PHOTO)
 }
 
@@ -111,13 +117,19 @@ fn ten_edits_and_fifty_kills(test: &str, list_unedited: bool) {
 
 #[test]
 fn each_edit_is_made_once_by_a_program_that_is_killed_fifty_times() {
-    ten_edits_and_fifty_kills("killed::each_edit_is_made_once_by_a_program_that_is_killed_fifty_times", true);
+    ten_edits_and_fifty_kills(
+        "killed::each_edit_is_made_once_by_a_program_that_is_killed_fifty_times",
+        true,
+    );
 }
 
 /// The first edit may end as "cannot tell" there.
 #[test]
 fn the_same_where_a_photo_is_listed_once_it_has_versions() {
-    ten_edits_and_fifty_kills("killed::the_same_where_a_photo_is_listed_once_it_has_versions", false);
+    ten_edits_and_fifty_kills(
+        "killed::the_same_where_a_photo_is_listed_once_it_has_versions",
+        false,
+    );
 }
 
 /// A fixed sequence of numbers that looks random (SplitMix64).

@@ -22,7 +22,11 @@ const LIMIT: u64 = 4_096;
 
 /// The same cases on every run, and none of them on the disk.
 fn check<S: Strategy>(cases: u32, of: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     if let Err(e) = TestRunner::new_with_rng(config, rng).run(&of, test) {
         panic!("{e}");
@@ -31,7 +35,9 @@ fn check<S: Strategy>(cases: u32, of: S, test: impl Fn(S::Value) -> Result<(), T
 
 fn client(server: &Faulty) -> Client {
     let client = Client::builder("sk-properties-0123456789").base_url(server.url());
-    let client = client.timeout(Duration::from_secs(20)).max_answer_size(LIMIT);
+    let client = client
+        .timeout(Duration::from_secs(20))
+        .max_answer_size(LIMIT);
     client.retry(RetryPolicy::none()).build().unwrap()
 }
 
@@ -46,7 +52,11 @@ fn every_call_ends(reply: &Reply) -> Result<(), TestCaseError> {
         if let Err(e) = result {
             let text = format!("{e} {e:#?}");
             prop_assert!(text.len() < 16_384, "{} bytes", text.len());
-            prop_assert!(!e.to_string().contains(|c: char| c.is_control() || c == '\u{202e}'), "{e:?}");
+            prop_assert!(
+                !e.to_string()
+                    .contains(|c: char| c.is_control() || c == '\u{202e}'),
+                "{e:?}"
+            );
         }
     }
     Ok(())
@@ -62,7 +72,10 @@ const WORDS: [&str; 25] = [
 
 /// Bytes that are often those that mean something.
 fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
-    let words = prop_oneof![vec(any::<u8>(), 0..8), select(&WORDS[..]).prop_map(|word| word.as_bytes().to_vec()),];
+    let words = prop_oneof![
+        vec(any::<u8>(), 0..8),
+        select(&WORDS[..]).prop_map(|word| word.as_bytes().to_vec()),
+    ];
     vec(words, 0..most).prop_map(|words| words.concat())
 }
 
@@ -81,23 +94,35 @@ fn damaged(answer: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn no_answer_makes_a_call_panic_or_hang() {
-    check(60, bytes(40), |bytes| every_call_ends(&Reply::raw(bytes).then(Close)));
+    check(60, bytes(40), |bytes| {
+        every_call_ends(&Reply::raw(bytes).then(Close))
+    });
     const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Request-Id: 1\r\n\r\n5;a=b\r\n{\"a\":\r\n3\r\n1}\n\r\n0\r\nT: x\r\n\r\n";
     const PLAIN: &[u8] =
         b"HTTP/1.1 500 No\r\nContent-Length: 17\r\nRetry-After: 1\r\nLocation: http://a/\r\n\r\n{\"message\":\"no\"}\n";
     for answer in [CHUNKED, PLAIN] {
-        check(60, damaged(answer), |bytes| every_call_ends(&Reply::raw(bytes).then(Close)));
+        check(60, damaged(answer), |bytes| {
+            every_call_ends(&Reply::raw(bytes).then(Close))
+        });
     }
 }
 
 #[test]
 fn no_body_makes_a_call_panic_or_hang() {
     let status = select(&[200, 201, 204, 302, 400, 422, 429, 503][..]);
-    check(60, (status, bytes(60)), |(status, body)| every_call_ends(&Reply::status(status).body(body)));
+    check(60, (status, bytes(60)), |(status, body)| {
+        every_call_ends(&Reply::status(status).body(body))
+    });
     // Damaged JSON, and JSON of any shape.
-    check(60, damaged(OK.as_bytes()), |body| every_call_ends(&Reply::json(body)));
-    check(60, json(), |json| every_call_ends(&Reply::json(json.to_string())));
-    check(60, json(), |json| every_call_ends(&Reply::status(422).body(json.to_string())));
+    check(60, damaged(OK.as_bytes()), |body| {
+        every_call_ends(&Reply::json(body))
+    });
+    check(60, json(), |json| {
+        every_call_ends(&Reply::json(json.to_string()))
+    });
+    check(60, json(), |json| {
+        every_call_ends(&Reply::status(422).body(json.to_string()))
+    });
 }
 
 #[rustfmt::skip]
@@ -120,8 +145,10 @@ fn json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 32, 6, move |inner| {
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(Value::from),
-            vec((name.clone(), inner), 0..6)
-                .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+            vec((name.clone(), inner), 0..6).prop_map(|fields| fields
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()),
         ]
     })
 }
@@ -132,7 +159,9 @@ fn is_name(name: &str) -> bool {
 
 /// The one segment between `images/` and the call's own word, decoded.
 fn file_name_in(path: &str) -> Option<String> {
-    let segment = path.strip_prefix("/projects/p/images/")?.strip_suffix("/copilot")?;
+    let segment = path
+        .strip_prefix("/projects/p/images/")?
+        .strip_suffix("/copilot")?;
     if segment.contains(['/', '?', '#', ' ']) {
         return None;
     }
@@ -144,7 +173,12 @@ fn file_name_in(path: &str) -> Option<String> {
 fn every_file_name_survives_the_trip_or_is_refused_before_it() {
     let server = Faulty::start([Reply::json(OK)]);
     let client = client(&server);
-    let name = prop_oneof![any::<String>(), "[ -~]{1,40}", r"[./\\%?#&+ ]{1,6}", "\\PC{1,40}"];
+    let name = prop_oneof![
+        any::<String>(),
+        "[ -~]{1,40}",
+        r"[./\\%?#&+ ]{1,6}",
+        "\\PC{1,40}"
+    ];
     check(300, name, |name| {
         let before = server.requests();
         let result = client.project("p").image(&name).copilot("x");

@@ -9,13 +9,16 @@ use std::time::Duration;
 use imagen_ai::ureq::http::{Request, Response};
 use imagen_ai::ureq::middleware::MiddlewareNext;
 use imagen_ai::ureq::{self, Body, SendBody};
-use imagen_ai::{CauseKind, Client, ClientBuilder, DownloadLink, Error, Finalized, ProjectInfo, Result, RetryPolicy};
+use imagen_ai::{
+    CauseKind, Client, ClientBuilder, DownloadLink, Error, ProjectInfo, Result, RetryPolicy,
+};
 use log::Level;
 use serde_json::{Value, json};
 
 use crate::faults::{self, Call, INSTRUCTION, REQUEST_ID};
 use crate::support::faulty::End::Close;
 use crate::support::faulty::{Faulty, Reply};
+use crate::support::link;
 use crate::support::logs::{DUMP, Line, logged, logged_but};
 use crate::support::{agent_config, side_by_side, with_both_agents};
 
@@ -30,7 +33,10 @@ fn assert_keyless(what: &str, bytes: impl AsRef<[u8]>) {
     let text = String::from_utf8_lossy(bytes.as_ref());
     for part in KEY.as_bytes().windows(PART) {
         let part = std::str::from_utf8(part).unwrap();
-        assert!(!text.contains(part), "{what} holds {part}, which is of the key: {text}");
+        assert!(
+            !text.contains(part),
+            "{what} holds {part}, which is of the key: {text}"
+        );
     }
 }
 
@@ -41,7 +47,9 @@ fn texts(error: &Error) -> String {
 }
 
 fn ours(lines: &[Line], level: Level) -> Vec<&str> {
-    let ours = lines.iter().filter(|line| line.target == "imagen_ai" && line.level == level);
+    let ours = lines
+        .iter()
+        .filter(|line| line.target == "imagen_ai" && line.level == level);
     ours.map(|line| line.text.as_str()).collect()
 }
 
@@ -61,21 +69,41 @@ fn check_records(what: &str, call: Call, result: &Result<()>, lines: &[Line], ca
         Call::Finalize => ("POST ", "/finalize"),
     };
     let error = result.as_ref().err();
-    let status = error.map_or(Some(20), Error::status).map(|status| status.to_string());
+    let status = error
+        .map_or(Some(20), Error::status)
+        .map(|status| status.to_string());
     let status = format!("status {}", status.as_deref().unwrap_or("none"));
     let id = error.map_or(Some(REQUEST_ID), Error::request_id);
     let id = format!(" s, request {}", id.unwrap_or("none"));
     for part in [method, path, &status, "attempt ", &id] {
-        assert!(record.contains(part), "{what}: {record} does not tell {part}");
+        assert!(
+            record.contains(part),
+            "{what}: {record} does not tell {part}"
+        );
     }
     let warnings = ours(lines, Level::Warn);
     let unknown = usize::from(matches!(result, Err(Error::OutcomeUnknown(_))));
-    let told = warnings.iter().filter(|text| text.contains("outcome unknown")).count();
+    let told = warnings
+        .iter()
+        .filter(|text| text.contains("outcome unknown"))
+        .count();
     assert_eq!(told, unknown, "{what}: {warnings:#?}");
-    let retries = record.split_once("attempt ").and_then(|(_, rest)| rest.split(',').next()?.parse::<usize>().ok());
-    assert_eq!(Some(warnings.len() - told + 1), retries, "{what}: {warnings:#?}");
+    let retries = record
+        .split_once("attempt ")
+        .and_then(|(_, rest)| rest.split(',').next()?.parse::<usize>().ok());
+    assert_eq!(
+        Some(warnings.len() - told + 1),
+        retries,
+        "{what}: {warnings:#?}"
+    );
     let texts = [warnings, records].concat().concat();
-    for secret in [INSTRUCTION, "virtual_staging", "Smith", "presigned", "gateway's page"] {
+    for secret in [
+        INSTRUCTION,
+        "virtual_staging",
+        "Smith",
+        "presigned",
+        "gateway's page",
+    ] {
         assert!(!texts.contains(secret), "{what}: {texts}");
     }
 }
@@ -87,7 +115,9 @@ fn no_fault_tells_the_key() {
     let faults = faults.iter().filter(|fault| fault.pause.is_zero());
     let few = [Call::Copilot, Call::Info];
     let plays = faults.flat_map(|fault| fault.calls().map(move |call| (fault, call)));
-    let plays: Vec<_> = plays.filter(|(fault, call)| !fault.is_slow() || few.contains(call)).collect();
+    let plays: Vec<_> = plays
+        .filter(|(fault, call)| !fault.is_slow() || few.contains(call))
+        .collect();
     let sent = AtomicUsize::new(0);
     side_by_side(&plays, |(fault, call)| {
         let what = format!("{call:?}, {}", fault.name);
@@ -101,9 +131,18 @@ fn no_fault_tells_the_key() {
             assert_keyless(&what, texts(error));
             assert!(!texts(error).contains(INSTRUCTION), "{what}: {error}");
         }
-        check_records(&what, *call, &played.result, &lines, 1 + usize::from(fault.call_before));
+        check_records(
+            &what,
+            *call,
+            &played.result,
+            &lines,
+            1 + usize::from(fault.call_before),
+        );
         // It is there to be found: the API got it.
-        let heard = played.server.map(|server| server.bytes_received()).unwrap_or_default();
+        let heard = played
+            .server
+            .map(|server| server.bytes_received())
+            .unwrap_or_default();
         let keyed = String::from_utf8_lossy(&heard).contains(&format!("x-api-key: {KEY}\r\n"));
         sent.fetch_add(usize::from(keyed), Ordering::Relaxed);
     });
@@ -112,7 +151,9 @@ fn no_fault_tells_the_key() {
 
 fn none() -> ClientBuilder {
     let client = Client::builder(KEY).timeout(Duration::from_secs(5));
-    client.retry(RetryPolicy::none()).base_url("http://localhost:1")
+    client
+        .retry(RetryPolicy::none())
+        .base_url("http://localhost:1")
 }
 
 /// Calls an edit and a reading call, and checks everything that they tell, but for `ureq`'s records of what is received.
@@ -134,8 +175,12 @@ fn check_calls(what: &str, client: &Client) -> [Result<()>; 2] {
 fn a_server_that_repeats_the_key_is_not_repeated() {
     let json = |key: &str| format!(r#"{{"message":"no such key: {key}"}}"#);
     let mut replies = vec![
-        Reply::status(429).body(json(KEY)).header("Retry-After", KEY),
-        Reply::status(422).body(format!(r#"{{"detail":[{{"loc":["header","{KEY}"],"msg":"bad {KEY}"}}]}}"#)),
+        Reply::status(429)
+            .body(json(KEY))
+            .header("Retry-After", KEY),
+        Reply::status(422).body(format!(
+            r#"{{"detail":[{{"loc":["header","{KEY}"],"msg":"bad {KEY}"}}]}}"#
+        )),
         Reply::html(502, format!("<html>{KEY}{KEY}</html>")),
         Reply::json(format!("\"{KEY}\"")),
         Reply::json(format!(r#"{{"error":"{KEY}","status":"{KEY}"}}"#)),
@@ -156,13 +201,20 @@ fn a_server_that_repeats_the_key_is_not_repeated() {
     }
     for before in (0..KEY.len() + 6).step_by(4) {
         for limit in [300, 64 << 10] {
-            replies.push(Reply::html(500, format!("a{}{KEY}", " ".repeat(limit - before))));
+            replies.push(Reply::html(
+                500,
+                format!("a{}{KEY}", " ".repeat(limit - before)),
+            ));
         }
     }
     side_by_side(&replies, |reply| {
         let server = Faulty::start([reply.clone()]);
         for limit in [50, 1 << 20] {
-            let client = none().base_url(server.url()).max_answer_size(limit).build().unwrap();
+            let client = none()
+                .base_url(server.url())
+                .max_answer_size(limit)
+                .build()
+                .unwrap();
             let _ = check_calls("an answer", &client);
         }
     });
@@ -173,11 +225,17 @@ fn a_client_warns_once_of_a_logger_that_is_told_the_key() {
     let server = Faulty::start([Reply::status(404)]);
     let make = || {
         let client = none().base_url(server.url()).build().unwrap();
-        let _ = (client.project("p").info(), client.clone().project("p").info());
+        let _ = (
+            client.project("p").info(),
+            client.clone().project("p").info(),
+        );
     };
     let ((), lines) = logged(make);
     let ours = ours(&lines, Level::Warn);
-    assert!(ours.len() == 1 && ours[0].contains("ureq_proto"), "{ours:?}");
+    assert!(
+        ours.len() == 1 && ours[0].contains("ureq_proto"),
+        "{ours:?}"
+    );
     // It is true: rows of 16 bytes, in digits and then as text.
     let dump = lines.iter().filter(|line| line.target == DUMP);
     let dump: String = dump.filter_map(|line| line.text.get(41..57)).collect();
@@ -187,7 +245,10 @@ fn a_client_warns_once_of_a_logger_that_is_told_the_key() {
 }
 
 /// Fails with an error that quotes what it was given.
-fn quoting(request: Request<SendBody<'_>>, _: MiddlewareNext<'_>) -> Result<Response<Body>, ureq::Error> {
+fn quoting(
+    request: Request<SendBody<'_>>,
+    _: MiddlewareNext<'_>,
+) -> Result<Response<Body>, ureq::Error> {
     let key = request.headers()["x-api-key"].to_str().unwrap();
     let quote = format!("{}{key} in {:?}", "x".repeat(280), request.headers());
     Err(match request.method().as_str() {
@@ -215,7 +276,11 @@ fn a_download_takes_no_key_along_and_tells_no_query() {
     for reply in [
         Reply::redirect(302, target.clone()),
         Reply::redirect(307, format!("ftp://elsewhere.example/{query}?{query}")),
-        Reply::s3_error(403, "AccessDenied", &format!("Request has expired: {target} {query} {KEY}")),
+        Reply::s3_error(
+            403,
+            "AccessDenied",
+            &format!("Request has expired: {target} {query} {KEY}"),
+        ),
         Reply::html(503, target.clone()),
         Reply::ok().body("a picture").cut_body(3, Close),
         Reply::raw(format!("{KEY} {query}\r\n\r\n")),
@@ -223,11 +288,16 @@ fn a_download_takes_no_key_along_and_tells_no_query() {
         let server = Faulty::start([reply]);
         for builder in with_both_agents(none) {
             let client = builder.build().unwrap();
-            let download = client.download(format!("{}/a.jpg?{query}", server.url()));
+            let download = client.download(link(format!("{}/a.jpg?{query}", server.url())));
             let mut told = vec![format!("{download:?}")];
             let (result, lines) = logged_but(DUMP, || download.to_vec(100));
             told.extend(result.err().as_ref().map(texts));
-            told.extend(lines.into_iter().filter(|line| line.target == "imagen_ai").map(|line| line.text));
+            told.extend(
+                lines
+                    .into_iter()
+                    .filter(|line| line.target == "imagen_ai")
+                    .map(|line| line.text),
+            );
             for text in told {
                 assert_keyless("a download", &text);
                 assert!(!text.contains(query), "{text}");
@@ -253,7 +323,6 @@ fn debug_tells_no_query_wherever_the_url_stands() {
     let client = none().base_url(server.url()).build().unwrap();
     for value in [
         read::<DownloadLink>(link.clone()),
-        read::<Finalized>(json!({"files_list": [link]})),
         read::<ProjectInfo>(json!({"status": "Completed", "thumbnail_src": url})),
         read::<imagen_ai::Enhancement>(edit),
         Box::new(client.project("p").info().unwrap_err()),

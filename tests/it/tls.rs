@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use imagen_ai::ureq::tls::{TlsConfig, TlsProvider};
-use imagen_ai::{CallError, CauseKind, Client, ClientBuilder, Enhancement, Error, Result, RetryPolicy, Wait};
+use imagen_ai::{
+    CallError, CauseKind, Client, ClientBuilder, Enhancement, Error, Result, RetryPolicy, Wait,
+};
 
 use crate::support::canned::KEY;
 use crate::support::tls::{Authority, TlsServer, agent, providers, trusting};
@@ -12,7 +14,11 @@ use crate::support::{child, ms};
 const HERE: [&str; 2] = ["localhost", "127.0.0.1"];
 
 fn builder(host: &str, port: u16) -> ClientBuilder {
-    let retry = RetryPolicy { max_attempts: 2, base_delay: ms(1), ..RetryPolicy::default() };
+    let retry = RetryPolicy {
+        max_attempts: 2,
+        base_delay: ms(1),
+        ..RetryPolicy::default()
+    };
     let client = Client::builder(KEY).base_url(format!("https://{host}:{port}/v1"));
     client.timeout(Duration::from_secs(20)).retry(retry)
 }
@@ -40,17 +46,30 @@ fn not_sent<T: std::fmt::Debug>(result: Result<T>) -> CallError {
 /// Every call to this server ends before a request, in TLS. The words of OpenSSL differ from those of `rustls`, and those
 /// of other systems are not known here.
 #[track_caller]
-fn refused(client: &Client, server: &TlsServer, provider: TlsProvider, rustls: &str, openssl: &str) {
+fn refused(
+    client: &Client,
+    server: &TlsServer,
+    provider: TlsProvider,
+    rustls: &str,
+    openssl: &str,
+) {
     let words = match provider {
         TlsProvider::Rustls => rustls,
         _ if cfg!(target_os = "linux") => openssl,
         _ => "TLS",
     };
     let project = client.project("p");
-    for result in [edit(client).map(drop), project.image("a.jpg").reset(), project.ai_tools().map(drop)] {
+    for result in [
+        edit(client).map(drop),
+        project.image("a.jpg").reset(),
+        project.presets().map(drop),
+    ] {
         let call = not_sent(result);
         let (message, port) = (&call.cause.message, format!(":{}: ", server.port()));
-        assert!(message.contains(words) && message.contains(&port), "{words:?} is not in {call}");
+        assert!(
+            message.contains(words) && message.contains(&port),
+            "{words:?} is not in {call}"
+        );
         assert_eq!((call.context.attempts, call.context.status), (2, None));
     }
     assert_eq!((server.connections(), server.requests().len()), (3 * 2, 0));
@@ -65,7 +84,11 @@ fn a_private_authority_is_believed_through_an_agent_with_its_root() {
             let client = client(host, server.port(), trusting(provider, &authority));
             edit(&client).unwrap();
             edit(&client).unwrap();
-            assert_eq!(server.connections(), nth + 1, "the second call uses the first one's connection");
+            assert_eq!(
+                server.connections(),
+                nth + 1,
+                "the second call uses the first one's connection"
+            );
         }
         server.assert_keyed(4);
     }
@@ -91,7 +114,11 @@ fn a_certificate_that_proves_nothing_is_refused() {
     // The client's own agent refuses it too, and a wait ends at once.
     let server = TlsServer::start(&stranger);
     let client = builder("localhost", server.port()).build().unwrap();
-    let own = if cfg!(feature = "rustls") { TlsProvider::Rustls } else { TlsProvider::NativeTls };
+    let own = if cfg!(feature = "rustls") {
+        TlsProvider::Rustls
+    } else {
+        TlsProvider::NativeTls
+    };
     refused(&client, &server, own, "UnknownIssuer", unknown);
     not_sent(client.project("p").wait_until_completed(&Wait::default()));
     assert_eq!(server.connections(), 4 * 2);
@@ -113,9 +140,15 @@ fn the_systems_list_is_asked_where_the_features_say_so() {
     let variables = [
         ("SSL_CERT_FILE", list.path().to_str().unwrap()),
         ("IMAGEN_API_KEY", KEY),
-        ("IMAGEN_BASE_URL", &format!("https://localhost:{}/v1", server.port())),
+        (
+            "IMAGEN_BASE_URL",
+            &format!("https://localhost:{}/v1", server.port()),
+        ),
     ];
-    let text = child::run("tls::the_systems_list_is_asked_where_the_features_say_so", &variables);
+    let text = child::run(
+        "tls::the_systems_list_is_asked_where_the_features_say_so",
+        &variables,
+    );
     if cfg!(feature = "platform-verifier") || !cfg!(feature = "rustls") {
         server.assert_keyed(2);
         assert_eq!(server.connections(), 1, "{text}");

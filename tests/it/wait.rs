@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use imagen_ai::{Client, Error, Project, ProjectInfo, ProjectStatus, Result, RetryPolicy, Wait, WaitReason};
+use imagen_ai::{
+    Client, Error, Project, ProjectInfo, ProjectStatus, Result, RetryPolicy, Wait, WaitReason,
+};
 
 use crate::support::canned::{Canned, KEY};
 use crate::support::faulty::End::Close;
@@ -11,19 +13,32 @@ use crate::support::faulty::{Faulty, Reply};
 use crate::support::simulator::{FAILED, I2I, IN_PROGRESS, NOT_EXPORTED, READY, Simulator, Status};
 use crate::support::{client_of, ms};
 
-const QUICK: Wait = Wait { first: ms(1), factor: 1.2, longest: ms(5), total: Duration::from_secs(20) };
-const BRIEF: Wait = Wait { total: ms(20), ..QUICK };
+const QUICK: Wait = Wait {
+    first: ms(1),
+    factor: 1.2,
+    longest: ms(5),
+    total: Duration::from_secs(20),
+};
+const BRIEF: Wait = Wait {
+    total: ms(20),
+    ..QUICK
+};
 const READY_NOW: &str = r#"{"status":"Completed","export_status":"Completed"}"#;
 
 /// A project of a client that tries once.
 fn project_on(server: &Faulty) -> Project {
-    let client = Client::builder(KEY).base_url(server.url()).retry(RetryPolicy::none());
+    let client = Client::builder(KEY)
+        .base_url(server.url())
+        .retry(RetryPolicy::none());
     client.build().unwrap().project("p")
 }
 
 /// What a short wait for a project says of which the service says this.
 fn said(status: &str, export: &str) -> Option<WaitReason> {
-    let server = Canned::new(200, format!(r#"{{"status":{status},"export_status":{export}}}"#));
+    let server = Canned::new(
+        200,
+        format!(r#"{{"status":{status},"export_status":{export}}}"#),
+    );
     let result = server.client().project("p").wait_until_completed(&BRIEF);
     result.err().map(|error| reason(Err(error)))
 }
@@ -55,7 +70,7 @@ fn a_project_is_asked_for_until_it_is_completed() {
     let (busy, done) = (ProjectStatus::InProgress, ProjectStatus::Completed);
     assert_eq!(seen, [busy.clone(), busy.clone(), busy, done]);
 
-    for ready in [client.project(READY), client.i2i_project(I2I)] {
+    for ready in [client.project(READY), client.smart_project(I2I)] {
         simulator.clear_requests();
         ready.wait_until_completed(&Wait::default()).unwrap();
         assert_eq!(simulator.requests().len(), 1);
@@ -90,11 +105,18 @@ fn passing_failures_are_survived_and_others_are_not() {
 #[test]
 fn a_failed_project_ends_the_wait_at_once() {
     let simulator = Simulator::start();
-    let error = client_of(&simulator).project(FAILED).wait_until_completed(&Wait::default()).unwrap_err();
+    let error = client_of(&simulator)
+        .project(FAILED)
+        .wait_until_completed(&Wait::default())
+        .unwrap_err();
     assert!(!error.is_safe_to_retry());
-    let sentence =
-        format!("project {FAILED:?}: waited for the project, and the service says that it failed (status Failed)");
-    assert_eq!((error.to_string(), format!("{error:?}")), (sentence.clone(), sentence));
+    let sentence = format!(
+        "project {FAILED:?}: waited for the project, and the service says that it failed (status Failed)"
+    );
+    assert_eq!(
+        (error.to_string(), format!("{error:?}")),
+        (sentence.clone(), sentence)
+    );
     assert_eq!(reason(Err(error)), WaitReason::Failed);
     assert_eq!(simulator.requests().len(), 1);
 }
@@ -121,15 +143,32 @@ fn a_project_that_is_not_exported_is_told_apart() {
     }
     // Nor is one that is not even begun, or is said to be what nobody has heard of.
     for status in ["\"Pending\"", "\"Queued\""] {
-        assert_eq!(said(status, "\"Completed\""), Some(WaitReason::TimedOut), "{status}");
+        assert_eq!(
+            said(status, "\"Completed\""),
+            Some(WaitReason::TimedOut),
+            "{status}"
+        );
     }
     // What nobody has heard of is shown on one printable line.
     let server = Canned::new(200, r#"{"status":"\u001b[31mOdd\n"}"#);
-    let error = server.client().project("p").wait_until_completed(&BRIEF).unwrap_err();
-    assert!(error.to_string().ends_with("(status \u{fffd}[31mOdd)"), "{error}");
+    let error = server
+        .client()
+        .project("p")
+        .wait_until_completed(&BRIEF)
+        .unwrap_err();
+    assert!(
+        error.to_string().ends_with("(status \u{fffd}[31mOdd)"),
+        "{error}"
+    );
     // A Smart Editing project has no export.
     let server = Canned::new(200, r#"{"status":"Completed"}"#);
-    assert!(server.client().i2i_project("p").wait_until_completed(&QUICK).is_ok());
+    assert!(
+        server
+            .client()
+            .smart_project("p")
+            .wait_until_completed(&QUICK)
+            .is_ok()
+    );
 }
 
 #[test]
@@ -138,15 +177,32 @@ fn the_wait_ends_when_its_time_is_over_or_the_callback_says_so() {
     let project = client_of(&simulator).project(IN_PROGRESS);
     // The pause is cut, so that the last question comes when the time is over.
     let total = ms(100);
-    for wait in [Wait { total, ..QUICK }, Wait { total, ..Wait::default() }] {
+    for wait in [
+        Wait { total, ..QUICK },
+        Wait {
+            total,
+            ..Wait::default()
+        },
+    ] {
         let began = Instant::now();
-        assert_eq!(reason(project.wait_until_completed(&wait)), WaitReason::TimedOut);
-        assert!((100..8_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+        assert_eq!(
+            reason(project.wait_until_completed(&wait)),
+            WaitReason::TimedOut
+        );
+        assert!(
+            (100..8_000).contains(&began.elapsed().as_millis()),
+            "{:?}",
+            began.elapsed()
+        );
     }
     let mut polls = 0;
     let result = project.wait_until_completed_with(&QUICK, |_| {
         polls += 1;
-        if polls == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if polls == 3 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     });
     assert_eq!((reason(result), polls), (WaitReason::Stopped, 3));
     // An answer that ends the wait anyway is the result.
@@ -162,13 +218,19 @@ fn the_wait_ends_when_its_time_is_over_or_the_callback_says_so() {
 
 #[test]
 fn a_service_that_names_a_time_is_not_asked_before_and_does_not_outlast_the_wait() {
-    let server = Faulty::start([Reply::status(429).header("Retry-After", "1"), Reply::json(READY_NOW)]);
+    let server = Faulty::start([
+        Reply::status(429).header("Retry-After", "1"),
+        Reply::json(READY_NOW),
+    ]);
     let began = Instant::now();
     project_on(&server).wait_until_completed(&QUICK).unwrap();
     assert!(began.elapsed() >= Duration::from_secs(1));
 
     let server = Faulty::start([Reply::status(429).header("Retry-After", "3600")]);
-    let wait = Wait { total: ms(100), ..QUICK };
+    let wait = Wait {
+        total: ms(100),
+        ..QUICK
+    };
     let error = project_on(&server).wait_until_completed(&wait).unwrap_err();
     assert_eq!((error.status(), server.requests()), (Some(429), 2));
     assert!(began.elapsed() < Duration::from_secs(10));

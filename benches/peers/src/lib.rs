@@ -25,8 +25,14 @@ pub mod wire {
 /// `URL CALLS [THREADS]`.
 pub fn arguments() -> (String, usize, usize) {
     let mut arguments = std::env::args().skip(1);
-    let url = arguments.next().expect("usage: PROGRAM URL CALLS [THREADS]");
-    let mut number = |default| arguments.next().map_or(default, |text| text.parse().expect("a number"));
+    let url = arguments
+        .next()
+        .expect("usage: PROGRAM URL CALLS [THREADS]");
+    let mut number = |default| {
+        arguments
+            .next()
+            .map_or(default, |text| text.parse().expect("a number"))
+    };
     (url, number(1), number(1))
 }
 

@@ -6,7 +6,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use imagen_ai::{Client, DownloadLink, DownloadOptions, Downloaded, Error, Overwrite, RetryPolicy, TransferReason};
+use imagen_ai::{
+    Client, DownloadLink, DownloadOptions, Downloaded, Error, Overwrite, RetryPolicy,
+    TransferReason,
+};
 
 use super::{KEY, client, names};
 use crate::support::faulty::{Faulty, Reply};
@@ -16,9 +19,16 @@ use crate::support::{client_of, ms, refused};
 /// A server whose files hold their own number, `/0?sig=SECRET` and on, each sent in `pieces`.
 fn numbered(pieces: usize) -> Faulty {
     Faulty::each(move |request| {
-        let number = request.path().trim_start_matches('/').split('?').next().unwrap();
+        let number = request
+            .path()
+            .trim_start_matches('/')
+            .split('?')
+            .next()
+            .unwrap();
         match number.parse::<usize>() {
-            Ok(_) => Reply::ok().body(number.repeat(pieces)).drip_body(number.len(), ms(30)),
+            Ok(_) => Reply::ok()
+                .body(number.repeat(pieces))
+                .drip_body(number.len(), ms(30)),
             Err(_) => Reply::s3_error(404, "NoSuchKey", "The specified key does not exist."),
         }
     })
@@ -29,7 +39,10 @@ fn link(server: &Faulty, name: &str, path: impl std::fmt::Display) -> DownloadLi
 }
 
 fn one_thread() -> DownloadOptions {
-    DownloadOptions { threads: 1, ..DownloadOptions::default() }
+    DownloadOptions {
+        threads: 1,
+        ..DownloadOptions::default()
+    }
 }
 
 /// The content of each file, or why there is none.
@@ -47,32 +60,56 @@ fn results_come_in_the_order_of_the_links_and_a_failure_stops_no_other() {
     let server = numbered(1);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("new/folder");
-    let mut links: Vec<_> = (0..20).map(|n| link(&server, &format!("{n}.jpg"), n)).collect();
+    let mut links: Vec<_> = (0..20)
+        .map(|n| link(&server, &format!("{n}.jpg"), n))
+        .collect();
     links[3] = link(&server, "lost", "lost");
     links[8].download_link = None;
     // No name leads out of the folder, or to another's file.
-    let hostile = [("../../0.jpg", "__.._0.jpg"), ("5.JPG", "5 (2).JPG"), ("NUL", "_NUL"), ("a/b\nc.jpg", "a_b_c.jpg")];
+    let hostile = [
+        ("../../0.jpg", "__.._0.jpg"),
+        ("5.JPG", "5 (2).JPG"),
+        ("NUL", "_NUL"),
+        ("a/b\nc.jpg", "a_b_c.jpg"),
+    ];
     for (n, (given, _)) in (16..).zip(hostile) {
         links[n].file_name = Some(given.to_owned());
     }
-    let get = || client().download_all(&links, &out, &DownloadOptions::default()).unwrap();
+    let get = || {
+        client()
+            .download_all(&links, &out, &DownloadOptions::default())
+            .unwrap()
+    };
     let results = get();
     let mut expected: Vec<_> = (0..20).map(|n| Ok(n.to_string())).collect();
     expected[3] = Err(TransferReason::Refused);
     expected[8] = Err(TransferReason::NoLink);
     assert_eq!(contents(&results), expected);
     let no_link = results[8].as_ref().unwrap_err();
-    assert_eq!(no_link.to_string(), "GET 8.jpg: the service gave no link for the file");
+    assert_eq!(
+        no_link.to_string(),
+        "GET 8.jpg: the service gave no link for the file"
+    );
     for (result, (given, name)) in results[16..].iter().zip(hostile) {
         let file = result.as_ref().unwrap();
-        assert_eq!((&file.path, file.file_name.as_str(), file.renamed), (&out.join(name), given, true));
+        assert_eq!(
+            (&file.path, file.file_name.as_str(), file.renamed),
+            (&out.join(name), given, true)
+        );
     }
     let around = (names(folder.path()), names(&folder.path().join("new")));
-    assert_eq!((names(&out).len(), around), (18, (vec!["new".to_owned()], vec!["folder".to_owned()])));
+    assert_eq!(
+        (names(&out).len(), around),
+        (18, (vec!["new".to_owned()], vec!["folder".to_owned()]))
+    );
     let first = results[0].as_ref().unwrap();
     assert_eq!((&first.path, first.renamed), (&out.join("0.jpg"), false));
     assert!(get().iter().all(Result::is_err), "they are there");
-    let none = client().download_all([""; 0], &out, &DownloadOptions::default());
+    let none = client().download_all(
+        [DownloadLink::default(); 0],
+        &out,
+        &DownloadOptions::default(),
+    );
     assert!(none.unwrap().is_empty());
 }
 
@@ -81,27 +118,56 @@ fn progress_is_told_of_each_file_and_of_all() {
     let server = numbered(10);
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("there.jpg"), "already").unwrap();
-    let named = [("a/b.jpg", "1"), ("lost.jpg", "lost"), ("there.jpg", "2"), ("c.jpg", "333")];
+    let named = [
+        ("a/b.jpg", "1"),
+        ("lost.jpg", "lost"),
+        ("there.jpg", "2"),
+        ("c.jpg", "333"),
+    ];
     let links = named.map(|(name, path)| link(&server, name, path));
     let told: Arc<Mutex<Vec<_>>> = Arc::default();
     let record = Arc::clone(&told);
-    let options = DownloadOptions { overwrite: Overwrite::Skip, ..one_thread() };
+    let options = DownloadOptions {
+        overwrite: Overwrite::Skip,
+        ..one_thread()
+    };
     let options = options.on_progress(move |p| {
-        let (file, all) = ((p.bytes, p.total, p.done), (p.all_bytes, p.files_done, p.files));
-        record.lock().unwrap().push((p.index, p.file_name.to_owned(), file, all));
+        let (file, all) = (
+            (p.bytes, p.total, p.done),
+            (p.all_bytes, p.files_done, p.files),
+        );
+        record
+            .lock()
+            .unwrap()
+            .push((p.index, p.file_name.to_owned(), file, all));
         ControlFlow::Continue(())
     });
-    let results = client().download_all(&links, folder.path(), &options).unwrap();
+    let results = client()
+        .download_all(&links, folder.path(), &options)
+        .unwrap();
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 3);
 
     let told = told.lock().unwrap();
     let of = |index: usize| told.iter().filter(move |told| told.0 == index);
-    let last = |index: usize| of(index).next_back().map(|(_, name, file, all)| (name.as_str(), *file, *all)).unwrap();
-    assert_eq!(of(0).next(), Some(&(0, "a_b.jpg".to_owned(), (0, None, false), (0, 0, 4))));
-    assert!(of(0).any(|(_, _, (bytes, total, _), _)| *bytes > 0 && *bytes < 10 && *total == Some(10)));
+    let last = |index: usize| {
+        of(index)
+            .next_back()
+            .map(|(_, name, file, all)| (name.as_str(), *file, *all))
+            .unwrap()
+    };
+    assert_eq!(
+        of(0).next(),
+        Some(&(0, "a_b.jpg".to_owned(), (0, None, false), (0, 0, 4)))
+    );
+    assert!(
+        of(0).any(|(_, _, (bytes, total, _), _)| *bytes > 0 && *bytes < 10 && *total == Some(10))
+    );
     assert_eq!(last(0), ("a_b.jpg", (10, Some(10), true), (10, 1, 4)));
     assert_eq!(last(1), ("lost.jpg", (0, None, true), (10, 2, 4)));
-    assert_eq!((of(2).count(), last(2)), (1, ("there.jpg", (0, None, true), (10, 3, 4))));
+    assert_eq!(
+        (of(2).count(), last(2)),
+        (1, ("there.jpg", (0, None, true), (10, 3, 4)))
+    );
     assert_eq!(last(3), ("c.jpg", (30, Some(30), true), (40, 4, 4)));
 }
 
@@ -114,12 +180,16 @@ fn a_callback_stops_everything() {
     });
     let folder = tempfile::tempdir().unwrap();
     let links: Vec<_> = (0..50).map(|n| link(&server, &n.to_string(), n)).collect();
-    let options = DownloadOptions::default().on_progress(|progress| match progress.files_done > 0 && !progress.done {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
+    let options = DownloadOptions::default().on_progress(|progress| {
+        match progress.files_done > 0 && !progress.done {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     });
     let began = Instant::now();
-    let results = client().download_all(&links, folder.path(), &options).unwrap();
+    let results = client()
+        .download_all(&links, folder.path(), &options)
+        .unwrap();
     assert!(began.elapsed() < ms(20_000), "{:?}", began.elapsed());
     let mut expected = vec![Err(TransferReason::Cancelled); 50];
     expected[0] = Ok("whole".to_owned());
@@ -129,14 +199,21 @@ fn a_callback_stops_everything() {
 }
 
 fn paths(simulator: &Simulator, part: &str) -> usize {
-    simulator.requests().iter().filter(|request| request.path.contains(part)).count()
+    simulator
+        .requests()
+        .iter()
+        .filter(|request| request.path.contains(part))
+        .count()
 }
 
 #[track_caller]
 fn assert_photos(simulator: &Simulator, project: &str, folder: &Path, count: usize) {
     assert_eq!(names(folder).len(), count);
     for name in names(folder) {
-        assert!(fs::read(folder.join(&name)).unwrap() == simulator.jpeg(project, &name, None), "{name}");
+        assert!(
+            fs::read(folder.join(&name)).unwrap() == simulator.jpeg(project, &name, None),
+            "{name}"
+        );
     }
 }
 
@@ -145,14 +222,22 @@ fn finalize_to_puts_the_finished_photos_on_disk() {
     let simulator = Simulator::start();
     simulator.configure(|settings| settings.jpeg_size = 100_000);
     let client = client_of(&simulator);
-    for project in [client.project(READY), client.i2i_project(I2I)] {
+    for project in [client.project(READY), client.smart_project(I2I)] {
         let folder = tempfile::tempdir().unwrap();
-        let files = project.finalize_to(folder.path(), &DownloadOptions::default()).unwrap();
-        assert_eq!(files.iter().filter(|file| file.is_ok()).count(), 3, "{files:?}");
+        let files = project
+            .finalize_to(folder.path(), &DownloadOptions::default())
+            .unwrap();
+        assert_eq!(
+            files.iter().filter(|file| file.is_ok()).count(),
+            3,
+            "{files:?}"
+        );
         assert_photos(&simulator, project.uuid(), folder.path(), 3);
     }
     let folder = tempfile::tempdir().unwrap();
-    let error = client.project(NOT_EXPORTED).finalize_to(folder.path(), &DownloadOptions::default());
+    let error = client
+        .project(NOT_EXPORTED)
+        .finalize_to(folder.path(), &DownloadOptions::default());
     assert_eq!(error.unwrap_err().status(), Some(400));
 }
 
@@ -167,16 +252,26 @@ fn what_cannot_be_written_is_found_out_before_the_edits_are_locked_in() {
     let mut places = vec![file];
     places.extend(cfg!(target_os = "linux").then(|| "/proc/self/fd".into()));
     for place in &places {
-        let error = project.finalize_to(place, &DownloadOptions::default()).unwrap_err();
-        assert!(matches!(&error, Error::Io { path, .. } if path == place), "{error}");
+        let error = project
+            .finalize_to(place, &DownloadOptions::default())
+            .unwrap_err();
+        assert!(
+            matches!(&error, Error::Io { path, .. } if path == place),
+            "{error}"
+        );
     }
-    let hasty = DownloadOptions { stall_timeout: Duration::ZERO, ..one_thread() };
+    let hasty = DownloadOptions {
+        stall_timeout: Duration::ZERO,
+        ..one_thread()
+    };
     refused(project.finalize_to(folder.path(), &hasty), "stall_timeout");
     assert!(!simulator.is_finalized(READY));
 
     let out = folder.path().join("out");
     let nowhere = project.client().project("..");
-    nowhere.finalize_to(&out, &DownloadOptions::default()).unwrap_err();
+    nowhere
+        .finalize_to(&out, &DownloadOptions::default())
+        .unwrap_err();
     assert!(!out.exists());
 }
 
@@ -195,14 +290,20 @@ fn links_that_expire_half_way_are_asked_for_again() {
         }
         ControlFlow::Continue(())
     });
-    let files = client.project("long").finalize_to(folder.path(), &options).unwrap();
+    let files = client
+        .project("long")
+        .finalize_to(folder.path(), &options)
+        .unwrap();
     for (n, file) in files.iter().enumerate() {
         let expected = folder.path().join(format!("DSC_{:04}.JPEG", n + 1));
         assert_eq!(file.as_ref().unwrap().path, expected);
     }
     assert_photos(&simulator, "long", folder.path(), 12);
     // A file that was there was not fetched again.
-    let asked = (paths(&simulator, "get_temporary_download_links"), paths(&simulator, "/storage/"));
+    let asked = (
+        paths(&simulator, "get_temporary_download_links"),
+        paths(&simulator, "/storage/"),
+    );
     assert_eq!(asked, (2, 12 + 8 + 4));
 }
 
@@ -212,7 +313,9 @@ fn links_that_are_never_good_are_asked_for_once_more_and_no_further() {
     simulator.configure(|settings| settings.link_lifetime = Duration::ZERO);
     let folder = tempfile::tempdir().unwrap();
     let project = client_of(&simulator).project(READY);
-    let files = project.finalize_to(folder.path(), &DownloadOptions::default()).unwrap();
+    let files = project
+        .finalize_to(folder.path(), &DownloadOptions::default())
+        .unwrap();
     assert_eq!(contents(&files), vec![Err(TransferReason::LinkExpired); 3]);
     assert_eq!(paths(&simulator, "get_temporary_download_links"), 1);
     assert_eq!(names(folder.path()), [""; 0]);
@@ -230,7 +333,9 @@ fn three_of_one_name(fresh: Option<Reply>) -> Faulty {
         };
         match request.path() {
             path if path.ends_with("/finalize") => links("old"),
-            path if path.ends_with("/get_temporary_download_links") => fresh.clone().unwrap_or_else(|| links("new")),
+            path if path.ends_with("/get_temporary_download_links") => {
+                fresh.clone().unwrap_or_else(|| links("new"))
+            }
             "/2?old" | "/3?old" => Reply::s3_error(403, "AccessDenied", "Request has expired"),
             path => Reply::ok().body(&path[1..2]),
         }
@@ -238,7 +343,9 @@ fn three_of_one_name(fresh: Option<Reply>) -> Faulty {
 }
 
 fn finalized(server: &Faulty, options: &DownloadOptions) -> Vec<Result<String, TransferReason>> {
-    let client = Client::builder(KEY).base_url(server.url()).retry(RetryPolicy::none());
+    let client = Client::builder(KEY)
+        .base_url(server.url())
+        .retry(RetryPolicy::none());
     let folder = tempfile::tempdir().unwrap();
     let project = client.build().unwrap().project("p");
     contents(&project.finalize_to(folder.path(), options).unwrap())
@@ -251,8 +358,11 @@ fn fresh_links_of_one_name_are_taken_in_their_order() {
     assert_eq!(files, ["1", "2", "3"].map(|content| Ok(content.to_owned())));
     // What arrived is kept when there are none.
     let files = finalized(&three_of_one_name(Some(Reply::status(403))), &options);
-    let [first, expired, cancelled] =
-        [Ok("1".to_owned()), Err(TransferReason::LinkExpired), Err(TransferReason::Cancelled)];
+    let [first, expired, cancelled] = [
+        Ok("1".to_owned()),
+        Err(TransferReason::LinkExpired),
+        Err(TransferReason::Cancelled),
+    ];
     assert_eq!(files, [first.clone(), expired.clone(), expired.clone()]);
     // A run that was ended asks for none.
     let server = three_of_one_name(None);

@@ -25,7 +25,8 @@ pub struct Seen {
 impl Seen {
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
-        headers.find_map(|(known, value)| known.eq_ignore_ascii_case(name).then_some(value.as_str()))
+        headers
+            .find_map(|(known, value)| known.eq_ignore_ascii_case(name).then_some(value.as_str()))
     }
 }
 
@@ -38,7 +39,11 @@ impl Canned {
 
     pub fn with_headers(status: usize, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Self {
         let reply = Reply::status(status).body(body);
-        Self(Faulty::start([headers.iter().fold(reply, |reply, (name, value)| reply.header(*name, *value))]))
+        Self(Faulty::start([headers
+            .iter()
+            .fold(reply, |reply, (name, value)| {
+                reply.header(*name, *value)
+            })]))
     }
 
     pub fn addr(&self) -> SocketAddr {

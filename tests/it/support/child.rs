@@ -14,7 +14,9 @@ pub fn is_child() -> bool {
 /// One test of this binary, with these variables and no others that a client looks at.
 pub fn command<V: AsRef<OsStr>>(test: &str, variables: &[(&str, V)]) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("the path of this test"));
-    command.args(["--exact", test, "--nocapture"]).env(MARK, "1");
+    command
+        .args(["--exact", test, "--nocapture"])
+        .env(MARK, "1");
     for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
         command.env_remove(name).env_remove(name.to_lowercase());
     }
@@ -32,6 +34,9 @@ pub fn run<V: AsRef<OsStr>>(test: &str, variables: &[(&str, V)]) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}\n{errors}");
-    assert!(text.contains("1 passed"), "no test is called {test}: {text}");
+    assert!(
+        text.contains("1 passed"),
+        "no test is called {test}: {text}"
+    );
     text
 }

@@ -56,7 +56,10 @@ pub struct Faulty {
 /// Where the next [`Reply`] comes from.
 enum Script {
     /// One a request, in order of arrival; the last one repeats, or is followed by refused connections.
-    List { replies: VecDeque<Reply>, then_refuse: bool },
+    List {
+        replies: VecDeque<Reply>,
+        then_refuse: bool,
+    },
     /// Decided by looking at the request, once all of it has arrived.
     Each(Box<dyn FnMut(&Request) -> Reply + Send>),
 }
@@ -64,13 +67,25 @@ enum Script {
 impl Faulty {
     /// One reply a request, in order of arrival, over however many connections; the last one repeats.
     pub fn start(script: impl IntoIterator<Item = Reply>) -> Self {
-        Self::listen(Script::List { replies: script.into_iter().collect(), then_refuse: false }, None)
+        Self::listen(
+            Script::List {
+                replies: script.into_iter().collect(),
+                then_refuse: false,
+            },
+            None,
+        )
     }
 
     /// Like [`Faulty::start`], but nobody listens any more once the last reply is taken, and nobody else takes the
     /// port: the address is this server's alone.
     pub fn start_then_refuse(script: impl IntoIterator<Item = Reply>) -> Self {
-        Self::listen(Script::List { replies: script.into_iter().collect(), then_refuse: true }, Some(own_address()))
+        Self::listen(
+            Script::List {
+                replies: script.into_iter().collect(),
+                then_refuse: true,
+            },
+            Some(own_address()),
+        )
     }
 
     /// The reply is decided by looking at the whole request: for routes, or for a state of the test's own.
@@ -184,7 +199,9 @@ impl Shared {
 
     /// Sleeps, unless the server is dropped first: then it is an error, which ends the connection.
     fn pause(&self, time: Duration) -> io::Result<()> {
-        let waited = self.changed.wait_timeout_while(self.state(), time, |state| !state.stopped);
+        let waited = self
+            .changed
+            .wait_timeout_while(self.state(), time, |state| !state.stopped);
         match waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
             true => Ok(()),
             false => Err(io::ErrorKind::Interrupted.into()),
@@ -212,7 +229,9 @@ impl Shared {
             state.open.push(Arc::downgrade(&stream));
             drop(state);
             // An error is a peer that left or a server that stops: either way the connection is over.
-            thread::spawn(move || Wire::new(&shared, stream, id).and_then(|wire| shared.serve(wire)));
+            thread::spawn(move || {
+                Wire::new(&shared, stream, id).and_then(|wire| shared.serve(wire))
+            });
         }
     }
 
@@ -252,7 +271,11 @@ impl Shared {
     /// The next reply of a list, if it is wanted.
     fn next_if(&self, wanted: impl Fn(&Reply) -> bool) -> Option<Reply> {
         let mut script = lock(&self.script);
-        let Script::List { replies, then_refuse } = &mut *script else {
+        let Script::List {
+            replies,
+            then_refuse,
+        } = &mut *script
+        else {
             return None;
         };
         let (last, refuse) = (replies.len() == 1, *then_refuse);

@@ -25,7 +25,11 @@ struct Logger;
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        LINES.with_borrow(|lines| lines.as_ref().is_some_and(|(_, left_out)| metadata.target() != *left_out))
+        LINES.with_borrow(|lines| {
+            lines
+                .as_ref()
+                .is_some_and(|(_, left_out)| metadata.target() != *left_out)
+        })
     }
 
     fn log(&self, record: &Record<'_>) {

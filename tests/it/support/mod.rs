@@ -27,7 +27,11 @@ pub fn agent_config() -> ConfigBuilder<AgentScope> {
     #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
     let config = {
         use imagen_ai::ureq::tls::{TlsConfig, TlsProvider};
-        config.tls_config(TlsConfig::builder().provider(TlsProvider::NativeTls).build())
+        config.tls_config(
+            TlsConfig::builder()
+                .provider(TlsProvider::NativeTls)
+                .build(),
+        )
     };
     config
 }
@@ -65,7 +69,11 @@ pub fn client_of(simulator: &Simulator) -> Client {
 
 /// The same for any server.
 pub fn client_at(base_url: &str, key: &str) -> Client {
-    let retry = RetryPolicy { max_attempts: 3, base_delay: ms(1), ..RetryPolicy::default() };
+    let retry = RetryPolicy {
+        max_attempts: 3,
+        base_delay: ms(1),
+        ..RetryPolicy::default()
+    };
     let client = Client::builder(key).base_url(base_url).retry(retry);
     client.build().unwrap()
 }
@@ -78,7 +86,10 @@ pub const fn ms(millis: u64) -> Duration {
 #[track_caller]
 pub fn refused<T: Debug>(result: Result<T>, argument: &str) -> String {
     let error = result.unwrap_err();
-    assert!(matches!(&error, Error::InvalidInput { field, .. } if *field == argument), "{error}");
+    assert!(
+        matches!(&error, Error::InvalidInput { field, .. } if *field == argument),
+        "{error}"
+    );
     format!("{error} {error:#?}")
 }
 
@@ -100,4 +111,9 @@ pub fn side_by_side<T: Sync>(many: &[T], each: impl Fn(&T) + Sync) {
 /// Takes a lock that another thread may have held as it panicked.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes a link of a URL.
+pub fn link(url: impl AsRef<str>) -> imagen_ai::SignedUrl {
+    url.as_ref().into()
 }

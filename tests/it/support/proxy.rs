@@ -63,11 +63,18 @@ impl Proxy {
     /// Whether this went through, from a client to the server, in the clear.
     pub fn carried(&self, text: &str) -> bool {
         let seen = lock(&self.seen);
-        seen.carried.windows(text.len()).any(|bytes| bytes == text.as_bytes())
+        seen.carried
+            .windows(text.len())
+            .any(|bytes| bytes == text.as_bytes())
     }
 }
 
-fn tunnel(mut client: TcpStream, target: SocketAddr, greeting: Greeting, seen: &Mutex<Seen>) -> io::Result<()> {
+fn tunnel(
+    mut client: TcpStream,
+    target: SocketAddr,
+    greeting: Greeting,
+    seen: &Mutex<Seen>,
+) -> io::Result<()> {
     client.set_read_timeout(Some(PATIENCE))?;
     let asked = greeting(&mut client)?;
     lock(seen).asked.push(asked);

@@ -42,7 +42,9 @@ impl Authority {
     pub fn issue(&self, names: &[&str]) -> Identity {
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names");
-        params.distinguished_name.push(DnType::CommonName, "of a test");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "of a test");
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         Identity { certificate, key }
@@ -59,12 +61,19 @@ pub fn providers() -> Vec<TlsProvider> {
 /// The setting of an agent that trusts this authority and nobody else.
 pub fn trusting(provider: TlsProvider, authority: &Authority) -> TlsConfig {
     let roots = RootCerts::new_with_certs(&[Certificate::from_der(authority.0.der()).to_owned()]);
-    TlsConfig::builder().provider(provider).root_certs(roots).build()
+    TlsConfig::builder()
+        .provider(provider)
+        .root_certs(roots)
+        .build()
 }
 
 /// An agent with this setting and no proxy.
 pub fn agent(tls: TlsConfig) -> Agent {
-    Agent::config_builder().tls_config(tls).proxy(None).build().into()
+    Agent::config_builder()
+        .tls_config(tls)
+        .proxy(None)
+        .build()
+        .into()
 }
 
 /// The server. It answers every request as if it were an edit that succeeded.
@@ -83,10 +92,17 @@ impl TlsServer {
     pub fn start(identity: &Identity) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider);
-        let builder = builder.with_safe_default_protocol_versions().expect("versions of TLS").with_no_client_auth();
+        let builder = builder
+            .with_safe_default_protocol_versions()
+            .expect("versions of TLS")
+            .with_no_client_auth();
         let key = PrivateKeyDer::try_from(identity.key.serialize_der()).expect("a key");
         let certificate = identity.certificate.der().clone();
-        let config = Arc::new(builder.with_single_cert(vec![certificate], key).expect("a certificate and its key"));
+        let config = Arc::new(
+            builder
+                .with_single_cert(vec![certificate], key)
+                .expect("a certificate and its key"),
+        );
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let addr = listener.local_addr().expect("a bound address");
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -124,7 +140,10 @@ impl TlsServer {
     pub fn assert_keyed(&self, count: usize) {
         let requests = self.requests();
         let key = format!("x-api-key: {KEY}\r\n");
-        let keyed = requests.iter().filter(|request| request.contains(&key)).count();
+        let keyed = requests
+            .iter()
+            .filter(|request| request.contains(&key))
+            .count();
         assert_eq!((requests.len(), keyed), (count, count), "{requests:?}");
     }
 }
@@ -136,7 +155,11 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, seen: &Mutex<Seen>) -> io
     loop {
         let request = read_request(&mut tls)?;
         lock(seen).requests.push(request);
-        write!(tls, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{OK}", OK.len())?;
+        write!(
+            tls,
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{OK}",
+            OK.len()
+        )?;
     }
 }
 
@@ -148,8 +171,15 @@ fn read_request(from: &mut impl Read) -> io::Result<String> {
         request.extend(byte);
     }
     let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-    let mut body = vec![0; length.map_or(Ok(0), |length| length.trim().parse()).map_err(io::Error::other)?];
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"));
+    let mut body = vec![
+        0;
+        length
+            .map_or(Ok(0), |length| length.trim().parse())
+            .map_err(io::Error::other)?
+    ];
     from.read_exact(&mut body)?;
     request.extend(body);
     Ok(String::from_utf8_lossy(&request).into_owned())

@@ -31,7 +31,8 @@ fn main() {
                 .header("content-type", "application/json")
                 .send(&body[..])
                 .unwrap();
-            let answer: Answer = serde_json::from_slice(&response.body_mut().read_to_vec().unwrap()).unwrap();
+            let answer: Answer =
+                serde_json::from_slice(&response.body_mut().read_to_vec().unwrap()).unwrap();
             assert!(answer.version_id > 0);
         }
     });

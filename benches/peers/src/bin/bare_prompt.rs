@@ -24,10 +24,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn prompt([project, file, instruction]: [&String; 3], out: Option<&String>) -> Result<(), Box<dyn std::error::Error>> {
+fn prompt(
+    [project, file, instruction]: [&String; 3],
+    out: Option<&String>,
+) -> Result<(), Box<dyn std::error::Error>> {
     let key = std::env::var("IMAGEN_API_KEY")?;
-    let base = std::env::var("IMAGEN_BASE_URL").unwrap_or_else(|_| "https://api.imagen-ai.com/v1".to_owned());
-    let body = serde_json::to_vec(&Request { instruction, parent_version_id: None, project_source: "REGULAR" })?;
+    let base = std::env::var("IMAGEN_BASE_URL")
+        .unwrap_or_else(|_| "https://api.imagen-ai.com/v1".to_owned());
+    let body = serde_json::to_vec(&Request {
+        instruction,
+        parent_version_id: None,
+        project_source: "REGULAR",
+    })?;
     let mut response = ureq::post(format!("{base}/projects/{project}/images/{file}/copilot"))
         .header("x-api-key", key)
         .header("content-type", "application/json")

@@ -1,7 +1,8 @@
 //! A program that uses the whole crate, for the time that a release rebuild of such a program takes.
 
 use imagen_ai::{
-    Client, CopilotRequest, DownloadOptions, EditOptions, Error, Output, ProjectFilter, UploadOptions, Wait, parallel,
+    Client, CopilotRequest, DownloadOptions, EditOptions, Error, Output, ProjectFilter,
+    UploadOptions, Wait, parallel,
 };
 
 fn main() -> Result<(), Error> {
@@ -12,8 +13,12 @@ fn main() -> Result<(), Error> {
     }
     println!("{:?} {:?}", client.profiles()?, client.sky_templates()?);
     let project = client.create_project("Smith wedding")?;
-    let house = client.create_i2i_project(None)?;
-    println!("{} {:?}", house.uuid(), client.find_project("Smith wedding")?.info()?);
+    let house = client.create_smart_project(None)?;
+    println!(
+        "{} {:?}",
+        house.uuid(),
+        client.find_project("Smith wedding")?.info()?
+    );
     for uploaded in project.upload(["DSC_0001.NEF"], &UploadOptions::default())? {
         println!("{:?}", uploaded?);
     }
@@ -29,7 +34,9 @@ fn main() -> Result<(), Error> {
     let lit = photo.copilot(CopilotRequest::new("brighten the interior").parent(sky.version()?))?;
     client.download(&lit).to_file("lit.jpg")?;
     println!("{} bytes", client.download(&sky).to_vec(10_000_000)?.len());
-    let mut edits = photo.chain_saved_in("edits.json")?.recovering(Wait::for_an_edit());
+    let mut edits = photo
+        .chain_saved_in("edits.json")?
+        .recovering(Wait::for_an_edit());
     if edits.pending().is_some() {
         edits.recover(&Wait::for_an_edit())?;
     }
@@ -39,8 +46,13 @@ fn main() -> Result<(), Error> {
     println!("{}\n{}", photo.history()?, project.history()?);
     photo.reset()?;
 
-    let results = parallel(project.images()?, 4, |photo| photo.copilot("make the sky more blue"));
-    println!("{}", results.iter().filter(|result| result.is_err()).count());
+    let results = parallel(project.images()?, 4, |photo| {
+        photo.copilot("make the sky more blue")
+    });
+    println!(
+        "{}",
+        results.iter().filter(|result| result.is_err()).count()
+    );
     let sidecars = project.download_links(Output::Xmp)?;
     client.download_all(&sidecars, "sidecars", &DownloadOptions::default())?;
     for file in project.finalize_to("finished", &DownloadOptions::default())? {

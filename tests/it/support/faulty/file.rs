@@ -26,15 +26,23 @@ impl File {
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         let content: Arc<[u8]> = bytes.into().into();
         // Another content must not have the same tag; its start and length tell apart what tests use.
-        let sum = content.iter().take(256).fold(content.len(), |sum, &byte| sum.wrapping_mul(31) + usize::from(byte));
-        Self { etag: Some(format!("\"{sum:x}\"")), content, ranges: Ranges::Honoured }
+        let sum = content.iter().take(256).fold(content.len(), |sum, &byte| {
+            sum.wrapping_mul(31) + usize::from(byte)
+        });
+        Self {
+            etag: Some(format!("\"{sum:x}\"")),
+            content,
+            ranges: Ranges::Honoured,
+        }
     }
 
     /// So many bytes, the same ones for the same seed.
     pub fn made(seed: u64, len: u64) -> Self {
         let mut state = seed;
         let bytes = (0..len).map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 56) as u8
         });
         Self::new(bytes.collect::<Vec<_>>())
@@ -74,16 +82,26 @@ impl File {
     pub(crate) fn answer(&self, request: &Request) -> Reply {
         let whole = self.content.len();
         let asked = request.header("range").filter(|_| self.is_current(request));
-        let from = asked.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+        let from = asked.and_then(|range| {
+            range
+                .strip_prefix("bytes=")?
+                .strip_suffix('-')?
+                .parse::<usize>()
+                .ok()
+        });
         let reply = match (from, &self.ranges) {
             (None, _) | (_, Ranges::Ignored) => Reply::ok().body(&self.content[..]),
-            (Some(from), _) if from >= whole => Reply::status(416).header("Content-Range", format!("bytes */{whole}")),
+            (Some(from), _) if from >= whole => {
+                Reply::status(416).header("Content-Range", format!("bytes */{whole}"))
+            }
             (Some(from), ranges) => {
                 let label = match ranges {
                     Ranges::Mislabelled(wrong) => wrong.clone(),
                     _ => format!("bytes {from}-{}/{whole}", whole - 1),
                 };
-                Reply::status(206).header("Content-Range", label).body(&self.content[from..])
+                Reply::status(206)
+                    .header("Content-Range", label)
+                    .body(&self.content[from..])
             }
         };
         match &self.etag {
@@ -94,7 +112,8 @@ impl File {
 
     /// Whether a range may be served: there is no `If-Range`, or it names this content. A weak tag never does.
     fn is_current(&self, request: &Request) -> bool {
-        let names_it = |value: &str| self.etag.as_deref() == Some(value) && !value.starts_with("W/");
+        let names_it =
+            |value: &str| self.etag.as_deref() == Some(value) && !value.starts_with("W/");
         request.header("if-range").is_none_or(names_it)
     }
 }

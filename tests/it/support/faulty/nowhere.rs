@@ -22,7 +22,10 @@ impl Refused {
 
 /// An address where connecting neither succeeds nor fails, because the kernel's queue is full and it drops what more
 /// comes.
-pub struct BacklogFull(TcpListener, #[expect(dead_code, reason = "kept open")] Vec<TcpStream>);
+pub struct BacklogFull(
+    TcpListener,
+    #[expect(dead_code, reason = "kept open")] Vec<TcpStream>,
+);
 
 impl BacklogFull {
     /// `None` where the system has no such limit, or one too high to reach.
@@ -31,7 +34,9 @@ impl BacklogFull {
         while queue.len() < 1_000 {
             match TcpStream::connect_timeout(&address(&listener), Duration::from_millis(100)) {
                 Ok(stream) => queue.push(stream),
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Some(Self(listener, queue)),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Some(Self(listener, queue));
+                }
                 Err(_) => return None,
             }
         }

@@ -115,7 +115,11 @@ impl Reply {
             point: Point::Request,
             file: None,
             before: Vec::new(),
-            status: Some(Status { version: "HTTP/1.1".into(), code: code.to_string(), reason: "Because".into() }),
+            status: Some(Status {
+                version: "HTTP/1.1".into(),
+                code: code.to_string(),
+                reason: "Because".into(),
+            }),
             headers: Vec::new(),
             head_rest: None,
             body: Vec::new(),
@@ -131,7 +135,9 @@ impl Reply {
     }
 
     pub fn json(body: impl Into<Vec<u8>>) -> Self {
-        Self::ok().header("Content-Type", "application/json").body(body)
+        Self::ok()
+            .header("Content-Type", "application/json")
+            .body(body)
     }
 
     pub fn html(code: impl Display, body: impl Into<Vec<u8>>) -> Self {
@@ -146,13 +152,19 @@ impl Reply {
     /// The storage's own way of saying no.
     pub fn s3_error(status: impl Display, code: &str, message: &str) -> Self {
         let start = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
-        let xml = format!("{start}\n<Error><Code>{code}</Code><Message>{message}</Message></Error>");
-        Self::status(status).header("Content-Type", "application/xml").body(xml)
+        let xml =
+            format!("{start}\n<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+        Self::status(status)
+            .header("Content-Type", "application/xml")
+            .body(xml)
     }
 
     /// The file, or the part of it that the request asks for.
     pub fn file(file: &File) -> Self {
-        Self { file: Some(file.clone()), ..Self::ok() }
+        Self {
+            file: Some(file.clone()),
+            ..Self::ok()
+        }
     }
 
     /// These bytes and nothing else, HTTP or not.

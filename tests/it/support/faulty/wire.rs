@@ -34,19 +34,25 @@ impl Request {
     /// The first header of that name, in whatever case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
-        headers.find_map(|(known, value)| known.eq_ignore_ascii_case(name).then_some(value.as_str()))
+        headers
+            .find_map(|(known, value)| known.eq_ignore_ascii_case(name).then_some(value.as_str()))
     }
 }
 
 /// The name and value of each line after the first.
 fn parse_headers(head: &str) -> Vec<(String, String)> {
     let lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-    lines.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
+    lines
+        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .collect()
 }
 
 /// Where the head of a message ends, after its empty line.
 fn head_end(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4)
+    bytes
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .map(|at| at + 4)
 }
 
 pub(crate) struct Wire<'s> {
@@ -65,7 +71,13 @@ impl<'s> Wire<'s> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { shared, stream, id, buffer: Vec::new(), held: false })
+        Ok(Self {
+            shared,
+            stream,
+            id,
+            buffer: Vec::new(),
+            held: false,
+        })
     }
 
     /// Sleeps, unless the server is dropped first.
@@ -122,14 +134,22 @@ impl<'s> Wire<'s> {
             let end = head_end(bytes)?;
             Some((String::from_utf8_lossy(&bytes[..end - 4]).into_owned(), end))
         })?;
-        let request = Request { headers: parse_headers(&head), head, body: Vec::new(), connection: self.id };
+        let request = Request {
+            headers: parse_headers(&head),
+            head,
+            body: Vec::new(),
+            connection: self.id,
+        };
         self.shared.state().requests.push(request.clone());
         Ok(request)
     }
 
     /// Reads the body that the head announces and adds it to the record.
     pub(crate) fn read_body(&mut self, request: &mut Request) -> io::Result<()> {
-        let length: usize = request.header("content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
+        let length: usize = request
+            .header("content-length")
+            .and_then(|v| v.parse().ok())
+            .unwrap_or(0);
         request.body = self.read_until(|bytes| Some((bytes.get(..length)?.to_vec(), length)))?;
         let mut state = self.shared.state();
         // One request of a connection is underway at a time, so its last one is this one.
@@ -162,7 +182,8 @@ impl<'s> Wire<'s> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+            self.stream
+                .set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
             if self.fill()? == 0 {
                 return Ok(());
             }

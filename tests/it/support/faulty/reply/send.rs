@@ -68,13 +68,18 @@ impl Reply {
             }
         }
         let closes = self.closes() || request.header("connection") == Some("close");
-        Ok(if closes { Flow::End(End::Close) } else { Flow::KeepAlive })
+        Ok(if closes {
+            Flow::End(End::Close)
+        } else {
+            Flow::KeepAlive
+        })
     }
 
     /// Whether the answer itself says that the connection ends with it.
     fn closes(&self) -> bool {
-        let says_so =
-            |(name, value): &Header| name.eq_ignore_ascii_case(b"connection") && value.eq_ignore_ascii_case(b"close");
+        let says_so = |(name, value): &Header| {
+            name.eq_ignore_ascii_case(b"connection") && value.eq_ignore_ascii_case(b"close")
+        };
         matches!(self.framing, Framing::UntilClose) || self.headers.iter().any(says_so)
     }
 
@@ -90,7 +95,8 @@ impl Reply {
             Framing::Chunked(_) => Some("Transfer-Encoding: chunked\r\n".to_owned()),
             Framing::UntilClose | Framing::ByHand => None,
         };
-        let mut head = format!("{} {} {}\r\n", status.version, status.code, status.reason).into_bytes();
+        let mut head =
+            format!("{} {} {}\r\n", status.version, status.code, status.reason).into_bytes();
         for (name, value) in &self.headers {
             head.extend([name, &b": "[..], value, b"\r\n"].concat());
         }
@@ -105,7 +111,10 @@ impl Reply {
         let Framing::Chunked(sizes) = &self.framing else {
             return Cow::Borrowed(&self.body);
         };
-        let mut sizes = sizes.iter().copied().chain(std::iter::repeat(sizes[sizes.len() - 1]));
+        let mut sizes = sizes
+            .iter()
+            .copied()
+            .chain(std::iter::repeat(sizes[sizes.len() - 1]));
         let mut pieces = Vec::new();
         for piece in &self.body {
             if let Piece::Endless(bytes) = piece {

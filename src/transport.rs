@@ -19,7 +19,9 @@ use std::time::{Duration, Instant};
 
 use log::{Level, debug, log_enabled, warn};
 use ureq::config::Timeouts;
-use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use ureq::http::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT,
+};
 use ureq::http::{Request, Response, Uri};
 use ureq::{Agent, Body, SendBody};
 
@@ -92,13 +94,29 @@ impl Transport {
         let files = agent.clone().unwrap_or_else(|| agent::for_files(&limits));
         let agent = agent.unwrap_or_else(|| agent::for_calls(base_url, &limits));
         let base_url = base_url.to_string().trim_end_matches('/').to_owned();
-        let shared = Shared { base_url, key, user_agent, limits, agent, files, foreign, made, slow_until };
-        Self { timeout: limits.timeout, shared: Arc::new(shared) }
+        let shared = Shared {
+            base_url,
+            key,
+            user_agent,
+            limits,
+            agent,
+            files,
+            foreign,
+            made,
+            slow_until,
+        };
+        Self {
+            timeout: limits.timeout,
+            shared: Arc::new(shared),
+        }
     }
 
     /// Returns the same with another limit of an attempt.
     pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { timeout, ..self.clone() }
+        Self {
+            timeout,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn base_url(&self) -> &str {
@@ -107,7 +125,10 @@ impl Transport {
 
     /// Takes the key, these secrets and the queries of URLs out of a text.
     pub(crate) fn redact(&self, text: &str, secrets: &[&str]) -> String {
-        redact(text, &[&[self.shared.key.to_str().unwrap_or_default()], secrets].concat())
+        redact(
+            text,
+            &[&[self.shared.key.to_str().unwrap_or_default()], secrets].concat(),
+        )
     }
 
     /// Makes a call, as often as its safety and the retry policy allow.
@@ -121,34 +142,63 @@ impl Transport {
                 Ok(answer) => break Ok(answer),
                 Err(failed) => failed,
             };
-            let next = self.shared.limits.retry.wait_after(attempts, error.retry_after());
-            let asked = error.retry_after().filter(|asked| *asked <= self.shared.limits.retry.max_retry_after);
+            let next = self
+                .shared
+                .limits
+                .retry
+                .wait_after(attempts, error.retry_after());
+            let asked = error
+                .retry_after()
+                .filter(|asked| *asked <= self.shared.limits.retry.max_retry_after);
             if let (Some(429 | 503), Some(wait)) = (error.status(), next.or(asked)) {
                 // Every call of this client waits.
                 let until = self.shared.made.elapsed().saturating_add(wait).as_millis() + 1;
-                self.shared.slow_until.fetch_max(until.try_into().unwrap_or_default(), Ordering::Relaxed);
+                self.shared
+                    .slow_until
+                    .fetch_max(until.try_into().unwrap_or_default(), Ordering::Relaxed);
             }
-            let Some(next) = next.filter(|_| again) else { break Err(error) };
+            let Some(next) = next.filter(|_| again) else {
+                break Err(error);
+            };
             warn!(target: LOG, "{}; trying again in {:.1} s", in_short(call, &error), next.as_secs_f64());
             wait = next;
         };
         if log_enabled!(target: LOG, Level::Debug) {
-            let context = result.as_ref().map_or_else(|e| e.context().cloned(), |answer| Some(answer.context()));
-            let Context { method, path, status, request_id, attempts, elapsed, .. } = context.unwrap_or_default();
+            let context = result
+                .as_ref()
+                .map_or_else(|e| e.context().cloned(), |answer| Some(answer.context()));
+            let Context {
+                method,
+                path,
+                status,
+                request_id,
+                attempts,
+                elapsed,
+                ..
+            } = context.unwrap_or_default();
             let status = status.map_or("none".to_owned(), |status| status.to_string());
-            let (seconds, id) = (elapsed.as_secs_f64(), request_id.as_deref().unwrap_or("none"));
+            let (seconds, id) = (
+                elapsed.as_secs_f64(),
+                request_id.as_deref().unwrap_or("none"),
+            );
             debug!(target: LOG, "{method} {path}: status {status}, attempt {attempts}, {seconds:.3} s, request {id}");
         }
         result
     }
 
     /// Sends the request once. An error comes with whether the call may be sent again.
-    fn attempt<'c>(&'c self, call: &'c Call, attempts: u32, began: Instant) -> Result<Answer<'c>, (Error, bool)> {
+    fn attempt<'c>(
+        &'c self,
+        call: &'c Call,
+        attempts: u32,
+        began: Instant,
+    ) -> Result<Answer<'c>, (Error, bool)> {
         let mut answer = Answer::new(self, call, attempts, began);
         let body = call.body.as_deref().unwrap_or_default();
         let mut left = body;
         let result = self.request(call, &mut left);
-        let result = result.and_then(|response| answer.receive(response, self.shared.limits.max_answer_size));
+        let result = result
+            .and_then(|response| answer.receive(response, self.shared.limits.max_answer_size));
         // `ureq` asks for the body once the head is written. As long as it has not, the service has at most the head of a
         // request whose body it was promised, and can have done nothing.
         let untouched = match &result {
@@ -161,11 +211,16 @@ impl Transport {
         let error = match (answer.status, cause) {
             (Some(200..=299), None) => return Ok(answer),
             (None | Some(200..=299), Some(cause)) if once && !untouched => answer.unknown(cause),
-            (Some(200..=299), Some(cause)) if cause.kind == CauseKind::TooLarge => Error::Decode(answer.error(cause)),
+            (Some(200..=299), Some(cause)) if cause.kind == CauseKind::TooLarge => {
+                Error::Decode(answer.error(cause))
+            }
             (None | Some(200..=299), Some(cause)) => Error::Network(answer.error(cause)),
             (Some(status @ (408 | 500..=599)), _) if once => {
                 let message = format!("{status} {}", answer.redact(&answer.message()));
-                answer.unknown(Cause { kind: CauseKind::Status, message })
+                answer.unknown(Cause {
+                    kind: CauseKind::Status,
+                    message,
+                })
             }
             _ => answer.refused(),
         };
@@ -198,10 +253,25 @@ impl Transport {
     }
 
     fn run(&self, mut request: Request<SendBody<'_>>) -> Result<Response<Body>, ureq::Error> {
-        let Shared { limits, agent, foreign, .. } = &*self.shared;
+        let Shared {
+            limits,
+            agent,
+            foreign,
+            ..
+        } = &*self.shared;
         if *foreign || self.timeout != limits.timeout {
-            let theirs = if *foreign { agent.config().timeouts() } else { Timeouts::default() };
-            request = configured(agent, request, 0, of_call(limits, self.timeout, theirs), None);
+            let theirs = if *foreign {
+                agent.config().timeouts()
+            } else {
+                Timeouts::default()
+            };
+            request = configured(
+                agent,
+                request,
+                0,
+                of_call(limits, self.timeout, theirs),
+                None,
+            );
         }
         agent.run(request)
     }
@@ -211,28 +281,45 @@ impl Transport {
         sleep(wait);
         let slow_until = Duration::from_millis(self.shared.slow_until.load(Ordering::Relaxed));
         let left = slow_until.saturating_sub(self.shared.made.elapsed());
-        let longest = self.shared.limits.retry.max_delay.max(self.shared.limits.retry.max_retry_after);
+        let longest = self
+            .shared
+            .limits
+            .retry
+            .max_delay
+            .max(self.shared.limits.retry.max_retry_after);
         sleep(left.min(longest.saturating_sub(wait)));
     }
 
     /// Says what went wrong with a call, and which host or proxy was not reached.
     fn cause(&self, error: &ureq::Error) -> Cause {
         let base_url = self.base_url().parse().unwrap_or_default();
-        let message = format!("{}: {}", agent::peer(&self.shared.agent, &base_url), cause::words(error));
-        Cause { kind: cause::kind_of(error), message: self.redact(&message, &[]) }
+        let message = format!(
+            "{}: {}",
+            agent::peer(&self.shared.agent, &base_url),
+            cause::words(error)
+        );
+        Cause {
+            kind: cause::kind_of(error),
+            message: self.redact(&message, &[]),
+        }
     }
 }
 
 /// Says what the log may say of an error: nothing of the body of an answer, which can repeat the request.
 fn in_short(call: &Call, error: &Error) -> String {
-    let why = error.status().map_or_else(|| error.summary(), |status| format!("status {status}"));
+    let why = error
+        .status()
+        .map_or_else(|| error.summary(), |status| format!("status {status}"));
     format!("{} {}: {why}", call.method, call.path)
 }
 
 /// Refuses a limit of zero.
 pub(crate) fn check_limit<T: PartialEq + Default>(field: &'static str, limit: T) -> Result<()> {
     if limit == T::default() {
-        return Err(Error::invalid(field, "a limit of zero lets nothing succeed"));
+        return Err(Error::invalid(
+            field,
+            "a limit of zero lets nothing succeed",
+        ));
     }
     Ok(())
 }

@@ -33,7 +33,13 @@ impl Client {
     /// ```
     pub fn download(&self, link: impl Into<DownloadLink>) -> Download<'_> {
         let progress = Box::new(|_, _| ControlFlow::Continue(()));
-        Download { client: self, link: link.into(), overwrite: Overwrite::Never, stall_timeout: STALL, progress }
+        Download {
+            client: self,
+            link: link.into(),
+            overwrite: Overwrite::Never,
+            stall_timeout: STALL,
+            progress,
+        }
     }
 }
 
@@ -116,7 +122,10 @@ impl<'a> Download<'a> {
     /// nothing comes it is called only when the stall limit ends the attempt. [`Break`](ControlFlow::Break) ends the
     /// download with [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). The bytes fall when a transfer
     /// starts over.
-    pub fn progress(mut self, callback: impl FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a) -> Self {
+    pub fn progress(
+        mut self,
+        callback: impl FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a,
+    ) -> Self {
         self.progress = Box::new(callback);
         self
     }
@@ -138,13 +147,29 @@ impl<'a> Download<'a> {
     pub fn to_file(mut self, path: impl AsRef<Path>) -> Result<Downloaded> {
         let (path, file_name) = (path.as_ref().to_owned(), given_name(&self.link));
         if let Some(bytes) = already_there(&path, self.overwrite)? {
-            return Ok(Downloaded { path, bytes, file_name, renamed: false, skipped: true });
+            return Ok(Downloaded {
+                path,
+                bytes,
+                file_name,
+                renamed: false,
+                skipped: true,
+            });
         }
         let mut part = PartFile::create(&path)?;
         let bytes = self.run(&mut part.file, &path, u64::MAX)?;
         // False if another program made the file meanwhile.
         let new = part.publish(self.overwrite)?;
-        if new { Ok(Downloaded { path, bytes, file_name, renamed: false, skipped: false }) } else { self.to_file(path) }
+        if new {
+            Ok(Downloaded {
+                path,
+                bytes,
+                file_name,
+                renamed: false,
+                skipped: false,
+            })
+        } else {
+            self.to_file(path)
+        }
     }
 
     /// Returns the bytes of the file, up to `limit` of them. A larger file is
@@ -232,11 +257,16 @@ fn already_there(path: &Path, overwrite: Overwrite) -> Result<Option<u64>> {
     if path.file_name().is_none() || path.to_string_lossy().ends_with(is_separator) {
         return Err(Error::invalid("path", format!("{path:?} names no file")));
     }
-    let Ok(there) = path.metadata().or_else(|_| path.symlink_metadata()) else { return Ok(None) };
+    let Ok(there) = path.metadata().or_else(|_| path.symlink_metadata()) else {
+        return Ok(None);
+    };
     let (kind, why) = match overwrite {
         _ if there.is_dir() => (ErrorKind::IsADirectory, "it is a folder"),
         _ if !there.is_file() => (ErrorKind::AlreadyExists, "what is there is no regular file"),
-        Overwrite::Never => (ErrorKind::AlreadyExists, "it is there already; Overwrite decides"),
+        Overwrite::Never => (
+            ErrorKind::AlreadyExists,
+            "it is there already; Overwrite decides",
+        ),
         Overwrite::Always => return Ok(None),
         Overwrite::Skip => return Ok(Some(there.len())),
     };
