@@ -1,8 +1,10 @@
-//! Downloads beside a bare `ureq` loop: `cargo bench --bench download [-- FOLDER]`, in about a minute.
+//! Downloads beside a bare `ureq` loop: `cargo bench --bench download [-- FOLDER]`, in about a
+//! minute.
 //!
-//! A server on this machine, in a process of its own, sends 1 GiB. Each download is a process of its own too, so that
-//! its peak memory can be told, and they take turns, so that a busy moment of the machine meets all of them. The files
-//! are written to FOLDER (default: the system's for temporary files), whose disk is part of the time.
+//! A server on this machine, in a process of its own, sends 1 GiB. Each download is a process of
+//! its own too, so that its peak memory can be told, and they take turns, so that a busy moment of
+//! the machine meets all of them. The files are written to FOLDER (default: the system's for
+//! temporary files), whose disk is part of the time.
 
 use std::env;
 use std::error::Error;
@@ -22,7 +24,8 @@ const ROUNDS: usize = 7;
 const TIMES_BARE: f64 = 1.1;
 const MORE_MEMORY: f64 = 4.0;
 
-/// `bare` is `io::copy` to a file with the settings of `ureq`; `synced` also syncs the file, as this crate does.
+/// `bare` is `io::copy` to a file with the settings of `ureq`; `synced` also syncs the file, as
+/// this crate does.
 const WAYS: [&str; 3] = ["ours", "bare", "synced"];
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;

@@ -1,8 +1,9 @@
 //! A large history beside `serde_json::Value`: `cargo bench --bench history`.
 //!
-//! 10,000 photos with 20 versions each, about 60 MB of JSON, read from the same bytes in turn. It prints the least time
-//! of several rounds and the peak of the heap, without the bytes themselves, and ends non-zero when the history takes
-//! more than twice the time or three times the memory. `cargo test --bench history` runs it with a small history.
+//! 10,000 photos with 20 versions each, about 60 MB of JSON, read from the same bytes in turn. It
+//! prints the least time of several rounds and the peak of the heap, without the bytes themselves,
+//! and ends non-zero when the history takes more than twice the time or three times the memory.
+//! `cargo test --bench history` runs it with a small history.
 
 use std::fmt::Write as _;
 use std::hint::black_box;

@@ -1,7 +1,8 @@
 //! Uploads beside a bare `ureq` loop, to a server in another process that reads and discards.
 //!
-//! `cargo bench --bench upload` sends a file of 1 GiB, and 200 files of 5 MB. `cargo bench --bench upload -- MIB FILES` sends
-//! others. Without `--bench`, as under `cargo test`, the sizes are small. The files are sparse.
+//! `cargo bench --bench upload` sends a file of 1 GiB, and 200 files of 5 MB. `cargo bench --bench
+//! upload -- MIB FILES` sends others. Without `--bench`, as under `cargo test`, the sizes are
+//! small. The files are sparse.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};

@@ -21,8 +21,8 @@ const NOT_MADE: &str = "the history shows that the edit was not made: send it ag
 impl Image {
     /// Starts a chain at the unedited photo. Nothing is sent.
     ///
-    /// If the photo has versions already, the service drops them once the first edit has made another branch;
-    /// [`Image::chain_from_latest`] builds on them.
+    /// If the photo has versions already, the service drops them once the first edit has made
+    /// another branch; [`Image::chain_from_latest`] builds on them.
     pub fn chain(&self) -> Chain {
         Chain {
             image: self.clone(),
@@ -32,7 +32,8 @@ impl Image {
         }
     }
 
-    /// Starts a chain at this version. Nothing is sent, so a version that does not exist is an error of the first edit.
+    /// Starts a chain at this version. Nothing is sent, so a version that does not exist is an
+    /// error of the first edit.
     pub fn chain_from(&self, version: impl Into<VersionId>) -> Chain {
         let mut chain = self.chain();
         chain.state.branch_from(version.into());
@@ -40,12 +41,13 @@ impl Image {
     }
 
     /// Asks for the history and starts a chain at the newest version
-    /// ([`ImageHistory::latest`](crate::ImageHistory::latest)), or at the unedited photo if the photo is listed without
-    /// versions.
+    /// ([`ImageHistory::latest`](crate::ImageHistory::latest)), or at the unedited photo if the
+    /// photo is listed without versions.
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: the history does not list the photo, holds versions that could not be read, or does not tell
-    ///   which version is the newest. A chain that starts too early would overwrite a branch.
+    /// - [`Error::InvalidInput`]: the history does not list the photo, holds versions that could
+    ///   not be read, or does not tell which version is the newest. A chain that starts too early
+    ///   would overwrite a branch.
     /// - Those of [`Project::history`](crate::Project::history).
     pub fn chain_from_latest(&self) -> Result<Chain> {
         let history = self.project().history()?;
@@ -69,11 +71,12 @@ impl Image {
         Ok(chain)
     }
 
-    /// Goes on with the chain that is saved in a file. If there is no such file, it starts a chain at the unedited photo and
-    /// makes the file. Nothing is sent.
+    /// Goes on with the chain that is saved in a file. If there is no such file, it starts a chain
+    /// at the unedited photo and makes the file. Nothing is sent.
     ///
-    /// The chain keeps the file up to date: it is written before each edit is sent, after each known outcome, and by the
-    /// methods that move the chain. So a program that was killed in the middle of an edit finds out what became of it.
+    /// The chain keeps the file up to date: it is written before each edit is sent, after each
+    /// known outcome, and by the methods that move the chain. So a program that was killed in
+    /// the middle of an edit finds out what became of it.
     ///
     /// ```no_run
     /// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
@@ -94,13 +97,15 @@ impl Image {
     /// ```
     ///
     /// # The file
-    /// It holds the project's id and kind, the photo's name, ids of versions, and the edit that is out with its time; no key
-    /// and no URL. It is replaced as a whole, by way of a file of the same name with `.imagen-part` added. A power cut in the
-    /// seconds after that may bring the file before back. Only one chain at a time may use it.
+    /// It holds the project's id and kind, the photo's name, ids of versions, and the edit that is
+    /// out with its time; no key and no URL. It is replaced as a whole, by way of a file of the
+    /// same name with `.imagen-part` added. A power cut in the seconds after that may bring the
+    /// file before back. Only one chain at a time may use it.
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: the file is that of another photo, project or kind of project, has a form that this version
-    ///   does not know, is cut short, or is something else. It is not changed.
+    /// - [`Error::InvalidInput`]: the file is that of another photo, project or kind of project,
+    ///   has a form that this version does not know, is cut short, or is something else. It is not
+    ///   changed.
     /// - [`Error::Io`]: it cannot be read or made.
     pub fn chain_saved_in(&self, path: impl Into<PathBuf>) -> Result<Chain> {
         let file = path.into();
@@ -129,24 +134,26 @@ impl Image {
 /// ```
 ///
 /// # Branches
-/// The service keeps one line of versions for each photo: "subsequent edits will overwrite the branch you didn't keep"
-/// ([vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Chain edits"). After
-/// [`undo`](Self::undo), [`branch_from`](Self::branch_from) or a start at the unedited photo, the next edit makes the
-/// service drop the versions that came after.
+/// The service keeps one line of versions for each photo: "subsequent edits will overwrite the
+/// branch you didn't keep" ([vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Chain edits"). After
+/// [`undo`](Self::undo), [`branch_from`](Self::branch_from) or a start at the unedited photo, the
+/// next edit makes the service drop the versions that came after.
 ///
 /// # An edit whose answer was lost
-/// After [`Error::OutcomeUnknown`], and after a success that names no version, the edit is [pending](Self::pending): it may
-/// have been made and paid for. The chain then refuses further edits until [`recover`](Self::recover) has found out, or
-/// until a person has decided by [`branch_from`](Self::branch_from) or [`assume_not_applied`](Self::assume_not_applied).
-/// A chain never sends an edit again by itself. After any other error nothing is pending, and the chain stands where it
-/// stood.
+/// After [`Error::OutcomeUnknown`], and after a success that names no version, the edit is
+/// [pending](Self::pending): it may have been made and paid for. The chain then refuses further
+/// edits until [`recover`](Self::recover) has found out, or until a person has decided by
+/// [`branch_from`](Self::branch_from) or [`assume_not_applied`](Self::assume_not_applied).
+/// A chain never sends an edit again by itself. After any other error nothing is pending, and the
+/// chain stands where it stood.
 ///
-/// A chain that is [`recovering`](Self::recovering), or saved in a file, reads the history before its first edit, so that
-/// a version that was there before is never taken for the edit. A chain that did not read it (or read one with versions that
-/// could not be read) cannot tell that an edit was made, only that it was not.
+/// A chain that is [`recovering`](Self::recovering), or saved in a file, reads the history before
+/// its first edit, so that a version that was there before is never taken for the edit. A chain
+/// that did not read it (or read one with versions that could not be read) cannot tell that an edit
+/// was made, only that it was not.
 ///
-/// "Not applied" is only as sure as the wait is long. An edit that first appears in the history after that is the one case
-/// that is left.
+/// "Not applied" is only as sure as the wait is long. An edit that first appears in the history
+/// after that is the one case that is left.
 #[derive(Debug)]
 pub struct Chain {
     image: Image,
@@ -159,14 +166,16 @@ impl Chain {
     /// Applies a prompt to the current version, as [`Image::copilot`], and moves to the result.
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: an edit is [pending](Self::pending), or the instruction is refused. The edit was not sent.
-    /// - [`Error::Io`]: the file of a saved chain could not be written. The edit was not sent. (If the file cannot be written
-    ///   after the answer, the answer is returned all the same, and the next edit writes the file first.)
+    /// - [`Error::InvalidInput`]: an edit is [pending](Self::pending), or the instruction is
+    ///   refused. The edit was not sent.
+    /// - [`Error::Io`]: the file of a saved chain could not be written. The edit was not sent. (If
+    ///   the file cannot be written after the answer, the answer is returned all the same, and the
+    ///   next edit writes the file first.)
     /// - [`Error::OutcomeUnknown`]: the edit may have been made, and is pending.
-    /// - [`Error::Network`]: nothing was done: call again. A recovering chain returns it for a lost answer too, once it knows
-    ///   that the edit was not made.
-    /// - Others of [`Image::copilot`]. Those of [`Project::history`](crate::Project::history), before anything was sent, for a
-    ///   chain that is saved or recovers.
+    /// - [`Error::Network`]: nothing was done: call again. A recovering chain returns it for a lost
+    ///   answer too, once it knows that the edit was not made.
+    /// - Others of [`Image::copilot`]. Those of [`Project::history`](crate::Project::history),
+    ///   before anything was sent, for a chain that is saved or recovers.
     pub fn copilot(&mut self, instruction: impl Into<String>) -> Result<Step> {
         self.apply(CopilotEdit::Instruction(instruction.into()))
     }
@@ -239,11 +248,12 @@ impl Chain {
         }
     }
 
-    /// Makes the chain find out by itself what became of an edit whose answer was lost, before `copilot` and `enhance` return:
-    /// [`recover`](Self::recover) with this wait. Default: off.
+    /// Makes the chain find out by itself what became of an edit whose answer was lost, before
+    /// `copilot` and `enhance` return: [`recover`](Self::recover) with this wait. Default: off.
     ///
-    /// An edit that is found is a success. One that was not made is [`Error::Network`]: call again. Otherwise the call ends as
-    /// it would without this setting, and the edit stays [pending](Self::pending).
+    /// An edit that is found is a success. One that was not made is [`Error::Network`]: call again.
+    /// Otherwise the call ends as it would without this setting, and the edit stays
+    /// [pending](Self::pending).
     #[must_use]
     pub fn recovering(mut self, wait: Wait) -> Self {
         self.recovering = Some(wait);
@@ -260,8 +270,9 @@ impl Chain {
         self.state.path.last()
     }
 
-    /// Returns the versions from the first edit to where the chain stands. Those before the start of a
-    /// [`chain_from`](Image::chain_from) or [`branch_from`](Self::branch_from) are not known and not among them.
+    /// Returns the versions from the first edit to where the chain stands. Those before the start
+    /// of a [`chain_from`](Image::chain_from) or [`branch_from`](Self::branch_from) are not
+    /// known and not among them.
     pub fn path(&self) -> &[VersionId] {
         &self.state.path
     }
@@ -271,19 +282,21 @@ impl Chain {
         self.state.pending.as_ref()
     }
 
-    /// Asks the history what became of the [pending](Self::pending) edit, until it is found or the wait is over. The total of
-    /// the wait counts from when the answer was lost, or, if the process was killed before that, from when the edit was sent.
+    /// Asks the history what became of the [pending](Self::pending) edit, until it is found or the
+    /// wait is over. The total of the wait counts from when the answer was lost, or, if the
+    /// process was killed before that, from when the edit was sent.
     ///
-    /// - It was applied if exactly one version that was not there before has the right parent and the right words, and is
-    ///   finished.
-    /// - It was not applied if the wait is over, the history lists the photo and the version that the edit builds on, and no
-    ///   new version can be the edit. One that failed, or was built on another version, cannot. An edit that the service said
-    ///   it made is never one of these.
-    /// - Anything else cannot be told: a history with versions that could not be read, or one that does not list the photo,
-    ///   among others. The edit stays pending.
+    /// - It was applied if exactly one version that was not there before has the right parent and
+    ///   the right words, and is finished.
+    /// - It was not applied if the wait is over, the history lists the photo and the version that
+    ///   the edit builds on, and no new version can be the edit. One that failed, or was built on
+    ///   another version, cannot. An edit that the service said it made is never one of these.
+    /// - Anything else cannot be told: a history with versions that could not be read, or one that
+    ///   does not list the photo, among others. The edit stays pending.
     ///
-    /// The time is the machine's clock. If that was set back, the wait is longer; if it was set forward, shorter. An attempt
-    /// after `429`, in which the process was killed, counts from the first.
+    /// The time is the machine's clock. If that was set back, the wait is longer; if it was set
+    /// forward, shorter. An attempt after `429`, in which the process was killed, counts from
+    /// the first.
     ///
     /// ```no_run
     /// # let mut edits = imagen_ai::Client::from_env()?.project("p").image("a.jpg").chain_saved_in("edits.json")?;
@@ -302,8 +315,9 @@ impl Chain {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] if no edit is pending; those of [`Project::history`](crate::Project::history) that do not pass,
-    /// and the last one that does, if the wait is over. Nothing has changed then.
+    /// [`Error::InvalidInput`] if no edit is pending; those of
+    /// [`Project::history`](crate::Project::history) that do not pass, and the last one that
+    /// does, if the wait is over. Nothing has changed then.
     pub fn recover(&mut self, wait: &Wait) -> Result<Recovery> {
         let Some(pending) = &self.state.pending else {
             return Err(Error::invalid("chain", "no edit is pending"));
@@ -339,8 +353,9 @@ impl Chain {
         Ok(recovery)
     }
 
-    /// Decides that the [pending](Self::pending) edit was not made, where [`recover`](Self::recover) cannot tell. If it was
-    /// made after all and is sent again, it is paid for twice.
+    /// Decides that the [pending](Self::pending) edit was not made, where
+    /// [`recover`](Self::recover) cannot tell. If it was made after all and is sent again, it
+    /// is paid for twice.
     ///
     /// # Errors
     /// [`Error::Io`]: the file of a saved chain could not be written. Nothing has changed.
@@ -352,8 +367,9 @@ impl Chain {
     /// [drops](Self#branches) the undone version with the next edit.
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: an edit is [pending](Self::pending); the chain stands at the unedited photo; or it does not
-    ///   know what its first version was built on ([`Image::chain_from`], [`Chain::branch_from`]).
+    /// - [`Error::InvalidInput`]: an edit is [pending](Self::pending); the chain stands at the
+    ///   unedited photo; or it does not know what its first version was built on
+    ///   ([`Image::chain_from`], [`Chain::branch_from`]).
     /// - [`Error::Io`]: the file of a saved chain could not be written. Nothing has changed.
     pub fn undo(&mut self) -> Result<()> {
         self.check_settled()?;
@@ -364,11 +380,12 @@ impl Chain {
         self.change(|state| drop(state.path.pop()))
     }
 
-    /// Lets the next edit build on this version. Nothing is sent; the service [drops](Self#branches) the other branch with
-    /// the next edit.
+    /// Lets the next edit build on this version. Nothing is sent; the service
+    /// [drops](Self#branches) the other branch with the next edit.
     ///
-    /// It also decides what became of a [pending](Self::pending) edit: a version that the chain did not know before is taken
-    /// for that edit, and with any other the edit does not matter any more.
+    /// It also decides what became of a [pending](Self::pending) edit: a version that the chain did
+    /// not know before is taken for that edit, and with any other the edit does not matter any
+    /// more.
     ///
     /// # Errors
     /// [`Error::Io`]: the file of a saved chain could not be written. Nothing has changed.
@@ -376,12 +393,12 @@ impl Chain {
         self.change(|state| state.branch_from(version.into()))
     }
 
-    /// Discards all edits of the photo, as [`Image::reset`], and starts over at the unedited photo. A pending edit is
-    /// forgotten too; if it is still running it may appear afterwards.
+    /// Discards all edits of the photo, as [`Image::reset`], and starts over at the unedited photo.
+    /// A pending edit is forgotten too; if it is still running it may appear afterwards.
     ///
     /// # Errors
-    /// Those of [`Image::reset`], and nothing has changed. [`Error::Io`]: the edits are discarded, but the file of a saved
-    /// chain could not be written.
+    /// Those of [`Image::reset`], and nothing has changed. [`Error::Io`]: the edits are discarded,
+    /// but the file of a saved chain could not be written.
     pub fn reset(&mut self) -> Result<()> {
         self.image.reset()?;
         let new = State::new(&self.image);
@@ -398,7 +415,8 @@ impl Chain {
         Err(Error::invalid("chain", why))
     }
 
-    /// Remembers which versions there are. With some that could not be read, which ones are new cannot be told.
+    /// Remembers which versions there are. With some that could not be read, which ones are new
+    /// cannot be told.
     fn learn(&mut self, history: &History) {
         let versions = history
             .find(self.image.file_name())
@@ -408,7 +426,8 @@ impl Chain {
         self.state.known = (history.unread() == 0).then(|| ids.collect());
     }
 
-    /// Moves to the version that the edit made, if any, and remembers whether the edit is still pending.
+    /// Moves to the version that the edit made, if any, and remembers whether the edit is still
+    /// pending.
     fn settle(&mut self, version: Option<VersionId>, pending: Option<Pending>) {
         self.state
             .known

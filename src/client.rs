@@ -19,19 +19,22 @@ const KEY_VARIABLE: &str = "IMAGEN_API_KEY";
 const BASE_URL_VARIABLE: &str = "IMAGEN_BASE_URL";
 const USER_AGENT: &str = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
 
-/// The longest suffix of the user agent, in bytes. The head of a request must fit into `ureq`'s output buffer.
+/// The longest suffix of the user agent, in bytes. The head of a request must fit into `ureq`'s
+/// output buffer.
 const LONGEST_SUFFIX: usize = 256;
 
 /// A client of Imagen's API.
 ///
-/// Cloning is cheap, and clones share their connections and wait together when the service says so. A client can be used
-/// from any number of threads at once. It keeps no background thread and no global state. (`ureq` starts a thread for the
-/// lookup of a proxy's name, and ends it.) A process that forks shares its open connections with its child: make the client
-/// in the child.
+/// Cloning is cheap, and clones share their connections and wait together when the service says so.
+/// A client can be used from any number of threads at once. It keeps no background thread and no
+/// global state. (`ureq` starts a thread for the lookup of a proxy's name, and ends it.) A process
+/// that forks shares its open connections with its child: make the client in the child.
 ///
 /// ```no_run
 /// let client = imagen_ai::Client::from_env()?;
-/// let photo = client.project("65f3a1c2d4e5f6a7b8c9d0e1").image("DSC_0001.JPEG");
+/// let photo = client
+///     .project("65f3a1c2d4e5f6a7b8c9d0e1")
+///     .image("DSC_0001.JPEG");
 /// let edit = photo.copilot("make the sky more blue")?;
 /// println!("version {}", edit.version()?);
 /// # Ok::<(), imagen_ai::Error>(())
@@ -50,18 +53,22 @@ impl Client {
         Self::builder(api_key).build()
     }
 
-    /// Makes a client with the key in `IMAGEN_API_KEY`, for the service at `IMAGEN_BASE_URL` if that is set and not empty.
+    /// Makes a client with the key in `IMAGEN_API_KEY`, for the service at `IMAGEN_BASE_URL` if
+    /// that is set and not empty.
     ///
     /// # Errors
-    /// Those of [`ClientBuilder::build`]; [`Error::InvalidInput`], naming the variable, when the key is missing.
+    /// Those of [`ClientBuilder::build`]; [`Error::InvalidInput`], naming the variable, when the
+    /// key is missing.
     pub fn from_env() -> Result<Self> {
         Self::builder_from_env()?.build()
     }
 
-    /// Makes a builder with the key and the base URL of the environment, as [`Client::from_env`] has them.
+    /// Makes a builder with the key and the base URL of the environment, as [`Client::from_env`]
+    /// has them.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`], naming the variable, when the key is missing or either value is not Unicode.
+    /// [`Error::InvalidInput`], naming the variable, when the key is missing or either value is not
+    /// Unicode.
     pub fn builder_from_env() -> Result<ClientBuilder> {
         let missing = || {
             Error::invalid(
@@ -99,8 +106,8 @@ impl Client {
         }
     }
 
-    /// Returns the same client with another [`timeout`](ClientBuilder::timeout). It costs no more than a clone. A limit of
-    /// zero is [`Error::InvalidInput`] at the first call.
+    /// Returns the same client with another [`timeout`](ClientBuilder::timeout). It costs no more
+    /// than a clone. A limit of zero is [`Error::InvalidInput`] at the first call.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self {
@@ -165,19 +172,21 @@ impl ClientBuilder {
         self
     }
 
-    /// Allows a base URL with `http` on another machine, and with it the API key in the clear on the network. It is meant for
-    /// a proxy on a private network that adds the TLS. Default: false.
+    /// Allows a base URL with `http` on another machine, and with it the API key in the clear on
+    /// the network. It is meant for a proxy on a private network that adds the TLS. Default:
+    /// false.
     pub fn allow_http(mut self, allow: bool) -> Self {
         self.allow_http = allow;
         self
     }
 
-    /// Sets the longest that each phase of an attempt may take: sending the head of the request, sending its body, waiting
-    /// for the answer, and reading it. Default: 300 s, the vendor's own, since an edit is made while the connection is open.
+    /// Sets the longest that each phase of an attempt may take: sending the head of the request,
+    /// sending its body, waiting for the answer, and reading it. Default: 300 s, the vendor's
+    /// own, since an edit is made while the connection is open.
     ///
-    /// [`RetryPolicy`] has the formula for a whole call. Only the operating system bounds the lookup of a name (Linux: 5 s a
-    /// try by default). An edit that takes longer than the limit, or whose connection a silent network has forgotten, is
-    /// [`Error::OutcomeUnknown`]: a shorter limit tells so sooner, and a [recovering](crate::Chain::recovering) chain finds
+    /// [`RetryPolicy`] has the formula for a whole call. Only the operating system bounds the
+    /// lookup of a name (Linux: 5 s a try by default). An edit that takes longer than the
+    /// limit, or whose connection a silent network has forgotten, is [`Error::OutcomeUnknown`]: a shorter limit tells so sooner, and a [recovering](crate::Chain::recovering) chain finds
     /// out what became of it. (`ureq` has no setting for TCP keep-alive.)
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
@@ -190,9 +199,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the largest answer that is read, in bytes after decompression. Default: 64 MiB, since the history of a large
-    /// project is large. It bounds the memory of a call: a history takes about five times its text while it is read.
-    /// Downloads are not limited by it.
+    /// Sets the largest answer that is read, in bytes after decompression. Default: 64 MiB, since
+    /// the history of a large project is large. It bounds the memory of a call: a history takes
+    /// about five times its text while it is read. Downloads are not limited by it.
     pub fn max_answer_size(mut self, bytes: u64) -> Self {
         self.limits.max_answer_size = bytes;
         self
@@ -204,20 +213,22 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets what to add to the `User-Agent`, which is `imagen-ai/<version>`: your program's `name/version`.
+    /// Sets what to add to the `User-Agent`, which is `imagen-ai/<version>`: your program's
+    /// `name/version`.
     pub fn user_agent_suffix(mut self, suffix: impl Into<String>) -> Self {
         self.user_agent_suffix = suffix.into();
         self
     }
 
-    /// Makes the connections through this agent, for what is rare: a private certificate authority, a client certificate, a
-    /// fixed proxy.
+    /// Makes the connections through this agent, for what is rare: a private certificate authority,
+    /// a client certificate, a fixed proxy.
     ///
-    /// What this client relies on is set on every request, whatever the agent says: no redirect of an API call is followed,
-    /// no status is an error, and the limits of this builder hold (shorter ones of the agent hold too, but for those of a
-    /// single read or write). A proxy that the agent took from the environment is not used for a base URL on this machine.
-    /// The agent's middleware sees the request, and with it the key. With the feature `native-tls` alone, an agent needs a
-    /// `TlsConfig` that says `TlsProvider::NativeTls`.
+    /// What this client relies on is set on every request, whatever the agent says: no redirect of
+    /// an API call is followed, no status is an error, and the limits of this builder hold
+    /// (shorter ones of the agent hold too, but for those of a single read or write). A proxy
+    /// that the agent took from the environment is not used for a base URL on this machine. The
+    /// agent's middleware sees the request, and with it the key. With the feature `native-tls`
+    /// alone, an agent needs a `TlsConfig` that says `TlsProvider::NativeTls`.
     ///
     /// ```no_run
     /// # #[cfg(feature = "rustls")] {
@@ -226,7 +237,11 @@ impl ClientBuilder {
     ///
     /// let authority = Certificate::from_pem(&std::fs::read("authority.pem")?)?;
     /// let agent: Agent = Agent::config_builder()
-    ///     .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[authority])).build())
+    ///     .tls_config(
+    ///         TlsConfig::builder()
+    ///             .root_certs(RootCerts::new_with_certs(&[authority]))
+    ///             .build(),
+    ///     )
     ///     .proxy(Some(Proxy::new("http://proxy.example:3128")?))
     ///     .build()
     ///     .into();
@@ -239,13 +254,14 @@ impl ClientBuilder {
         self
     }
 
-    /// Makes the client. Nothing is connected yet. It warns (target `imagen_ai`) when the program's logger takes `ureq`'s
-    /// `trace` records, which hold the key.
+    /// Makes the client. Nothing is connected yet. It warns (target `imagen_ai`) when the program's
+    /// logger takes `ureq`'s `trace` records, which hold the key.
     ///
     /// # Errors
     /// [`Error::InvalidInput`], naming the setting:
     /// - a key that is empty or no legal header value (it is not shown);
-    /// - a base URL that is not `https`, or has a user name, query or fragment, or needs a TLS feature that is off;
+    /// - a base URL that is not `https`, or has a user name, query or fragment, or needs a TLS
+    ///   feature that is off;
     /// - a limit of zero;
     /// - an agent that needs a feature of this crate that is off;
     /// - a proxy variable of the environment that cannot be used, unless an agent is given.
@@ -289,7 +305,8 @@ impl ClientBuilder {
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the key, and without the base URL, which may hold a password until build() has refused it.
+        // Without the key, and without the base URL, which may hold a password until build() has
+        // refused it.
         f.debug_struct("ClientBuilder")
             .field("timeout", &self.limits.timeout)
             .finish_non_exhaustive()

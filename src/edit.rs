@@ -152,7 +152,8 @@ fn is_unset<T: Default + PartialEq>(option: &T) -> bool {
 }
 
 impl EditOptions {
-    /// Makes options for a profile-based project, by the [`profile_key`](crate::Profile::profile_key) of a profile.
+    /// Makes options for a profile-based project, by the
+    /// [`profile_key`](crate::Profile::profile_key) of a profile.
     pub fn profile(profile_key: u64) -> Self {
         Self::default().profile_key(profile_key)
     }
@@ -201,8 +202,8 @@ pub struct StepStatus {
     pub details: Option<Value>,
 }
 
-/// What the service posts to [`EditOptions::callback_url`] when an edit is done. The post is not signed: ask
-/// [`Project::edit_status`] before relying on it.
+/// What the service posts to [`EditOptions::callback_url`] when an edit is done. The post is not
+/// signed: ask [`Project::edit_status`] before relying on it.
 ///
 /// ```
 /// use imagen_ai::{EditCallback, ProjectStatus};
@@ -224,18 +225,22 @@ pub struct EditCallback {
 }
 
 impl Project {
-    /// Starts the edit of all photos: `POST /projects/{uuid}/edit` or `POST /i2i/projects/{uuid}/edit`. It returns at once;
-    /// [`Project::wait_until_edited`] waits for the end. It costs credits, so it is sent a second time only when the first
-    /// surely had no effect.
+    /// Starts the edit of all photos: `POST /projects/{uuid}/edit` or `POST
+    /// /i2i/projects/{uuid}/edit`. It returns at once; [`Project::wait_until_edited`] waits for
+    /// the end. It costs credits, so it is sent a second time only when the first surely had no
+    /// effect.
     ///
-    /// A Smart Editing project needs its images first, five at least. Without them the service answers 500.
+    /// A Smart Editing project needs its images first, five at least. Without them the service
+    /// answers 500.
     ///
-    /// The vendor's clients send the edit of a profile-based project with an empty `Content-Type`, and so does this one. If
-    /// the service refuses that with 415, it is sent once more as `application/json`.
+    /// The vendor's clients send the edit of a profile-based project with an empty `Content-Type`,
+    /// and so does this one. If the service refuses that with 415, it is sent once more as
+    /// `application/json`.
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`], naming the option: options that exclude each other, that need another one, or that do not go
-    ///   with the project's kind; no profile for a profile-based project; a `callback_url` that is not https. Nothing was sent.
+    /// - [`Error::InvalidInput`], naming the option: options that exclude each other, that need
+    ///   another one, or that do not go with the project's kind; no profile for a profile-based
+    ///   project; a `callback_url` that is not https. Nothing was sent.
     /// - [`Error::Api`]: the service said no.
     /// - [`Error::OutcomeUnknown`]: the edit may have begun; look at [`Project::edit_status`].
     /// - [`Error::Network`]: nothing reached the service.
@@ -255,8 +260,8 @@ impl Project {
         self.send(&call)?.empty()
     }
 
-    /// Asks how far the edit is: `GET /projects/{uuid}/edit/status`. A Smart Editing project has no such call, so this is the
-    /// status of the project, without progress and details.
+    /// Asks how far the edit is: `GET /projects/{uuid}/edit/status`. A Smart Editing project has no
+    /// such call, so this is the status of the project, without progress and details.
     ///
     /// # Errors
     /// As [`Project::info`].
@@ -272,12 +277,13 @@ impl Project {
             .read()
     }
 
-    /// Starts the export of the finished photos of a profile-based project, after its edit: `POST /projects/{uuid}/export`. It
-    /// returns at once; [`Project::wait_until_exported`] waits for the end.
+    /// Starts the export of the finished photos of a profile-based project, after its edit: `POST
+    /// /projects/{uuid}/export`. It returns at once; [`Project::wait_until_exported`] waits for
+    /// the end.
     ///
     /// # Errors
-    /// Those of [`Project::edit`], with [`Project::export_status`] to look at; [`Error::InvalidInput`] for a Smart Editing
-    /// project, which has no export.
+    /// Those of [`Project::edit`], with [`Project::export_status`] to look at;
+    /// [`Error::InvalidInput`] for a Smart Editing project, which has no export.
     pub fn export(&self) -> Result<()> {
         self.send(&Call::post(self.export_path(&["export"])?).once(EXPORT_ADVICE))?
             .empty()
@@ -286,7 +292,8 @@ impl Project {
     /// Asks how far the export is: `GET /projects/{uuid}/export/status`.
     ///
     /// # Errors
-    /// As [`Project::info`]; [`Error::InvalidInput`] for a Smart Editing project, which has no export.
+    /// As [`Project::info`]; [`Error::InvalidInput`] for a Smart Editing project, which has no
+    /// export.
     pub fn export_status(&self) -> Result<StepStatus> {
         self.send(&Call::get(self.export_path(&["export", "status"])?))?
             .read()

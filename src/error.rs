@@ -11,26 +11,39 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can go wrong, by what to do about it.
 ///
-/// `{}` and `{:?}` print the same sentence, so that `fn main() -> Result<(), imagen_ai::Error>` and `unwrap()` tell a
-/// person what to do. `{:#?}` prints the structure. The sentence says what was tried (method and path, never a query),
-/// what came back, and the request id if there is one. It never holds the API key or the query of a presigned URL.
-/// [`summary`](Self::summary) is a short form for lists.
+/// `{}` and `{:?}` print the same sentence, so that `fn main() -> Result<(), imagen_ai::Error>` and
+/// `unwrap()` tell a person what to do. `{:#?}` prints the structure. The sentence says what was
+/// tried (method and path, never a query), what came back, and the request id if there is one. It
+/// never holds the API key or the query of a presigned URL. [`summary`](Self::summary) is a short
+/// form for lists.
 ///
 /// ```
 /// use imagen_ai::{ApiErrorKind, Error};
 ///
 /// fn advice(error: &Error) -> String {
 ///     match error {
-///         Error::InvalidInput { field, message } => format!("mend {field}: {message}"),
-///         Error::Api(e) if e.kind == ApiErrorKind::NotReady => "wait, or export the project".to_owned(),
+///         Error::InvalidInput { field, message } => {
+///             format!("mend {field}: {message}")
+///         }
+///         Error::Api(e) if e.kind == ApiErrorKind::NotReady => {
+///             "wait, or export the project".to_owned()
+///         }
 ///         Error::Api(e) => format!("the service said no: {}", e.message),
-///         Error::EnhancementFailed(e) => format!("the edit failed: {}", e.message),
+///         Error::EnhancementFailed(e) => {
+///             format!("the edit failed: {}", e.message)
+///         }
 ///         Error::OutcomeUnknown(e) => e.advice.to_owned(),
 ///         Error::Network(e) => format!("call again: {}", e.cause.message),
-///         Error::Decode(e) => format!("report this answer: {}", e.context.body),
-///         Error::WaitFailed(e) => format!("project {}: {:?}", e.project_uuid, e.reason),
+///         Error::Decode(e) => {
+///             format!("report this answer: {}", e.context.body)
+///         }
+///         Error::WaitFailed(e) => {
+///             format!("project {}: {:?}", e.project_uuid, e.reason)
+///         }
 ///         Error::Transfer(e) => format!("{}: {:?}", e.name, e.reason),
-///         Error::Io { path, source } => format!("look at {}: {source}", path.display()),
+///         Error::Io { path, source } => {
+///             format!("look at {}: {source}", path.display())
+///         }
 ///         other => other.to_string(),
 ///     }
 /// }
@@ -39,7 +52,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// Refused before anything was sent. Mend the call.
     InvalidInput {
-        /// What was wrong: an argument (`instruction`), a setting (`base_url`) or an environment variable.
+        /// What was wrong: an argument (`instruction`), a setting (`base_url`) or an environment
+        /// variable.
         field: &'static str,
         /// Why, and what is allowed.
         message: String,
@@ -48,9 +62,10 @@ pub enum Error {
     Api(Box<ApiError>),
     /// The service answered 2xx, and the answer says that the edit failed.
     EnhancementFailed(Box<EnhancementFailed>),
-    /// A call that must not be repeated may have been carried out, and no answer that can be read came back.
-    /// [`CallError::advice`] says where to look before calling again. Only the calls that cost, or that are not
-    /// idempotent, return it: `copilot`, `enhance`, `create_project`, `edit`, `export`.
+    /// A call that must not be repeated may have been carried out, and no answer that can be read
+    /// came back. [`CallError::advice`] says where to look before calling again. Only the calls
+    /// that cost, or that are not idempotent, return it: `copilot`, `enhance`,
+    /// `create_project`, `edit`, `export`.
     OutcomeUnknown(Box<CallError>),
     /// Nothing was done, or doing it again is safe, and all attempts failed: call again.
     Network(Box<CallError>),
@@ -64,7 +79,8 @@ pub enum Error {
     Io {
         /// The path that the caller gave; `(writer)` for a writer.
         path: PathBuf,
-        /// What the operating system said. `Display` prints it, so it is not a [`source`](std::error::Error::source).
+        /// What the operating system said. `Display` prints it, so it is not a
+        /// [`source`](std::error::Error::source).
         source: Box<std::io::Error>,
     },
 }
@@ -93,8 +109,8 @@ impl Error {
         }
     }
 
-    /// Returns what happened without method and path, for a list in which the photo is named already. The structs in the
-    /// variants print the same.
+    /// Returns what happened without method and path, for a list in which the photo is named
+    /// already. The structs in the variants print the same.
     ///
     /// ```no_run
     /// # let photos = imagen_ai::Client::from_env()?.project("65f3a1c2").images()?;
@@ -109,7 +125,8 @@ impl Error {
         self.parts().1.trim_end().to_owned()
     }
 
-    /// Returns the variant's name, what happened in short, what the variant holds, and the call, if one was made.
+    /// Returns the variant's name, what happened in short, what the variant holds, and the call, if
+    /// one was made.
     fn parts(&self) -> (&'static str, String, &dyn fmt::Debug, Option<&Context>) {
         match self {
             Self::InvalidInput { field, message } => {
@@ -165,7 +182,8 @@ impl Error {
         self.context()?.status
     }
 
-    /// Returns the id that the service, or the gateway in front of it, gave the request, for a report to the vendor.
+    /// Returns the id that the service, or the gateway in front of it, gave the request, for a
+    /// report to the vendor.
     pub fn request_id(&self) -> Option<&str> {
         self.context()?.request_id.as_deref()
     }
@@ -175,8 +193,9 @@ impl Error {
         self.context()?.retry_after
     }
 
-    /// Whether the same call can be made again without a risk of doing anything twice, and with a chance of success.
-    /// It is false for everything that a repetition does not mend, and for [`Error::OutcomeUnknown`].
+    /// Whether the same call can be made again without a risk of doing anything twice, and with a
+    /// chance of success. It is false for everything that a repetition does not mend, and for
+    /// [`Error::OutcomeUnknown`].
     pub fn is_safe_to_retry(&self) -> bool {
         match self {
             Self::Network(e) => !matches!(e.cause.kind, CauseKind::Tls | CauseKind::Proxy),
@@ -237,7 +256,8 @@ impl std::error::Error for Error {}
 pub struct Context {
     /// `GET`, `POST`, `PUT` or `DELETE`.
     pub method: &'static str,
-    /// The path below the base URL, percent-encoded, without the query. For a file, the URL without its query.
+    /// The path below the base URL, percent-encoded, without the query. For a file, the URL
+    /// without its query.
     pub path: String,
     /// The HTTP status, if an answer came.
     pub status: Option<u16>,
@@ -253,7 +273,8 @@ pub struct Context {
     pub body: String,
 }
 
-/// The service said no: an answer with a status that is no success, or a 2xx that says that it failed.
+/// The service said no: an answer with a status that is no success, or a 2xx that says that it
+/// failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{status}{} {message}", if *kind == ApiErrorKind::Failed { ", but the call failed:" } else { "" })]
 #[non_exhaustive]
@@ -278,11 +299,11 @@ pub enum ApiErrorKind {
     Forbidden,
     /// 404: no such project, image, version or profile.
     NotFound,
-    /// 400 `Project has not been exported yet.`: a profile-based project must have been exported, a Smart Editing one
-    /// must be `Completed`, before any Copilot call.
+    /// 400 `Project has not been exported yet.`: a profile-based project must have been exported, a
+    /// Smart Editing one must be `Completed`, before any Copilot call.
     NotReady,
-    /// 400 `Only realistic editing requests are supported.`: the service's judgement of this instruction. Another
-    /// wording may pass.
+    /// 400 `Only realistic editing requests are supported.`: the service's judgement of this
+    /// instruction. Another wording may pass.
     RealisticOnly,
     /// Any other 400, 405, 409, 413, 415 or 422: the service refuses the request as it stands.
     InvalidRequest,
@@ -337,7 +358,8 @@ pub struct EnhancementFailed {
 pub struct CallError {
     /// What went wrong.
     pub cause: Cause,
-    /// What to do about it, where that is known: for [`Error::OutcomeUnknown`], where to look before calling again.
+    /// What to do about it, where that is known: for [`Error::OutcomeUnknown`], where to look
+    /// before calling again.
     pub advice: &'static str,
     /// The call.
     pub context: Context,
@@ -357,9 +379,11 @@ pub struct Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CauseKind {
-    /// The host's name could not be looked up, or nobody answered at its address: the base URL, the network.
+    /// The host's name could not be looked up, or nobody answered at its address: the base URL, the
+    /// network.
     Connect,
-    /// TLS could not be agreed on: an unknown, wrong or expired certificate, or no TLS in this build.
+    /// TLS could not be agreed on: an unknown, wrong or expired certificate, or no TLS in this
+    /// build.
     Tls,
     /// The proxy refused: `HTTPS_PROXY` and the like, or the agent's proxy.
     Proxy,
@@ -381,7 +405,8 @@ pub enum CauseKind {
 
 /// A project that was waited for in vain.
 ///
-/// Not to be confused with [`ApiErrorKind::NotReady`], by which the service refuses a call that came too early.
+/// Not to be confused with [`ApiErrorKind::NotReady`], by which the service refuses a call that
+/// came too early.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("project {project_uuid:?}: waited for the {waited_for}, and {reason}{}{}",
     status.as_ref().map(|status| format!(" (status {status})")).unwrap_or_default(),
@@ -442,16 +467,18 @@ pub struct TransferError {
 pub enum TransferReason {
     /// The service gave no link for the file.
     NoLink,
-    /// The link has expired or is not valid: the storage said 403 in its own XML. Ask for fresh links.
+    /// The link has expired or is not valid: the storage said 403 in its own XML. Ask for fresh
+    /// links.
     LinkExpired,
-    /// The storage, or something before it, said no for another reason. The same link will do no better.
+    /// The storage, or something before it, said no for another reason. The same link will do no
+    /// better.
     Refused,
     /// The network or the storage failed again and again: try again.
     Broken,
     /// Nothing moved for as long as the stall limit, again and again: try again.
     Stalled,
-    /// The file changed meanwhile: the one that is downloaded to a writer, which cannot take back what was written, or
-    /// the local one that is uploaded. Begin again.
+    /// The file changed meanwhile: the one that is downloaded to a writer, which cannot take back
+    /// what was written, or the local one that is uploaded. Begin again.
     Changed,
     /// A callback ended it.
     Cancelled,

@@ -15,7 +15,8 @@ use crate::types::{
 };
 
 impl Project {
-    /// Asks for the versions of all photos: `GET /projects/{uuid}/ai-tools`, the same call as [`Project::presets`].
+    /// Asks for the versions of all photos: `GET /projects/{uuid}/ai-tools`, the same call as
+    /// [`Project::presets`].
     ///
     /// The shape of the answer is not published; [`History`] says how it is read.
     /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Check version history".
@@ -33,7 +34,8 @@ impl Project {
     /// ```
     ///
     /// # Errors
-    /// As [`Project::presets`]; [`Error::Decode`] also for an answer that is nested deeper than 127 levels.
+    /// As [`Project::presets`]; [`Error::Decode`] also for an answer that is nested deeper than 127
+    /// levels.
     pub fn history(&self) -> Result<History> {
         let call = self.ai_tools_call()?;
         let answer = self.send(&call)?;
@@ -42,10 +44,11 @@ impl Project {
 }
 
 impl Image {
-    /// Asks for the versions of this photo. The answer holds those of all photos, so that for several photos
-    /// [`Project::history`] is one call where this is many.
+    /// Asks for the versions of this photo. The answer holds those of all photos, so that for
+    /// several photos [`Project::history`] is one call where this is many.
     ///
-    /// A photo that the history does not list has an empty history, of which [`ImageHistory::is_listed`] is false.
+    /// A photo that the history does not list has an empty history, of which
+    /// [`ImageHistory::is_listed`] is false.
     ///
     /// ```no_run
     /// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
@@ -69,22 +72,26 @@ impl Image {
 /// The versions of a project's photos, as the service told them at one moment.
 ///
 /// # How it is read
-/// The service does not publish the shape of its history, so any arrangement of lists and objects is read by these rules:
+/// The service does not publish the shape of its history, so any arrangement of lists and objects
+/// is read by these rules:
 /// - An object with a `version_id` is a version.
-/// - Its photo is named by the nearest `file_name`, `filename`, `image_name` or `image`, of its own or around it; else by
-///   the nearest key around it that ends like a photo's file: `.jpg`, `.jpeg` or a RAW file's extension, in any case.
-/// - Its parent is its `parent_version_id` or `parent_id`; `null` is the unedited photo. Without such a field the parent is
-///   the version around it; else it is unknown.
-/// - `instruction` or `prompt`, `tool_id` or `enhancement_type`, `status`, `enhanced_image_url` or `url`, and `created_at`
-///   are what they say. One that is empty or no text is left out.
-/// - A version without a photo, or whose id is neither a string that is not empty nor an integer of 64 bits, is not guessed
-///   at: [`unread`](Self::unread) counts it. An id of `null` is counted too, since it may belong to an edit under way.
+/// - Its photo is named by the nearest `file_name`, `filename`, `image_name` or `image`, of its own
+///   or around it; else by the nearest key around it that ends like a photo's file: `.jpg`, `.jpeg`
+///   or a RAW file's extension, in any case.
+/// - Its parent is its `parent_version_id` or `parent_id`; `null` is the unedited photo. Without
+///   such a field the parent is the version around it; else it is unknown.
+/// - `instruction` or `prompt`, `tool_id` or `enhancement_type`, `status`, `enhanced_image_url` or
+///   `url`, and `created_at` are what they say. One that is empty or no text is left out.
+/// - A version without a photo, or whose id is neither a string that is not empty nor an integer of
+///   64 bits, is not guessed at: [`unread`](Self::unread) counts it. An id of `null` is counted
+///   too, since it may belong to an edit under way.
 /// - Of two versions of a photo with the same id the first stands.
-/// - A photo is listed when it has versions, or when the answer names it with an empty list: by a field beside the list, or
-///   by the list's key. It is not listed when a list beside its name holds something in which no version was found.
+/// - A photo is listed when it has versions, or when the answer names it with an empty list: by a
+///   field beside the list, or by the list's key. It is not listed when a list beside its name
+///   holds something in which no version was found.
 ///
-/// [`raw`](Self::raw) gives the untouched answer. Fields of one object are read in the order of their names. An id that is a
-/// string is kept without needless escapes: `"a\/b"` as `"a/b"`.
+/// [`raw`](Self::raw) gives the untouched answer. Fields of one object are read in the order of
+/// their names. An id that is a string is kept without needless escapes: `"a\/b"` as `"a/b"`.
 #[derive(Clone, Default)]
 pub struct History {
     raw: String,
@@ -96,7 +103,9 @@ impl History {
     /// Reads a history from a saved answer, or from one of a test.
     ///
     /// ```
-    /// let history = imagen_ai::History::from_json(r#"{"a.jpg":[{"version_id":7,"parent_version_id":null}]}"#)?;
+    /// let history = imagen_ai::History::from_json(
+    ///     r#"{"a.jpg":[{"version_id":7,"parent_version_id":null}]}"#,
+    /// )?;
     /// let photo = history.find("a.jpg").expect("the photo is listed");
     /// assert_eq!(photo.latest().expect("a version").id, 7.into());
     /// # Ok::<(), imagen_ai::Error>(())
@@ -126,8 +135,8 @@ impl History {
         self.images.values()
     }
 
-    /// Returns the history of a photo, by the name of its finished JPEG. `None` when it is not listed. Upper and lower case
-    /// differ.
+    /// Returns the history of a photo, by the name of its finished JPEG. `None` when it is not
+    /// listed. Upper and lower case differ.
     pub fn find(&self, file_name: &str) -> Option<&ImageHistory> {
         self.images.get(file_name)
     }
@@ -137,14 +146,15 @@ impl History {
         self.unread
     }
 
-    /// Returns the JSON as it came; that of the service is without its `data` envelope. It holds the signed links of all
-    /// pictures.
+    /// Returns the JSON as it came; that of the service is without its `data` envelope. It holds
+    /// the signed links of all pictures.
     pub fn raw(&self) -> &str {
         &self.raw
     }
 
-    /// Reads what is under a key, or with an empty key in a list. Around it there are: the nearest name of a photo in a field,
-    /// the nearest key that ends like a photo's file, and the id of the nearest version.
+    /// Reads what is under a key, or with an empty key in a list. Around it there are: the nearest
+    /// name of a photo in a field, the nearest key that ends like a photo's file, and the id of
+    /// the nearest version.
     fn walk(
         &mut self,
         key: &str,
@@ -253,7 +263,8 @@ fn id_of(id: &Value) -> Option<VersionId> {
     })
 }
 
-/// Whether it is an empty list or object, or an object with an empty list and none that holds something.
+/// Whether it is an empty list or object, or an object with an empty list and none that holds
+/// something.
 fn lists_nothing(value: &Value) -> bool {
     let fields = value.as_object().into_iter().flat_map(Map::values);
     let mut lists = iter::once(value)
@@ -264,7 +275,8 @@ fn lists_nothing(value: &Value) -> bool {
         || (lists.peek().is_some() && lists.all(Vec::is_empty))
 }
 
-/// The versions of one photo. `Display` draws them as a tree: `{}` for 80 columns, `{:100}` for 100.
+/// The versions of one photo. `Display` draws them as a tree: `{}` for 80 columns, `{:100}` for
+/// 100.
 #[derive(Clone, Debug, Default)]
 pub struct ImageHistory {
     file_name: String,
@@ -289,8 +301,8 @@ impl ImageHistory {
         self.versions.get(*self.by_id.get(&id.into())?)
     }
 
-    /// Returns the newest version: the one with the largest id; where not all ids are integers, the only one that no other was
-    /// built on; else `None`. Versions that failed do not count.
+    /// Returns the newest version: the one with the largest id; where not all ids are integers, the
+    /// only one that no other was built on; else `None`. Versions that failed do not count.
     pub fn latest(&self) -> Option<&Version> {
         let failed = Some(EnhancementStatus::Failed);
         let made = || {
@@ -308,8 +320,8 @@ impl ImageHistory {
         ends.next().filter(|_| ends.next().is_none())
     }
 
-    /// Whether the service's answer lists the photo: with versions, or with an empty list of them. When it does not, nothing
-    /// is known of the photo's versions.
+    /// Whether the service's answer lists the photo: with versions, or with an empty list of them.
+    /// When it does not, nothing is known of the photo's versions.
     pub fn is_listed(&self) -> bool {
         !self.is_unlisted
     }
@@ -324,8 +336,9 @@ impl ImageHistory {
             .filter(move |version| version.parent_told && version.parent.as_ref() == parent)
     }
 
-    /// Returns the way to this version from the first one that is known, both included. It is empty for an id that is not in
-    /// the history, and ends where parents lead back to a version on it.
+    /// Returns the way to this version from the first one that is known, both included. It is empty
+    /// for an id that is not in the history, and ends where parents lead back to a version on
+    /// it.
     pub fn path_to(&self, id: impl Into<VersionId>) -> Vec<&Version> {
         let mut seen = HashSet::new();
         let parent = |version: &&Version| self.get(version.parent.as_ref()?);
@@ -343,7 +356,8 @@ impl ImageHistory {
 pub struct Version {
     /// Its id: the `parent_version_id` of an edit that builds on it.
     pub id: VersionId,
-    /// What it was built on. `None` is the unedited photo if [`parent_told`](Self::parent_told), else unknown.
+    /// What it was built on. `None` is the unedited photo if [`parent_told`](Self::parent_told),
+    /// else unknown.
     pub parent: Option<VersionId>,
     /// Whether the history tells what it was built on.
     pub parent_told: bool,

@@ -21,11 +21,12 @@ const ADVICE: &str =
     "the edit may have been made: look at Image::history() before sending it again";
 
 impl Project {
-    /// Returns a handle of a photo, by the name of its finished JPEG (`DSC_0001.JPEG`), not of the RAW file that was uploaded.
-    /// Nothing is sent, and nothing can fail yet: a name that is not usable is an error of the first call.
+    /// Returns a handle of a photo, by the name of its finished JPEG (`DSC_0001.JPEG`), not of the
+    /// RAW file that was uploaded. Nothing is sent, and nothing can fail yet: a name that is
+    /// not usable is an error of the first call.
     ///
-    /// Upper and lower case differ, and so do composed and decomposed accents: give the name as the service does.
-    /// [`Project::images`] lists them.
+    /// Upper and lower case differ, and so do composed and decomposed accents: give the name as the
+    /// service does. [`Project::images`] lists them.
     pub fn image(&self, file_name: impl Into<String>) -> Image {
         Image {
             project: self.clone(),
@@ -33,7 +34,8 @@ impl Project {
         }
     }
 
-    /// Returns handles of the project's photos, from the links to its finished files. No other list of them is published.
+    /// Returns handles of the project's photos, from the links to its finished files. No other list
+    /// of them is published.
     ///
     /// # Errors
     /// As [`Project::download_links`].
@@ -46,7 +48,8 @@ impl Project {
     }
 }
 
-/// A photo: its file name and its project. Cheap to clone and to store, and made by [`Project::image`].
+/// A photo: its file name and its project. Cheap to clone and to store, and made by
+/// [`Project::image`].
 ///
 /// Two handles are equal when base URL, kind and id of the project, and the name are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,11 +69,13 @@ impl Image {
         &self.project
     }
 
-    /// Applies a prompt and waits for the picture: `POST /projects/{uuid}/images/{filename}/copilot`.
+    /// Applies a prompt and waits for the picture: `POST
+    /// /projects/{uuid}/images/{filename}/copilot`.
     ///
-    /// The service holds the connection until the picture is done, which can take minutes. A text alone starts from the
-    /// unedited photo; [`CopilotRequest::parent`] builds on an earlier version, and the service then overwrites the branch
-    /// that is not kept. Every call costs credits, so it is sent a second time only when the first surely had no effect.
+    /// The service holds the connection until the picture is done, which can take minutes. A text
+    /// alone starts from the unedited photo; [`CopilotRequest::parent`] builds on an earlier
+    /// version, and the service then overwrites the branch that is not kept. Every call costs
+    /// credits, so it is sent a second time only when the first surely had no effect.
     ///
     /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Send a prompt" and "Chain edits".
     ///
@@ -85,14 +90,17 @@ impl Image {
     /// ```
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: an instruction that is empty, only white space, or longer than 255 code points; an id or a
-    ///   file name that is empty, `.`, `..`, too long or holds a control character. Nothing was sent.
-    /// - [`Error::Api`]: the service said no; [`NotReady`](crate::ApiErrorKind::NotReady) when the project has not been exported or
-    ///   completed, [`RealisticOnly`](crate::ApiErrorKind::RealisticOnly) when it judges the instruction generative.
+    /// - [`Error::InvalidInput`]: an instruction that is empty, only white space, or longer than
+    ///   255 code points; an id or a file name that is empty, `.`, `..`, too long or holds a
+    ///   control character. Nothing was sent.
+    /// - [`Error::Api`]: the service said no; [`NotReady`](crate::ApiErrorKind::NotReady) when the
+    ///   project has not been exported or completed,
+    ///   [`RealisticOnly`](crate::ApiErrorKind::RealisticOnly) when it judges the instruction
+    ///   generative.
     /// - [`Error::EnhancementFailed`]: a 2xx that says that the edit failed.
     /// - [`Error::Network`]: nothing reached the service, in all attempts.
-    /// - [`Error::OutcomeUnknown`]: the edit may have been made; look at [`Image::history`] before sending it again. An answer
-    ///   that brings no picture is one of these.
+    /// - [`Error::OutcomeUnknown`]: the edit may have been made; look at [`Image::history`] before
+    ///   sending it again. An answer that brings no picture is one of these.
     pub fn copilot(&self, request: impl Into<CopilotRequest>) -> Result<Enhancement> {
         let CopilotRequest {
             instruction,
@@ -104,8 +112,9 @@ impl Image {
         )
     }
 
-    /// Applies a preset and waits for the picture: `POST /projects/{uuid}/images/{filename}/enhance`. Like
-    /// [`Image::copilot`], with the [`enhancement_type`](crate::Preset::tool_id) of a preset for the instruction;
+    /// Applies a preset and waits for the picture: `POST
+    /// /projects/{uuid}/images/{filename}/enhance`. Like [`Image::copilot`], with the
+    /// [`enhancement_type`](crate::Preset::tool_id) of a preset for the instruction;
     /// [`Project::presets`] lists them.
     ///
     /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Preset enhancement".
@@ -120,8 +129,9 @@ impl Image {
         self.apply(&CopilotEdit::Preset(tool_id), parent_version_id.as_ref())
     }
 
-    /// Discards all Copilot edits of the photo: `DELETE /projects/{uuid}/images/{filename}/copilot`. It is sent again after a
-    /// failure, since a second one changes nothing.
+    /// Discards all Copilot edits of the photo: `DELETE
+    /// /projects/{uuid}/images/{filename}/copilot`. It is sent again after a failure, since a
+    /// second one changes nothing.
     ///
     /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Reset an image".
     ///
@@ -193,8 +203,8 @@ impl Enhancement {
     /// Returns the version to build the next edit on.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] when the service named no version: going on with "no parent" would silently start over
-    /// from the unedited photo.
+    /// [`Error::InvalidInput`] when the service named no version: going on with "no parent" would
+    /// silently start over from the unedited photo.
     pub fn version(&self) -> Result<&VersionId> {
         let why = "the service named no version for this edit, and building on \"no version\" would start over from the \
                    unedited photo; find it with Image::history()";

@@ -1,5 +1,5 @@
-//! The blocking client for Imagen's API: prompt-based AI edits of photos in a finished project (Copilot), and the road from
-//! a folder of photos to that finished project.
+//! The blocking client for Imagen's API: prompt-based AI edits of photos in a finished project
+//! (Copilot), and the road from a folder of photos to that finished project.
 //!
 //! It needs no async runtime and keeps no background thread. The service is described at
 //! [Imagen's API docs](https://api-docs.imagen-ai.com/docs/reference/copilot).
@@ -70,9 +70,10 @@
 //!
 //! # When something fails
 //!
-//! Every call returns one [`Error`], whose variants say what to do. What is safe to send again is sent again
-//! ([`RetryPolicy`] has the table). What is not, an edit whose answer was lost, is [`Error::OutcomeUnknown`]: it may have
-//! been made and paid for. Look at the [history](Image::history) before sending it again, or let a [`Chain`] do so.
+//! Every call returns one [`Error`], whose variants say what to do. What is safe to send again is
+//! sent again ([`RetryPolicy`] has the table). What is not, an edit whose answer was lost, is
+//! [`Error::OutcomeUnknown`]: it may have been made and paid for. Look at the
+//! [history](Image::history) before sending it again, or let a [`Chain`] do so.
 //!
 //! ```no_run
 //! # let photo = imagen_ai::Client::new("key")?.project("p").image("a.jpg");
@@ -96,20 +97,24 @@
 //!
 //! ```
 //! let simulator = imagen_ai_simulator::Simulator::start();
-//! let client = imagen_ai::Client::builder(simulator.key()).base_url(simulator.base_url()).build()?;
+//! let client = imagen_ai::Client::builder(simulator.key())
+//!     .base_url(simulator.base_url())
+//!     .build()?;
 //! # Ok::<(), imagen_ai::Error>(())
 //! ```
 //!
-//! As a program (`imagen-ai-simulator --port 8080`) it serves clients in any language, and prints the environment variables
-//! to set. Answers of your own come from [`mockito`](https://docs.rs/mockito) or any other server on this machine, with its
-//! address as the [`base_url`](ClientBuilder::base_url). All wire types can be made from JSON (they are `Deserialize`).
+//! As a program (`imagen-ai-simulator --port 8080`) it serves clients in any language, and prints
+//! the environment variables to set. Answers of your own come from [`mockito`](https://docs.rs/mockito) or any other server on this machine, with its
+//! address as the [`base_url`](ClientBuilder::base_url). All wire types can be made from JSON (they
+//! are `Deserialize`).
 //!
 //! # The key and the logs
 //!
-//! The API key is sent to the API's host and to nobody else. No error, `Debug` or log record of this crate shows it, or the
-//! query of a presigned URL. Log records have the target `imagen_ai`: one at `debug` for each call and each request for a
-//! file, `warn` for a retry and for an unknown outcome. `ureq` logs every byte it sends at `trace`, with the key: leave the
-//! target `ureq_proto` out of your logs ([`ClientBuilder::build`] warns).
+//! The API key is sent to the API's host and to nobody else. No error, `Debug` or log record of
+//! this crate shows it, or the query of a presigned URL. Log records have the target `imagen_ai`:
+//! one at `debug` for each call and each request for a file, `warn` for a retry and for an unknown
+//! outcome. `ureq` logs every byte it sends at `trace`, with the key: leave the target `ureq_proto`
+//! out of your logs ([`ClientBuilder::build`] warns).
 //!
 //! # Features
 //!
@@ -119,9 +124,10 @@
 //! - `gzip`: compressed answers
 //! - `socks-proxy`: SOCKS proxies
 //!
-//! With none of them, plain HTTP to this machine works. The proxies of the environment (`ALL_PROXY`, `HTTPS_PROXY`,
-//! `HTTP_PROXY`, `NO_PROXY`) are used as `ureq` does, which decides which of them wins. It does not honour `NO_PROXY` entries
-//! with spaces in them, or by address range. A variable that cannot be used is an error of [`ClientBuilder::build`].
+//! With none of them, plain HTTP to this machine works. The proxies of the environment
+//! (`ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) are used as `ureq` does, which decides
+//! which of them wins. It does not honour `NO_PROXY` entries with spaces in them, or by address
+//! range. A variable that cannot be used is an error of [`ClientBuilder::build`].
 
 #![cfg_attr(
     not(test),

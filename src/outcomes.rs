@@ -4,14 +4,17 @@ use std::ops::Deref;
 
 use crate::error::{Error, Result};
 
-/// The results of many things, in the order in which they were given. One that failed stops no other.
+/// The results of many things, in the order in which they were given. One that failed stops no
+/// other.
 ///
 /// [`all`](Self::all) is for those who want all or the first error. A loop sees each:
 ///
 /// ```no_run
 /// # use imagen_ai::UploadOptions;
 /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
-/// for uploaded in project.upload(["DSC_0001.NEF", "DSC_0002.NEF"], &UploadOptions::default())? {
+/// for uploaded in project
+///     .upload(["DSC_0001.NEF", "DSC_0002.NEF"], &UploadOptions::default())?
+/// {
 ///     match uploaded {
 ///         Ok(photo) => println!("{}: {} bytes", photo.file_name, photo.bytes),
 ///         Err(e) => eprintln!("{e}"),

@@ -3,13 +3,16 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Does some work for each item on a few threads, which have ended when this returns. The results are in the order of the
-/// items. No threads, or no thread to be had from the system, means this one.
+/// Does some work for each item on a few threads, which have ended when this returns. The results
+/// are in the order of the items. No threads, or no thread to be had from the system, means this
+/// one.
 ///
 /// ```no_run
 /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
 /// let photos = project.images()?;
-/// let edits = imagen_ai::parallel(&photos, 4, |photo| photo.copilot("make the sky more blue"));
+/// let edits = imagen_ai::parallel(&photos, 4, |photo| {
+///     photo.copilot("make the sky more blue")
+/// });
 /// for (photo, edit) in photos.iter().zip(edits) {
 ///     match edit {
 ///         Ok(edit) => println!("{}: {:?}", photo.file_name(), edit.version_id),

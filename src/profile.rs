@@ -35,7 +35,9 @@ pub struct Profile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SkyTemplate {
-    /// The id for [`EditOptions::sky_replacement_template_id`](crate::EditOptions::sky_replacement_template_id).
+    /// The id for
+    /// [`EditOptions::sky_replacement_template_id`](crate::EditOptions::sky_replacement_template_id).
+    ///
     pub id: u64,
     /// Whether it is the one that is taken when none is named.
     #[serde(default)]
@@ -48,14 +50,18 @@ impl Client {
     /// ```no_run
     /// let client = imagen_ai::Client::from_env()?;
     /// for profile in client.profiles()? {
-    ///     println!("{}: {:?} {:?}", profile.profile_key, profile.profile_name, profile.image_type);
+    ///     println!(
+    ///         "{}: {:?} {:?}",
+    ///         profile.profile_key, profile.profile_name, profile.image_type
+    ///     );
     /// }
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
     ///
     /// # Errors
     /// - [`Error::Api`](crate::Error::Api): the service said no.
-    /// - [`Error::Network`](crate::Error::Network): the network or the service failed, in all attempts.
+    /// - [`Error::Network`](crate::Error::Network): the network or the service failed, in all
+    ///   attempts.
     /// - [`Error::Decode`](crate::Error::Decode): the answer holds no list.
     pub fn profiles(&self) -> Result<Vec<Profile>> {
         Ok(self
@@ -67,7 +73,8 @@ impl Client {
             .collect())
     }
 
-    /// Lists the sky templates: `GET /projects/sky_replacement/templates`. Those that cannot be read are left out.
+    /// Lists the sky templates: `GET /projects/sky_replacement/templates`. Those that cannot be
+    /// read are left out.
     ///
     /// # Errors
     /// Those of [`Client::profiles`].

@@ -11,13 +11,19 @@ use crate::transport::Tell;
 /// How far one file is, and all of them.
 ///
 /// ```
-/// use std::ops::ControlFlow;
 /// use imagen_ai::DownloadOptions;
+/// use std::ops::ControlFlow;
 ///
 /// let options = DownloadOptions::default().on_progress(|p| {
-///     println!("file {}, {}: {} of {:?} bytes", p.index, p.file_name, p.bytes, p.total);
+///     println!(
+///         "file {}, {}: {} of {:?} bytes",
+///         p.index, p.file_name, p.bytes, p.total
+///     );
 ///     if p.done {
-///         println!("{} of {} files, {} bytes", p.files_done, p.files, p.all_bytes);
+///         println!(
+///             "{} of {} files, {} bytes",
+///             p.files_done, p.files, p.all_bytes
+///         );
 ///     }
 ///     ControlFlow::Continue(())
 /// });
@@ -33,8 +39,9 @@ pub struct Progress<'a> {
     pub bytes: u64,
     /// How many bytes it has, when that is known.
     pub total: Option<u64>,
-    /// Whether this file is done with: transferred, or given up. One whose link expired begins again in
-    /// [`Project::finalize_to`](crate::Project::finalize_to), and `files_done` falls then.
+    /// Whether this file is done with: transferred, or given up. One whose link expired begins
+    /// again in [`Project::finalize_to`](crate::Project::finalize_to), and `files_done` falls
+    /// then.
     pub done: bool,
     /// How many bytes of all files have been transferred.
     pub all_bytes: u64,

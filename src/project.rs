@@ -13,13 +13,15 @@ use crate::types::{DownloadLink, Preset, ProjectInfo, ProjectKind, items};
 const PAGE_SIZE: u64 = 100;
 
 impl Client {
-    /// Returns a handle of a profile-based project (`project_source` `REGULAR`), by its id. Nothing is sent, and nothing can
-    /// fail yet: an id that is not usable is an error of the first call.
+    /// Returns a handle of a profile-based project (`project_source` `REGULAR`), by its id. Nothing
+    /// is sent, and nothing can fail yet: an id that is not usable is an error of the first
+    /// call.
     pub fn project(&self, project_uuid: impl Into<String>) -> Project {
         self.project_of(ProjectKind::ProfileBased, project_uuid)
     }
 
-    /// Returns a handle of a Smart Editing project (`project_source` `I2I`), by its id. Like [`Client::project`].
+    /// Returns a handle of a Smart Editing project (`project_source` `I2I`), by its id. Like
+    /// [`Client::project`].
     pub fn smart_project(&self, project_uuid: impl Into<String>) -> Project {
         self.project_of(ProjectKind::Smart, project_uuid)
     }
@@ -46,7 +48,8 @@ impl Client {
     /// - [`Error::InvalidInput`]: a name of white space.
     /// - [`Error::Api`]: the service said no; `Project with name 'X' already exists` is
     ///   [`InvalidRequest`](ApiErrorKind::InvalidRequest), since names are unique in an account.
-    /// - [`Error::OutcomeUnknown`]: the project may have been made; look for it with [`Client::projects`].
+    /// - [`Error::OutcomeUnknown`]: the project may have been made; look for it with
+    ///   [`Client::projects`].
     /// - [`Error::Network`]: nothing reached the service.
     pub fn create_project<'n>(&self, name: impl Into<Option<&'n str>>) -> Result<Project> {
         self.create(
@@ -81,11 +84,12 @@ impl Client {
         self.named_by(kind, &call.json(&body)?.once(advice))
     }
 
-    /// Finds a profile-based project by its name: `GET /projects/{name}/uuid`. Smart Editing projects cannot be found so;
-    /// [`Client::projects`] lists them.
+    /// Finds a profile-based project by its name: `GET /projects/{name}/uuid`. Smart Editing
+    /// projects cannot be found so; [`Client::projects`] lists them.
     ///
     /// # Errors
-    /// [`Error::Api`] of the kind [`NotFound`](ApiErrorKind::NotFound) when there is none; else those of [`Project::info`].
+    /// [`Error::Api`] of the kind [`NotFound`](ApiErrorKind::NotFound) when there is none; else
+    /// those of [`Project::info`].
     pub fn find_project(&self, name: &str) -> Result<Project> {
         check_segment("name", "name", name)?;
         self.named_by(
@@ -94,7 +98,8 @@ impl Client {
         )
     }
 
-    /// Makes a handle of the project whose id an answer holds: bare, as `project_uuid` or as `uuid`.
+    /// Makes a handle of the project whose id an answer holds: bare, as `project_uuid` or as
+    /// `uuid`.
     fn named_by(&self, kind: ProjectKind, call: &Call) -> Result<Project> {
         let answer = self.transport.send(call)?;
         let json = answer.json()?;
@@ -104,8 +109,9 @@ impl Client {
         Ok(self.project_of(kind, uuid))
     }
 
-    /// Lists the projects of one kind, a page at a time: `GET /projects` or `GET /i2i/projects`. A page is asked for when the
-    /// one before is used up. The iterator ends after an error. Projects that cannot be read are left out.
+    /// Lists the projects of one kind, a page at a time: `GET /projects` or `GET /i2i/projects`. A
+    /// page is asked for when the one before is used up. The iterator ends after an error.
+    /// Projects that cannot be read are left out.
     ///
     /// ```no_run
     /// # let client = imagen_ai::Client::from_env()?;
@@ -115,7 +121,8 @@ impl Client {
     /// for project in client.projects(&filter) {
     ///     let project = project?;
     ///     println!("{:?}: {}", project.name, project.status);
-    ///     let handle = client.project_of(filter.kind, project.project_uuid.unwrap_or_default());
+    ///     let handle = client
+    ///         .project_of(filter.kind, project.project_uuid.unwrap_or_default());
     /// }
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
@@ -184,10 +191,15 @@ pub struct ProjectFilter {
 /// ```
 /// use imagen_ai::{Client, ProjectKind};
 ///
-/// let client = Client::builder("my-key").base_url("http://localhost:8080/v1").build()?;
+/// let client = Client::builder("my-key")
+///     .base_url("http://localhost:8080/v1")
+///     .build()?;
 /// let house = client.smart_project("65f3a1c2d4e5f6a7b8c9d0e2");
 /// assert_eq!(house.kind(), ProjectKind::Smart);
-/// assert_eq!(house, client.clone().smart_project("65f3a1c2d4e5f6a7b8c9d0e2"));
+/// assert_eq!(
+///     house,
+///     client.clone().smart_project("65f3a1c2d4e5f6a7b8c9d0e2")
+/// );
 /// # Ok::<(), imagen_ai::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -203,7 +215,8 @@ pub struct Project {
 pub enum Output {
     /// The finished photos.
     Jpeg,
-    /// The sidecars with the edits, of profile-based projects only. DNG and JPEG files come back with the edits inside.
+    /// The sidecars with the edits, of profile-based projects only. DNG and JPEG files come back
+    /// with the edits inside.
     Xmp,
 }
 
@@ -223,11 +236,14 @@ impl Project {
         &self.client
     }
 
-    /// Asks what the service knows of the project: `GET /projects/{uuid}` or `GET /i2i/projects/{uuid}`.
+    /// Asks what the service knows of the project: `GET /projects/{uuid}` or `GET
+    /// /i2i/projects/{uuid}`.
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: an id that is empty, `.`, `..`, too long or holds a control character; nothing was sent.
-    /// - [`Error::Api`]: the service said no. [`NotFound`](ApiErrorKind::NotFound) also comes for a handle of the wrong kind.
+    /// - [`Error::InvalidInput`]: an id that is empty, `.`, `..`, too long or holds a control
+    ///   character; nothing was sent.
+    /// - [`Error::Api`]: the service said no. [`NotFound`](ApiErrorKind::NotFound) also comes for a
+    ///   handle of the wrong kind.
     /// - [`Error::Network`]: the network or the service failed, in all attempts.
     /// - [`Error::Decode`]: the answer is not what the API promises.
     pub fn info(&self) -> Result<ProjectInfo> {
@@ -235,15 +251,16 @@ impl Project {
         self.send(&call)?.read()
     }
 
-    /// Asks for the presets that [`Image::enhance`](crate::Image::enhance) can apply: `GET /projects/{uuid}/ai-tools`.
-    /// The versions of the images, which the same answer holds, are read by [`Project::history`]. Presets that cannot be
-    /// read are left out.
+    /// Asks for the presets that [`Image::enhance`](crate::Image::enhance) can apply: `GET
+    /// /projects/{uuid}/ai-tools`. The versions of the images, which the same answer holds, are
+    /// read by [`Project::history`]. Presets that cannot be read are left out.
     ///
     /// The [vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot) shows this call under "Check version
     /// history". The presets are known from the vendor's clients.
     ///
     /// # Errors
-    /// As [`Project::info`]; [`ApiErrorKind::NotReady`] when the project has not been exported or completed.
+    /// As [`Project::info`]; [`ApiErrorKind::NotReady`] when the project has not been exported or
+    /// completed.
     pub fn presets(&self) -> Result<Vec<Preset>> {
         let call = self.ai_tools_call()?;
         let answer = self.send(&call)?;
@@ -260,22 +277,32 @@ impl Project {
         Ok(Call::get(self.copilot_path(&["ai-tools"])?).query(query))
     }
 
-    /// Asks for links to the project's files, which can be fetched for a while with [`Client::download_all`]:
-    /// `GET /projects/{uuid}/export/get_temporary_download_links` (JPEG), `…/edit/get_temporary_download_links` (XMP) or
-    /// `GET /i2i/projects/{uuid}/get_temporary_download_links`.
+    /// Asks for links to the project's files, which can be fetched for a while with
+    /// [`Client::download_all`]: `GET /projects/{uuid}/export/get_temporary_download_links`
+    /// (JPEG), `…/edit/get_temporary_download_links` (XMP) or `GET /i2i/projects/{uuid}/
+    /// get_temporary_download_links`.
     ///
     /// ```no_run
     /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
     /// use imagen_ai::{DownloadOptions, Output};
     ///
     /// let sidecars = project.download_links(Output::Xmp)?;
-    /// let files = project.client().download_all(&sidecars, "sidecars", &DownloadOptions::default())?;
-    /// println!("{} of {} sidecars", files.iter().filter(|file| file.is_ok()).count(), sidecars.len());
+    /// let files = project.client().download_all(
+    ///     &sidecars,
+    ///     "sidecars",
+    ///     &DownloadOptions::default(),
+    /// )?;
+    /// println!(
+    ///     "{} of {} sidecars",
+    ///     files.iter().filter(|file| file.is_ok()).count(),
+    ///     sidecars.len()
+    /// );
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
     ///
     /// # Errors
-    /// As [`Project::presets`]; [`Error::InvalidInput`] for the XMP files of a Smart Editing project, which has none.
+    /// As [`Project::presets`]; [`Error::InvalidInput`] for the XMP files of a Smart Editing
+    /// project, which has none.
     pub fn download_links(&self, output: Output) -> Result<Vec<DownloadLink>> {
         let call: &[&str] = match (self.kind, output) {
             (ProjectKind::ProfileBased, Output::Jpeg) => {
@@ -294,16 +321,18 @@ impl Project {
         Ok(links.into_iter().map(Option::unwrap_or_default).collect())
     }
 
-    /// Locks the edits of all photos in and has the edited ones upscaled: `POST /projects/{uuid}/finalize`. It can take as long
-    /// as an edit, and is sent again after a failure, since a second one changes nothing.
+    /// Locks the edits of all photos in and has the edited ones upscaled: `POST
+    /// /projects/{uuid}/finalize`. It can take as long as an edit, and is sent again after a
+    /// failure, since a second one changes nothing.
     ///
-    /// The links are those of the answer. The vendor's page promises none, so when it brings none they are asked for with
-    /// [`Project::download_links`].
+    /// The links are those of the answer. The vendor's page promises none, so when it brings none
+    /// they are asked for with [`Project::download_links`].
     ///
     /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Finalize".
     ///
     /// # Errors
-    /// As [`Project::presets`]. When asking for the links fails, the edits are locked in all the same.
+    /// As [`Project::presets`]. When asking for the links fails, the edits are locked in all the
+    /// same.
     pub fn finalize(&self) -> Result<Vec<DownloadLink>> {
         let call = Call::post(self.copilot_path(&["finalize"])?)
             .json(&json!({ "project_source": self.kind }))?;

@@ -1,8 +1,8 @@
 //! The one way to the network.
 //!
-//! Every call of the API goes through [`Transport::send`], which owns headers, time limits, retries and logging. What came
-//! back is an [`Answer`](answer::Answer), which owns the envelope, the service's messages and the errors. Files go through
-//! `storage`.
+//! Every call of the API goes through [`Transport::send`], which owns headers, time limits, retries
+//! and logging. What came back is an [`Answer`](answer::Answer), which owns the envelope, the
+//! service's messages and the errors. Files go through `storage`.
 
 mod agent;
 mod answer;
@@ -70,8 +70,8 @@ struct Shared {
     /// Whether both are one of the caller's, which is configured for every request.
     foreign: bool,
     made: Instant,
-    /// Until when the service asked this client to wait, in milliseconds since it was made. Not behind a lock, which all
-    /// threads would meet at for every call.
+    /// Until when the service asked this client to wait, in milliseconds since it was made. Not
+    /// behind a lock, which all threads would meet at for every call.
     slow_until: AtomicU64,
 }
 
@@ -199,8 +199,9 @@ impl Transport {
         let result = self.request(call, &mut left);
         let result = result
             .and_then(|response| answer.receive(response, self.shared.limits.max_answer_size));
-        // `ureq` asks for the body once the head is written. As long as it has not, the service has at most the head of a
-        // request whose body it was promised, and can have done nothing.
+        // `ureq` asks for the body once the head is written. As long as it has not, the service has
+        // at most the head of a request whose body it was promised, and can have done
+        // nothing.
         let untouched = match &result {
             _ if answer.status.is_some() => false,
             Err(e) if body.is_empty() => cause::is_before_sending(e),
@@ -276,7 +277,8 @@ impl Transport {
         agent.run(request)
     }
 
-    /// Waits, and until the service's wish to be left alone is over; never longer than the retry policy's longest wait.
+    /// Waits, and until the service's wish to be left alone is over; never longer than the retry
+    /// policy's longest wait.
     fn wait_before_sending(&self, wait: Duration) {
         sleep(wait);
         let slow_until = Duration::from_millis(self.shared.slow_until.load(Ordering::Relaxed));
@@ -305,7 +307,8 @@ impl Transport {
     }
 }
 
-/// Says what the log may say of an error: nothing of the body of an answer, which can repeat the request.
+/// Says what the log may say of an error: nothing of the body of an answer, which can repeat the
+/// request.
 fn in_short(call: &Call, error: &Error) -> String {
     let why = error
         .status()

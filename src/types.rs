@@ -66,7 +66,8 @@ pub(crate) fn same_word(one: &str, other: &str) -> bool {
     one.eq(other)
 }
 
-/// Parses JSON. Escapes of lone surrogates, with which Python writes names that are no UTF-8, read as U+FFFD.
+/// Parses JSON. Escapes of lone surrogates, with which Python writes names that are no UTF-8, read
+/// as U+FFFD.
 pub(crate) fn from_json<T: DeserializeOwned>(json: &str) -> serde_json::Result<T> {
     serde_json::from_str(json).or_else(|_| serde_json::from_str(&without_lone_surrogates(json)))
 }
@@ -91,8 +92,8 @@ fn without_lone_surrogates(json: &str) -> String {
     mended + rest
 }
 
-/// Reads an object; `null` is one without fields. Fields that make it unreadable are left out, as long as it can be read
-/// without them.
+/// Reads an object; `null` is one without fields. Fields that make it unreadable are left out, as
+/// long as it can be read without them.
 pub(crate) fn read<T: DeserializeOwned>(json: &Value) -> serde_json::Result<T> {
     let mut fields: Vec<_> = match json {
         Value::Object(fields) => fields
@@ -103,7 +104,8 @@ pub(crate) fn read<T: DeserializeOwned>(json: &Value) -> serde_json::Result<T> {
         _ => return Err(serde_json::Error::custom("it is no object")),
     };
     loop {
-        // The field that was read last. It is `None` once all were read: an error then is a field that is missing.
+        // The field that was read last. It is `None` once all were read: an error then is a field
+        // that is missing.
         let (mut rest, mut last) = (fields.iter(), None);
         let next = iter::from_fn(|| {
             last = rest.next().copied();
@@ -116,7 +118,8 @@ pub(crate) fn read<T: DeserializeOwned>(json: &Value) -> serde_json::Result<T> {
     }
 }
 
-/// Reads a list that comes bare, or as the field `name` of an object. An item that cannot be read is `None`.
+/// Reads a list that comes bare, or as the field `name` of an object. An item that cannot be read
+/// is `None`.
 pub(crate) fn items<T: DeserializeOwned>(json: &Value, name: &str) -> Option<Vec<Option<T>>> {
     let items = json.get(name).unwrap_or(json).as_array()?;
     Some(items.iter().map(|item| read(item).ok()).collect())
@@ -128,8 +131,8 @@ pub(crate) const PHOTO: &str =
 
 /// How a project is edited. Every Copilot call tells the service (`project_source`).
 ///
-/// `Display` and `FromStr` use the words `profile-based` and `smart`. `FromStr` also reads the words of the wire, in
-/// any case.
+/// `Display` and `FromStr` use the words `profile-based` and `smart`. `FromStr` also reads the
+/// words of the wire, in any case.
 ///
 /// ```
 /// use imagen_ai::ProjectKind;
@@ -144,7 +147,8 @@ pub enum ProjectKind {
     #[default]
     #[serde(rename = "REGULAR")]
     ProfileBased,
-    /// Edited by Smart Editing, as made by [`Client::create_smart_project`](crate::Client::create_smart_project).
+    /// Edited by Smart Editing, as made by
+    /// [`Client::create_smart_project`](crate::Client::create_smart_project).
     #[serde(rename = "I2I")]
     Smart,
 }
@@ -228,7 +232,10 @@ pub struct ProjectInfo {
 /// A file of a project, and where it can be fetched for a while.
 ///
 /// ```
-/// let link = imagen_ai::DownloadLink::new("sky.jpg", "https://s3.example/0123?X-Amz-Signature=4f1c");
+/// let link = imagen_ai::DownloadLink::new(
+///     "sky.jpg",
+///     "https://s3.example/0123?X-Amz-Signature=4f1c",
+/// );
 /// assert_eq!(link.file_name.as_deref(), Some("sky.jpg"));
 /// assert!(!format!("{link:?}").contains("4f1c"));
 /// ```
@@ -238,8 +245,8 @@ pub struct DownloadLink {
     /// The file's name, if the service gave one.
     pub file_name: Option<String>,
     /// Where it can be fetched. Downloading a file whose link the service left out is
-    /// [`Error::InvalidInput`](crate::Error::InvalidInput); among many files it is one that failed, with
-    /// [`TransferReason::NoLink`](crate::TransferReason::NoLink).
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput); among many files it is one that
+    /// failed, with [`TransferReason::NoLink`](crate::TransferReason::NoLink).
     pub download_link: Option<SignedUrl>,
 }
 
@@ -282,7 +289,8 @@ impl From<&DownloadLink> for DownloadLink {
 
 link_from!(SignedUrl, url => Some(url.clone()));
 
-/// A prompt for one photo, for [`Image::copilot`](crate::Image::copilot). A `&str` or `String` is one without a parent.
+/// A prompt for one photo, for [`Image::copilot`](crate::Image::copilot). A `&str` or `String` is
+/// one without a parent.
 ///
 /// ```
 /// use imagen_ai::{CopilotRequest, VersionId};
@@ -299,8 +307,8 @@ pub struct CopilotRequest {
     pub parent_version_id: Option<VersionId>,
 }
 
-/// A preset for one photo, for [`Image::enhance`](crate::Image::enhance). A `&str`, a `String` or a [`Preset`] is one
-/// without a parent.
+/// A preset for one photo, for [`Image::enhance`](crate::Image::enhance). A `&str`, a `String` or a
+/// [`Preset`] is one without a parent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EnhanceRequest {
@@ -382,7 +390,8 @@ pub struct Enhancement {
     /// What the service said of the edit.
     #[serde(default)]
     pub status: EnhancementStatus,
-    /// The new version. `None` when the service named none; [`Enhancement::version`] is the safe way to go on.
+    /// The new version. `None` when the service named none; [`Enhancement::version`] is the safe
+    /// way to go on.
     pub version_id: Option<VersionId>,
     /// Where the picture can be fetched for a while.
     pub enhanced_image_url: SignedUrl,
@@ -393,7 +402,8 @@ pub struct Enhancement {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Preset {
-    /// What [`Image::enhance`](crate::Image::enhance) takes. The answer calls it `enhancement_type`.
+    /// What [`Image::enhance`](crate::Image::enhance) takes. The answer calls it
+    /// `enhancement_type`.
     #[serde(rename = "enhancement_type")]
     pub tool_id: String,
     /// Its name for people.

@@ -26,9 +26,11 @@ use crate::types::{PHOTO, ProjectKind, SignedUrl};
 pub struct UploadOptions {
     /// How many files are sent at a time. Default: 4.
     pub threads: usize,
-    /// The longest that nothing of a file may move. Default: 60 s. Zero is [`Error::InvalidInput`].
+    /// The longest that nothing of a file may move. Default: 60 s. Zero is
+    /// [`Error::InvalidInput`].
     pub stall_timeout: Duration,
-    /// The profile that the photos are going to be edited with. Files that it is not made for are refused. Default: none.
+    /// The profile that the photos are going to be edited with. Files that it is not made for are
+    /// refused. Default: none.
     pub profile: Option<Profile>,
     /// Told how far it is; set by [`UploadOptions::on_progress`]. Default: none.
     pub progress: Option<ProgressCallback>,
@@ -46,9 +48,9 @@ impl Default for UploadOptions {
 }
 
 impl UploadOptions {
-    /// Calls this for every file when its transfer begins, after each piece of it, and when it ends, however it does, on the
-    /// thread that sends it. [`Break`](ControlFlow::Break) ends the whole: files that have arrived stay, all others are
-    /// [`TransferReason::Cancelled`].
+    /// Calls this for every file when its transfer begins, after each piece of it, and when it
+    /// ends, however it does, on the thread that sends it. [`Break`](ControlFlow::Break) ends
+    /// the whole: files that have arrived stay, all others are [`TransferReason::Cancelled`].
     #[must_use]
     pub fn on_progress(
         mut self,
@@ -83,26 +85,33 @@ struct UploadLink {
 }
 
 impl Project {
-    /// Sends photos from disk: `POST /projects/{uuid}/get_temporary_upload_links`, or the same under `/i2i/projects/{uuid}`,
-    /// and a `PUT` for each file. The results are in the order of the paths, and a file that fails stops no other: look at
-    /// each.
+    /// Sends photos from disk: `POST /projects/{uuid}/get_temporary_upload_links`, or the same
+    /// under `/i2i/projects/{uuid}`, and a `PUT` for each file. The results are in the order of
+    /// the paths, and a file that fails stops no other: look at each.
     ///
-    /// Everything is checked first, and nothing is sent if anything is wrong. The service tells photos apart by their file
-    /// names, without the folders. All must be RAW, or all JPEG, by their extensions.
+    /// Everything is checked first, and nothing is sent if anything is wrong. The service tells
+    /// photos apart by their file names, without the folders. All must be RAW, or all JPEG, by
+    /// their extensions.
     ///
-    /// A transfer that breaks, stalls, or is answered by 408, 425, 429 or 5xx starts over, as often as the client's
-    /// [`RetryPolicy`](crate::RetryPolicy) allows. When a link has expired, the file gets one new link. A file that changes
-    /// after it was checked (its length or its modification time) is a failed file, whatever of it has arrived. No limit
-    /// but for a stall bounds a transfer. Files are read as they are sent, so memory does not grow with their size.
+    /// A transfer that breaks, stalls, or is answered by 408, 425, 429 or 5xx starts over, as often
+    /// as the client's [`RetryPolicy`](crate::RetryPolicy) allows. When a link has expired, the
+    /// file gets one new link. A file that changes after it was checked (its length or its
+    /// modification time) is a failed file, whatever of it has arrived. No limit
+    /// but for a stall bounds a transfer. Files are read as they are sent, so memory does not grow
+    /// with their size.
     ///
-    /// Each file goes in one `PUT`, which object storage takes up to 5 GiB. The service's uploads in parts are left out.
+    /// Each file goes in one `PUT`, which object storage takes up to 5 GiB. The service's uploads
+    /// in parts are left out.
     ///
     /// ```no_run
     /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
     /// use imagen_ai::UploadOptions;
     ///
     /// let photos = ["card/DSC_0001.NEF", "card/DSC_0002.NEF"];
-    /// for (path, result) in photos.iter().zip(project.upload(photos, &UploadOptions::default())?) {
+    /// for (path, result) in photos
+    ///     .iter()
+    ///     .zip(project.upload(photos, &UploadOptions::default())?)
+    /// {
     ///     match result {
     ///         Ok(photo) => println!("{}: {} bytes", photo.file_name, photo.bytes),
     ///         Err(e) => println!("{path}: {}", e.summary()),
@@ -112,11 +121,12 @@ impl Project {
     /// ```
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: a path that is no regular file, a name that is not Unicode, an extension that the service
-    ///   does not take, two files of one name, RAW and JPEG files together, or a file that the profile is not made for; nothing
-    ///   was sent.
+    /// - [`Error::InvalidInput`]: a path that is no regular file, a name that is not Unicode, an
+    ///   extension that the service does not take, two files of one name, RAW and JPEG files
+    ///   together, or a file that the profile is not made for; nothing was sent.
     /// - [`Error::Io`]: a file that cannot be opened; nothing was sent.
-    /// - [`Error::Api`], [`Error::Network`], [`Error::Decode`]: the service gave no links; no file was sent.
+    /// - [`Error::Api`], [`Error::Network`], [`Error::Decode`]: the service gave no links; no file
+    ///   was sent.
     ///
     /// Of one file:
     /// - [`Error::Transfer`]: it did not arrive; [`TransferReason`] says why.

@@ -16,24 +16,30 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// How long to wait for the service to be done with something, and how often to ask.
 ///
 /// Each wait is [`factor`](Self::factor) times the one before, from [`first`](Self::first) up to
-/// [`longest`](Self::longest), until [`total`](Self::total) is over; the last is cut to end with it. The first question is
-/// asked at once, the last at the end of the total. The default is how the vendor's clients wait for a project.
+/// [`longest`](Self::longest), until [`total`](Self::total) is over; the last is cut to end with
+/// it. The first question is asked at once, the last at the end of the total. The default is how
+/// the vendor's clients wait for a project.
 ///
 /// ```
-/// use std::time::Duration;
 /// use imagen_ai::Wait;
+/// use std::time::Duration;
 ///
-/// let overnight = Wait { total: Duration::from_secs(8 * 60 * 60), ..Wait::default() };
+/// let overnight = Wait {
+///     total: Duration::from_secs(8 * 60 * 60),
+///     ..Wait::default()
+/// };
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wait {
     /// The wait after the first question. Default: 10 s.
     pub first: Duration,
-    /// How much longer each wait is than the one before. Below 1, or no number, counts as 1. Default: 1.2.
+    /// How much longer each wait is than the one before. Below 1, or no number, counts as 1.
+    /// Default: 1.2.
     pub factor: f64,
     /// The longest wait between two questions. Default: 60 s.
     pub longest: Duration,
-    /// How long to wait in all, without the time that the questions take themselves. Default: 20 h.
+    /// How long to wait in all, without the time that the questions take themselves. Default: 20
+    /// h.
     pub total: Duration,
 }
 
@@ -44,8 +50,9 @@ impl Default for Wait {
 }
 
 impl Wait {
-    /// Returns a wait for an edit that may still be running ([`Chain::recover`](crate::Chain::recover)): 2 s, times 1.5 each
-    /// time, at most 15 s, for 10 minutes in all, which is twice as long as the vendor's clients give a call.
+    /// Returns a wait for an edit that may still be running
+    /// ([`Chain::recover`](crate::Chain::recover)): 2 s, times 1.5 each time, at most 15 s, for
+    /// 10 minutes in all, which is twice as long as the vendor's clients give a call.
     pub fn for_an_edit() -> Self {
         Self::of_seconds(2, 1.5, 15, 10 * 60)
     }
@@ -60,8 +67,8 @@ impl Wait {
         }
     }
 
-    /// Returns a function that tells how long to wait before the next question: as long as `asked` at least, together as
-    /// long as the total. `None` says that the total is over.
+    /// Returns a function that tells how long to wait before the next question: as long as `asked`
+    /// at least, together as long as the total. `None` says that the total is over.
     pub(crate) fn pauses(self) -> impl FnMut(Duration) -> Option<Duration> {
         let longest = self.longest.max(SHORTEST);
         let (mut next, mut left) = (self.first.clamp(SHORTEST, longest), self.total);
@@ -76,23 +83,25 @@ impl Wait {
     }
 }
 
-/// What an answer says: whether it is what is waited for, or why waiting longer does not help; the status, and the words
-/// beside it.
+/// What an answer says: whether it is what is waited for, or why waiting longer does not help; the
+/// status, and the words beside it.
 type Verdict = (Result<bool, WaitReason>, ProjectStatus, String);
 
 impl Project {
-    /// Waits until the edit is done: asks [`Project::edit_status`] now and then until it is `Completed`, and returns its last
-    /// answer. It starts nothing itself.
+    /// Waits until the edit is done: asks [`Project::edit_status`] now and then until it is
+    /// `Completed`, and returns its last answer. It starts nothing itself.
     ///
     /// # Errors
     /// - [`Error::WaitFailed`]: the edit failed, with the service's details, or the time is over.
-    /// - Those of [`Project::edit_status`] that do not pass, and the last one that does, if the time is over.
+    /// - Those of [`Project::edit_status`] that do not pass, and the last one that does, if the
+    ///   time is over.
     pub fn wait_until_edited(&self, wait: &Wait) -> Result<StepStatus> {
         self.wait_until_edited_with(wait, |_| ControlFlow::Continue(()))
     }
 
-    /// Like [`Project::wait_until_edited`], and calls `seen` with the answer to every question, or with the failure to get
-    /// one. [`Break`](ControlFlow::Break) ends the wait with [`WaitReason::Stopped`], unless the answer ends it anyway.
+    /// Like [`Project::wait_until_edited`], and calls `seen` with the answer to every question, or
+    /// with the failure to get one. [`Break`](ControlFlow::Break) ends the wait with
+    /// [`WaitReason::Stopped`], unless the answer ends it anyway.
     ///
     /// # Errors
     /// As [`Project::wait_until_edited`].
@@ -104,15 +113,18 @@ impl Project {
         self.wait_for("edit", wait, &|| self.edit_status(), &judge_job, &mut seen)
     }
 
-    /// Waits until the export is done. Like [`Project::wait_until_edited`], with [`Project::export_status`].
+    /// Waits until the export is done. Like [`Project::wait_until_edited`], with
+    /// [`Project::export_status`].
     ///
     /// # Errors
-    /// As [`Project::wait_until_edited`]; [`Error::InvalidInput`] for a Smart Editing project, which has no export.
+    /// As [`Project::wait_until_edited`]; [`Error::InvalidInput`] for a Smart Editing project,
+    /// which has no export.
     pub fn wait_until_exported(&self, wait: &Wait) -> Result<StepStatus> {
         self.wait_until_exported_with(wait, |_| ControlFlow::Continue(()))
     }
 
-    /// Like [`Project::wait_until_exported`], with a callback as [`Project::wait_until_edited_with`] has it.
+    /// Like [`Project::wait_until_exported`], with a callback as
+    /// [`Project::wait_until_edited_with`] has it.
     ///
     /// # Errors
     /// As [`Project::wait_until_exported`].
@@ -130,25 +142,29 @@ impl Project {
         )
     }
 
-    /// Waits until the Copilot API works on the project: asks [`Project::info`] now and then until its status is `Completed`,
-    /// and returns its last answer. It starts nothing itself.
+    /// Waits until the Copilot API works on the project: asks [`Project::info`] now and then until
+    /// its status is `Completed`, and returns its last answer. It starts nothing itself.
     ///
-    /// A profile-based project must also have been exported. When it is completed and has no `export_status`, that is told at
-    /// once ([`WaitReason::NotExported`]); while the export is `Pending` or `In Progress`, the wait goes on. The service has
-    /// not published the words of `export_status`, so any but these and `Failed` count as exported, and a wrong guess shows
+    /// A profile-based project must also have been exported. When it is completed and has no
+    /// `export_status`, that is told at once ([`WaitReason::NotExported`]); while the export is
+    /// `Pending` or `In Progress`, the wait goes on. The service has not published the words of
+    /// `export_status`, so any but these and `Failed` count as exported, and a wrong guess shows
     /// as [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady) in the next call.
     ///
     /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Project must be completed first".
     ///
     /// # Errors
-    /// - [`Error::WaitFailed`]: the project or its export failed, it has not been exported, or the time is over.
-    /// - Those of [`Project::info`] that do not pass, and the last one that does, if the time is over.
+    /// - [`Error::WaitFailed`]: the project or its export failed, it has not been exported, or the
+    ///   time is over.
+    /// - Those of [`Project::info`] that do not pass, and the last one that does, if the time is
+    ///   over.
     pub fn wait_until_completed(&self, wait: &Wait) -> Result<ProjectInfo> {
         self.wait_until_completed_with(wait, |_| ControlFlow::Continue(()))
     }
 
-    /// Like [`Project::wait_until_completed`], and calls `seen` with the answer to every question, or with the failure to get
-    /// one. [`Break`](ControlFlow::Break) ends the wait with [`WaitReason::Stopped`], unless the answer ends it anyway.
+    /// Like [`Project::wait_until_completed`], and calls `seen` with the answer to every question,
+    /// or with the failure to get one. [`Break`](ControlFlow::Break) ends the wait with
+    /// [`WaitReason::Stopped`], unless the answer ends it anyway.
     ///
     /// # Errors
     /// As [`Project::wait_until_completed`].
@@ -179,8 +195,9 @@ impl Project {
         self.wait_for("project", wait, &|| self.info(), &judge, &mut seen)
     }
 
-    /// Asks until the answer is one to stop at or the time is over, and tells `seen` of every answer and of every failure to
-    /// get one. A failure after which one [asks again](asks_again) is not the end.
+    /// Asks until the answer is one to stop at or the time is over, and tells `seen` of every
+    /// answer and of every failure to get one. A failure after which one [asks
+    /// again](asks_again) is not the end.
     fn wait_for<T>(
         &self,
         waited_for: &'static str,
@@ -245,7 +262,8 @@ fn judge_job(job: &StepStatus) -> Verdict {
     (verdict, job.status.clone(), words.unwrap_or_default())
 }
 
-/// Whether a question is asked again after this failure: see [`Error::is_safe_to_retry`], and a page where JSON should be.
+/// Whether a question is asked again after this failure: see [`Error::is_safe_to_retry`], and a
+/// page where JSON should be.
 pub(crate) fn asks_again(error: &Error) -> bool {
     error.is_safe_to_retry() || matches!(error, Error::Decode(_))
 }

@@ -1,4 +1,5 @@
-//! What the examples share: their arguments, and a client of the real service or of a simulator inside the program.
+//! What the examples share: their arguments, and a client of the real service or of a simulator
+//! inside the program.
 
 #![allow(dead_code, unreachable_pub)] // Each example uses a part of it.
 
@@ -18,7 +19,8 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads them. Prints `help` and ends the program after `--help`, and after an option that there is not.
+    /// Reads them. Prints `help` and ends the program after `--help`, and after an option that
+    /// there is not.
     pub fn read(help: &'static str) -> Self {
         let (options, words): (Vec<_>, Vec<_>) = std::env::args()
             .skip(1)

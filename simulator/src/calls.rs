@@ -280,7 +280,8 @@ pub(crate) fn reset(state: &mut State, call: &Call<'_>) -> Payload {
     Ok(Value::Null)
 }
 
-/// The presets and a version history. The shape of the history is not published: all under `images` is invented.
+/// The presets and a version history. The shape of the history is not published: all under `images`
+/// is invented.
 pub(crate) fn ai_tools(state: &mut State, call: &Call<'_>) -> Payload {
     let list_unedited = state.settings.list_unedited;
     let photos = std::mem::take(&mut ready(state, call)?.photos);
@@ -321,8 +322,8 @@ pub(crate) fn finalize(state: &mut State, call: &Call<'_>) -> Payload {
     Ok(state.file_list(call.id, &files))
 }
 
-/// Finds a project that has finished photos. Without `project_source` it may be of either kind: the vendor's page leaves
-/// it out, where the OpenAPI file requires it.
+/// Finds a project that has finished photos. Without `project_source` it may be of either kind: the
+/// vendor's page leaves it out, where the OpenAPI file requires it.
 fn ready<'a>(state: &'a mut State, call: &Call<'_>) -> Result<&'a mut Project, Answer> {
     let source = match call.text("project_source") {
         "I2I" => Some(Source::I2i),
@@ -332,7 +333,8 @@ fn ready<'a>(state: &'a mut State, call: &Call<'_>) -> Result<&'a mut Project, A
     state.find(call.id, source)?.ready()
 }
 
-/// Finds a project whose photos may still be edited. What the service says about a finalized one is not published.
+/// Finds a project whose photos may still be edited. What the service says about a finalized one is
+/// not published.
 fn open<'a>(state: &'a mut State, call: &Call<'_>) -> Result<&'a mut Project, Answer> {
     let project = ready(state, call)?;
     Answer::unless(!project.finalized, 400, "Project has been finalized.")?;

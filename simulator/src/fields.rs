@@ -1,4 +1,5 @@
-//! Checks the fields of a body or a query as strictly as the service does, and words its 422 answers.
+//! Checks the fields of a body or a query as strictly as the service does, and words its 422
+//! answers.
 
 use crate::service::Payload;
 use crate::wire::{Answer, Received};
@@ -32,7 +33,8 @@ pub(crate) fn read(request: &Received, place: &str, fields: &[&str]) -> Payload 
     }
 }
 
-/// Names all faults at once, fields that nobody knows among them. The fields of the result are `Null` if absent.
+/// Names all faults at once, fields that nobody knows among them. The fields of the result are
+/// `Null` if absent.
 fn check(place: &str, given: Map<String, Value>, fields: &[&str]) -> Payload {
     let known: Vec<(&str, &str)> = fields
         .iter()

@@ -37,7 +37,8 @@ pub const IN_PROGRESS: &str = "65f3a1c2d4e5f6a7b8c9d0e4";
 /// A profile-based project that failed.
 pub const FAILED: &str = "65f3a1c2d4e5f6a7b8c9d0e5";
 
-/// A running simulator. It ends when this is dropped, except for the port of [`start_slow`](Self::start_slow).
+/// A running simulator. It ends when this is dropped, except for the port of
+/// [`start_slow`](Self::start_slow).
 #[derive(Debug)]
 pub struct Simulator {
     state: Arc<Mutex<State>>,
@@ -67,8 +68,9 @@ impl Simulator {
         Ok(Self::on(server, origin))
     }
 
-    /// Starts a simulator whose `copilot`, `enhance` and `finalize` calls each take `latency`, side by side. Such a call
-    /// has its effect at the end of the latency, also when the client is gone by then, if its request arrived whole.
+    /// Starts a simulator whose `copilot`, `enhance` and `finalize` calls each take `latency`, side
+    /// by side. Such a call has its effect at the end of the latency, also when the client is
+    /// gone by then, if its request arrived whole.
     pub fn start_slow(port: u16, latency: Duration) -> io::Result<Self> {
         let server = mockito::Server::new();
         let address = relay::start(port, server.socket_address(), latency)?;
@@ -138,19 +140,22 @@ impl Simulator {
         self.project(project, |project| project.export.set(status));
     }
 
-    /// Keeps the present status of a project's edit for the next `polls` polls. The poll after them sees it completed.
+    /// Keeps the present status of a project's edit for the next `polls` polls. The poll after them
+    /// sees it completed.
     pub fn complete_after(&self, project: &str, polls: u32) {
         self.project(project, |project| project.edit.polls_left = Some(polls));
     }
 
-    /// Lets the project's edit that is running, or else the next one, end as failed, with these details.
+    /// Lets the project's edit that is running, or else the next one, end as failed, with these
+    /// details.
     pub fn fail_edit(&self, project: &str, details: &str) {
         self.project(project, |project| {
             project.edit.failure = Some(details.to_owned())
         });
     }
 
-    /// Lets the project's export that is running, or else the next one, end as failed, with these details.
+    /// Lets the project's export that is running, or else the next one, end as failed, with these
+    /// details.
     pub fn fail_export(&self, project: &str, details: &str) {
         self.project(project, |project| {
             project.export.failure = Some(details.to_owned())
@@ -158,7 +163,8 @@ impl Simulator {
     }
 
     /// Answers every edit of this photo with `status` and `body`, and applies none, until
-    /// [`mend_photo`](Self::mend_photo). `status` may be a success, for a body such as `{"status":"FAILED"}`.
+    /// [`mend_photo`](Self::mend_photo). `status` may be a success, for a body such as
+    /// `{"status":"FAILED"}`.
     pub fn fail_photo(&self, project: &str, file: &str, status: u16, body: Value) {
         self.photo(project, file, |photo| photo.failure = Some((status, body)));
     }
@@ -168,10 +174,12 @@ impl Simulator {
         self.photo(project, file, |photo| photo.failure = None);
     }
 
-    /// Answers the next `times` requests of a method to a path that ends like this, and does nothing else with them.
+    /// Answers the next `times` requests of a method to a path that ends like this, and does
+    /// nothing else with them.
     ///
-    /// The path is as on the wire: percent-encoded and without the query. That of a presigned URL ends with the name of
-    /// the file. `Value::Null` is an empty body, and a string a body of text: XML if it starts with `<?xml`, else HTML.
+    /// The path is as on the wire: percent-encoded and without the query. That of a presigned URL
+    /// ends with the name of the file. `Value::Null` is an empty body, and a string a body of
+    /// text: XML if it starts with `<?xml`, else HTML.
     pub fn fail_next(
         &self,
         method: &str,
@@ -277,8 +285,8 @@ fn demo() -> [ProjectSpec; 5] {
 /// The methods to answer. Without a mock for its method, a request would be answered 501.
 const METHODS: [&str; 7] = ["GET", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH", "PUT"];
 
-/// The sets of headers that an answer may have. In mockito a header's value may depend on the request, but not whether
-/// the header is there, so there is a mock for each set.
+/// The sets of headers that an answer may have. In mockito a header's value may depend on the
+/// request, but not whether the header is there, so there is a mock for each set.
 const HEADER_SETS: [&str; 8] = [
     "x-request-id",
     "content-type x-request-id",
@@ -290,9 +298,10 @@ const HEADER_SETS: [&str; 8] = [
     "content-type content-range etag last-modified accept-ranges x-amz-request-id",
 ];
 
-/// Puts a new state behind all paths of the server. For one request mockito calls the request matchers of all mocks in
-/// the order of their creation, and then the callbacks of the one that matched, all under one lock. So one place for the
-/// answer is enough: the first matcher makes it and matches nothing, the others compare headers.
+/// Puts a new state behind all paths of the server. For one request mockito calls the request
+/// matchers of all mocks in the order of their creation, and then the callbacks of the one that
+/// matched, all under one lock. So one place for the answer is enough: the first matcher makes it
+/// and matches nothing, the others compare headers.
 fn mount(server: &mut mockito::Server, origin: &str) -> Arc<Mutex<State>> {
     let mut state = State::default();
     state.origin = origin.to_owned();
@@ -307,7 +316,8 @@ fn mount(server: &mut mockito::Server, origin: &str) -> Arc<Mutex<State>> {
         };
         let mock = server.mock(method, mockito::Matcher::Any);
         mock.match_request(make_answer).create();
-        // mockito decodes the whole body for each mock, and an answer to an upload has no part of a file in it.
+        // mockito decodes the whole body for each mock, and an answer to an upload has no part of a
+        // file in it.
         let is_possible = |names: &&str| method != "PUT" || !names.contains("range");
         for names in HEADER_SETS.into_iter().filter(is_possible) {
             mock_headers(server.mock(method, mockito::Matcher::Any), names, &answer);

@@ -40,8 +40,8 @@ impl Status {
     }
 }
 
-/// A project to add to the simulator. [`regular`](Self::regular) and [`i2i`](Self::i2i) make one that is ready for
-/// Copilot.
+/// A project to add to the simulator. [`regular`](Self::regular) and [`i2i`](Self::i2i) make one
+/// that is ready for Copilot.
 #[derive(Clone, Debug, Default)]
 pub struct ProjectSpec {
     /// The identifier: any text.
@@ -63,7 +63,8 @@ pub struct ProjectSpec {
 }
 
 impl ProjectSpec {
-    /// A profile-based project, completed and exported, with the photos `DSC_0001.JPEG` to `DSC_0003.JPEG`.
+    /// A profile-based project, completed and exported, with the photos `DSC_0001.JPEG` to
+    /// `DSC_0003.JPEG`.
     pub fn regular(id: &str) -> Self {
         let spec = Self {
             id: id.to_owned(),
@@ -149,8 +150,8 @@ pub struct Uploaded {
     pub bytes: Vec<u8>,
 }
 
-/// A photo. Each new version drops whatever else was built on its parent, so the versions always form one line from
-/// the unedited photo.
+/// A photo. Each new version drops whatever else was built on its parent, so the versions always
+/// form one line from the unedited photo.
 #[derive(Debug, Default)]
 pub(crate) struct Photo {
     pub(crate) name: String,
@@ -293,7 +294,8 @@ impl Project {
         Ok(self)
     }
 
-    /// The finished JPEGs by name and state: the newest version once the project is finalized, unedited before.
+    /// The finished JPEGs by name and state: the newest version once the project is finalized,
+    /// unedited before.
     pub(crate) fn jpegs(&self) -> Vec<(String, String)> {
         let state = |photo: &Photo| {
             let newest = photo.versions.last().filter(|_| self.finalized);
@@ -311,7 +313,8 @@ impl Project {
         photo.ok_or_else(|| Answer::refused(404, "Image not found."))
     }
 
-    /// Adds a version on top of its parent, drops the branch that is not kept, and returns the version's id.
+    /// Adds a version on top of its parent, drops the branch that is not kept, and returns the
+    /// version's id.
     pub(crate) fn apply(&mut self, name: &str, mut version: VersionRecord) -> Result<u64, Answer> {
         let id = self.next_version;
         let photo = self.photo(name)?;

@@ -1,12 +1,14 @@
-//! Makes edits slow. mockito answers one request at a time, so waiting inside it would hold up everybody. This relay
-//! stands in front of it and holds back each edit on the thread of its connection.
+//! Makes edits slow. mockito answers one request at a time, so waiting inside it would hold up
+//! everybody. This relay stands in front of it and holds back each edit on the thread of its
+//! connection.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-/// Listens on `port` (0: any) and passes all connections on to `server`. Runs until the process ends.
+/// Listens on `port` (0: any) and passes all connections on to `server`. Runs until the process
+/// ends.
 pub(crate) fn start(port: u16, server: SocketAddr, latency: Duration) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     let address = listener.local_addr()?;
@@ -19,8 +21,9 @@ pub(crate) fn start(port: u16, server: SocketAddr, latency: Duration) -> io::Res
     Ok(address)
 }
 
-/// Carries one connection, which is one request: mockito closes after each answer. An edit is read to its end, held back,
-/// and then made, even if the client has gone meanwhile. An edit that did not arrive whole is not made.
+/// Carries one connection, which is one request: mockito closes after each answer. An edit is read
+/// to its end, held back, and then made, even if the client has gone meanwhile. An edit that did
+/// not arrive whole is not made.
 fn pass_on(mut client: TcpStream, server: SocketAddr, latency: Duration) -> io::Result<()> {
     let mut from_client = BufReader::new(client.try_clone()?);
     let mut request = Vec::new();

@@ -14,7 +14,8 @@ pub(crate) const KEY: &str = "sim-key-0123456789";
 /// How many bytes of a body are kept.
 pub(crate) const KEPT: usize = 1 << 20;
 
-/// What can be changed while the simulator runs, with [`Simulator::configure`](crate::Simulator::configure).
+/// What can be changed while the simulator runs, with
+/// [`Simulator::configure`](crate::Simulator::configure).
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Wraps the payload of every success in `{"data": ...}`. Default: `false`.
@@ -25,7 +26,8 @@ pub struct Settings {
     pub list_unedited: bool,
     /// Answers `finalize` with an empty body. Default: `false`.
     pub empty_finalize: bool,
-    /// Makes an edit with a profile want `Content-Type: application/json`, not an empty one. Default: `false`.
+    /// Makes an edit with a profile want `Content-Type: application/json`, not an empty one.
+    /// Default: `false`.
     pub edit_wants_json: bool,
     /// How many polls see an edit in progress. Default: 2.
     pub edit_polls: u32,
@@ -35,10 +37,11 @@ pub struct Settings {
     pub link_lifetime: Duration,
     /// The least size of a JPEG in bytes. Default: 0, which makes about 250 bytes.
     pub jpeg_size: usize,
-    /// The presets of `enhance`, as `ai-tools` lists them. Default: four, with the key `enhancement_type`.
+    /// The presets of `enhance`, as `ai-tools` lists them. Default: four, with the key
+    /// `enhancement_type`.
     pub presets: Vec<Value>,
-    /// The profiles, as they are listed. Default: 5700 for RAW, 5701 for JPEG. One without `image_type` takes
-    /// either.
+    /// The profiles, as they are listed. Default: 5700 for RAW, 5701 for JPEG. One without
+    /// `image_type` takes either.
     pub profiles: Vec<Value>,
     /// The sky templates, as they are listed. Default: 1 to 3.
     pub sky_templates: Vec<Value>,

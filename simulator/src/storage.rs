@@ -1,4 +1,5 @@
-//! The object storage behind presigned URLs: other paths of the same server, with errors of their own.
+//! The object storage behind presigned URLs: other paths of the same server, with errors of their
+//! own.
 
 use crate::project::Uploaded;
 use crate::service::{KEPT, State};
@@ -21,8 +22,8 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 /// When all objects were last modified.
 const MODIFIED: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 
-/// A JPEG of at least `least` bytes with the object's name in a comment. It depends on nothing else, so the picture of a
-/// version can be downloaded even after a reset.
+/// A JPEG of at least `least` bytes with the object's name in a comment. It depends on nothing
+/// else, so the picture of a version can be downloaded even after a reset.
 pub(crate) fn jpeg(object: &[&str; 3], least: usize) -> Vec<u8> {
     // The JFIF header must come first.
     let (head, rest) = include_bytes!("photo.jpg").split_at(20);
@@ -52,8 +53,8 @@ fn comment(jpeg: &mut Vec<u8>, text: &[u8]) {
     jpeg.extend_from_slice(text);
 }
 
-/// A presigned URL that was given out: its method, the object, and when it expires. An object is project, state and
-/// photo; the state is `upload`, `unedited`, `xmp`, or a version's id.
+/// A presigned URL that was given out: its method, the object, and when it expires. An object is
+/// project, state and photo; the state is `upload`, `unedited`, `xmp`, or a version's id.
 pub(crate) type Link = (&'static str, [String; 3], SystemTime);
 
 impl State {
@@ -169,8 +170,8 @@ impl State {
     }
 }
 
-/// Reads `bytes=a-b`, `bytes=a-` and `bytes=-n`. `None` is a header to ignore, as S3 ignores one that asks for several
-/// ranges. An empty range lies outside of the object.
+/// Reads `bytes=a-b`, `bytes=a-` and `bytes=-n`. `None` is a header to ignore, as S3 ignores one
+/// that asks for several ranges. An empty range lies outside of the object.
 fn parse_range(header: &str, length: usize) -> Option<Range<usize>> {
     match header.strip_prefix("bytes=")?.split_once('-')? {
         ("", count) => Some(length.saturating_sub(count.parse().ok()?)..length),

@@ -14,7 +14,8 @@ pub struct Received {
     pub query: Option<String>,
     /// The headers, with names in lower case. A header that was sent twice is listed twice.
     pub headers: Vec<(String, String)>,
-    /// The body. Of a longer body, [`Simulator::requests`](crate::Simulator::requests) keeps the first MiB.
+    /// The body. Of a longer body, [`Simulator::requests`](crate::Simulator::requests) keeps the
+    /// first MiB.
     pub body: Vec<u8>,
 }
 
@@ -56,7 +57,8 @@ impl Received {
             .to_ascii_lowercase()
     }
 
-    /// Returns the query's decoded pairs, or `None` if it is malformed or has a name twice. A `+` is a space.
+    /// Returns the query's decoded pairs, or `None` if it is malformed or has a name twice. A `+`
+    /// is a space.
     pub(crate) fn query_fields(&self) -> Option<Map<String, Value>> {
         let mut fields = Map::new();
         for pair in self.query.iter().flat_map(|query| query.split('&')) {
@@ -130,8 +132,9 @@ impl Answer {
     }
 }
 
-/// Decodes one path segment or a part of a query strictly: only the characters that RFC 3986 allows there, two hex
-/// digits after each `%`, and UTF-8. `.` and `..` are refused in any spelling, since a gateway may resolve them.
+/// Decodes one path segment or a part of a query strictly: only the characters that RFC 3986 allows
+/// there, two hex digits after each `%`, and UTF-8. `.` and `..` are refused in any spelling, since
+/// a gateway may resolve them.
 pub(crate) fn decode(text: &str) -> Option<String> {
     let is_allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte);

@@ -1,7 +1,8 @@
-//! The simulator, called over the network as any HTTP client would. The `.txt` files beside this one are conversations:
-//! a request line with `  header: value` lines under it, `= STATUS text` and `~ text` for what the answer must contain,
-//! and `> name /pointer` for a string of it that is `$name` later. Requests to a path have the key, and a body is JSON
-//! unless a header says otherwise.
+//! The simulator, called over the network as any HTTP client would. The `.txt` files beside this
+//! one are conversations: a request line with `  header: value` lines under it, `= STATUS text` and
+//! `~ text` for what the answer must contain, and `> name /pointer` for a string of it that is
+//! `$name` later. Requests to a path have the key, and a body is JSON unless a header says
+//! otherwise.
 
 use imagen_ai_simulator::*;
 use serde_json::{Value, json};

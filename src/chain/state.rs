@@ -1,4 +1,5 @@
-//! What a chain remembers, the rule that tells what became of an edit whose answer was lost, and the file of a chain.
+//! What a chain remembers, the rule that tells what became of an edit whose answer was lost, and
+//! the file of a chain.
 
 use std::collections::HashSet;
 use std::fs;
@@ -32,7 +33,8 @@ pub struct Pending {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Step {
-    /// The version that the edit made. `None` when the service named none; [`Step::version`] is the safe way to go on.
+    /// The version that the edit made. `None` when the service named none; [`Step::version`] is
+    /// the safe way to go on.
     pub version_id: Option<VersionId>,
     /// Where the picture can be fetched for a while, if that is known.
     pub url: Option<SignedUrl>,
@@ -42,7 +44,8 @@ impl Step {
     /// Returns the version that the edit made.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] when the service named none; [`Chain::recover`](crate::Chain::recover) looks for it.
+    /// [`Error::InvalidInput`] when the service named none;
+    /// [`Chain::recover`](crate::Chain::recover) looks for it.
     pub fn version(&self) -> Result<&VersionId> {
         let why = "the service named no version for this edit; Chain::recover() looks for it in the history";
         self.version_id
@@ -60,8 +63,9 @@ pub enum Recovery {
     Applied(Step),
     /// It was not made by the end of the wait, and the chain stands where it stood: send it again.
     NotApplied,
-    /// The history does not tell, and the edit stays [pending](crate::Chain::pending). Ask again later, or decide by
-    /// [`Chain::branch_from`](crate::Chain::branch_from) or [`Chain::assume_not_applied`](crate::Chain::assume_not_applied).
+    /// The history does not tell, and the edit stays [pending](crate::Chain::pending). Ask again
+    /// later, or decide by [`Chain::branch_from`](crate::Chain::branch_from) or
+    /// [`Chain::assume_not_applied`](crate::Chain::assume_not_applied).
     CannotTell {
         /// The versions that may be the edit; maybe none.
         candidates: Vec<Version>,
@@ -78,8 +82,8 @@ pub(super) struct State {
     /// Whether it is not known what the first of them was built on.
     pub(super) is_root_unknown: bool,
     pub(super) pending: Option<Pending>,
-    /// The versions that there were before the pending edit, or are before the next. `None` until a history was read, all of
-    /// it.
+    /// The versions that there were before the pending edit, or are before the next. `None` until
+    /// a history was read, all of it.
     pub(super) known: Option<HashSet<VersionId>>,
 }
 
@@ -107,9 +111,11 @@ impl State {
         }
     }
 
-    /// Decides what became of an edit by the history now. `over` is whether the wait was over when the history was asked for.
+    /// Decides what became of an edit by the history now. `over` is whether the wait was over when
+    /// the history was asked for.
     ///
-    /// A history with versions that could not be read decides nothing, since one of those may be the edit.
+    /// A history with versions that could not be read decides nothing, since one of those may be
+    /// the edit.
     pub(super) fn decide(
         &self,
         pending: &Pending,
@@ -127,7 +133,8 @@ impl State {
             .unwrap_or_default()
             .to_vec();
         candidates.retain(|version| {
-            // How the service names the unedited photo as a parent is not published: only a version is surely another parent.
+            // How the service names the unedited photo as a parent is not published: only a version
+            // is surely another parent.
             let is_elsewhere = !has_parent(version)
                 && version
                     .parent
@@ -183,7 +190,8 @@ impl State {
             ))
         };
         match serde_json::from_str::<Self>(std::str::from_utf8(&text).unwrap_or_default()) {
-            // Between two processes others may have made versions. While an edit is out, what was known stays.
+            // Between two processes others may have made versions. While an edit is out, what was
+            // known stays.
             Ok(old) if old.of == new.of => Ok(Self {
                 known: old.known.filter(|_| old.pending.is_some()),
                 ..old
@@ -195,7 +203,8 @@ impl State {
         }
     }
 
-    /// Replaces the file as a whole, if there is one, so that a process that is killed leaves the old one or the new one.
+    /// Replaces the file as a whole, if there is one, so that a process that is killed leaves the
+    /// old one or the new one.
     pub(super) fn save(&self, file: Option<&Path>) -> Result<()> {
         let Some(path) = file else { return Ok(()) };
         let mut part = PartFile::create(path)?;
@@ -210,8 +219,8 @@ impl State {
 mod tests {
     use super::*;
 
-    /// Returns what is decided in a word and its versions: `applied 2`, `not applied`, `cannot tell 2 3`. `before` is the
-    /// history that was read before the edit, if one was.
+    /// Returns what is decided in a word and its versions: `applied 2`, `not applied`, `cannot tell
+    /// 2 3`. `before` is the history that was read before the edit, if one was.
     fn decided(
         before: Option<&str>,
         parent: Option<u64>,

@@ -21,26 +21,37 @@ use crate::transport::{STALL, check_limit, no_link};
 use crate::types::DownloadLink;
 
 impl Client {
-    /// Downloads many files into a folder, which is made if it is not there, on a few threads that have ended when this
-    /// returns. The results are in the order of the links. A file that fails stops no other: look at each.
+    /// Downloads many files into a folder, which is made if it is not there, on a few threads that
+    /// have ended when this returns. The results are in the order of the links. A file that
+    /// fails stops no other: look at each.
     ///
-    /// A file is named by its link's `file_name`, else by the last segment of its URL, percent-decoded. A name that
-    /// could leave the folder, hide in it, or that a common file system does not allow, is made safe: separators,
-    /// characters that cannot be seen, those that Windows refuses and a leading dot become `_`, dots and spaces at the
-    /// end are dropped, device names of Windows get a `_` in front, and long names are cut. Names that differ at most
-    /// in case get a number: `a.jpg`, `A (2).JPG`. [`Downloaded::renamed`] says so. (Names that differ only in how an
-    /// accent is composed are not recognized. On a file system that takes them for one, the second is an error unless
-    /// [`Overwrite::Always`] is set.)
+    /// A file is named by its link's `file_name`, else by the last segment of its URL,
+    /// percent-decoded. A name that could leave the folder, hide in it, or that a common file
+    /// system does not allow, is made safe: separators, characters that cannot be seen, those
+    /// that Windows refuses and a leading dot become `_`, dots and spaces at the
+    /// end are dropped, device names of Windows get a `_` in front, and long names are cut. Names
+    /// that differ at most in case get a number: `a.jpg`, `A (2).JPG`. [`Downloaded::renamed`]
+    /// says so. (Names that differ only in how an accent is composed are not recognized. On a
+    /// file system that takes them for one, the second is an error unless [`Overwrite::Always`]
+    /// is set.)
     ///
     /// ```no_run
     /// # use imagen_ai::DownloadOptions;
     /// # let client = imagen_ai::Client::from_env()?;
     /// let finished = client.project("65f3a1c2").finalize()?;
-    /// for file in client.download_all(&finished, "out/", &DownloadOptions::default())? {
+    /// for file in
+    ///     client.download_all(&finished, "out/", &DownloadOptions::default())?
+    /// {
     ///     match file {
-    ///         Ok(file) if file.skipped => println!("{} was there", file.path.display()),
-    ///         Ok(file) if file.renamed => println!("{} is now {}", file.file_name, file.path.display()),
-    ///         Ok(file) => println!("{}: {} bytes", file.path.display(), file.bytes),
+    ///         Ok(file) if file.skipped => {
+    ///             println!("{} was there", file.path.display())
+    ///         }
+    ///         Ok(file) if file.renamed => {
+    ///             println!("{} is now {}", file.file_name, file.path.display())
+    ///         }
+    ///         Ok(file) => {
+    ///             println!("{}: {} bytes", file.path.display(), file.bytes)
+    ///         }
     ///         Err(e) => eprintln!("{e}"),
     ///     }
     /// }
@@ -48,8 +59,9 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] for a stall limit of zero, and [`Error::Io`] for a folder that cannot be made or written
-    /// to; nothing was sent. For each file, those of [`Download`](crate::Download), and
+    /// [`Error::InvalidInput`] for a stall limit of zero, and [`Error::Io`] for a folder that
+    /// cannot be made or written to; nothing was sent. For each file, those of
+    /// [`Download`](crate::Download), and
     /// [`TransferReason::NoLink`](crate::TransferReason::NoLink) for a link without a URL.
     pub fn download_all(
         &self,
@@ -70,16 +82,19 @@ impl Client {
 }
 
 impl Project {
-    /// Finalizes the project and downloads its finished files into a folder, as [`Client::download_all`] does. Links
-    /// that expire on the way are asked for again, as long as each new lot leaves fewer of them.
+    /// Finalizes the project and downloads its finished files into a folder, as
+    /// [`Client::download_all`] does. Links that expire on the way are asked for again, as long
+    /// as each new lot leaves fewer of them.
     ///
-    /// The folder is made and tried, and the options are checked, before the edits are locked in, which cannot be
-    /// undone.
+    /// The folder is made and tried, and the options are checked, before the edits are locked in,
+    /// which cannot be undone.
     ///
     /// ```no_run
     /// # use imagen_ai::DownloadOptions;
     /// # let client = imagen_ai::Client::from_env()?;
-    /// let files = client.project("65f3a1c2").finalize_to("out/", &DownloadOptions::default())?;
+    /// let files = client
+    ///     .project("65f3a1c2")
+    ///     .finalize_to("out/", &DownloadOptions::default())?;
     /// let failed = files.iter().filter(|file| file.is_err()).count();
     /// println!("{} files in out/, {failed} failed", files.len() - failed);
     /// # Ok::<(), imagen_ai::Error>(())
@@ -109,8 +124,8 @@ impl Project {
 /// How [`Client::download_all`] and [`Project::finalize_to`] go about it.
 ///
 /// ```
-/// use std::time::Duration;
 /// use imagen_ai::{DownloadOptions, Overwrite};
+/// use std::time::Duration;
 ///
 /// let options = DownloadOptions {
 ///     threads: 8,
@@ -121,7 +136,8 @@ impl Project {
 /// ```
 #[derive(Clone, Debug)]
 pub struct DownloadOptions {
-    /// How many files are on their way at the same time; 0 counts as 1. Default: 4, which keeps a home connection busy.
+    /// How many files are on their way at the same time; 0 counts as 1. Default: 4, which keeps a
+    /// home connection busy.
     pub threads: usize,
     /// What to do about files that are already there. Default: [`Overwrite::Never`].
     pub overwrite: Overwrite,
@@ -144,9 +160,10 @@ impl Default for DownloadOptions {
 }
 
 impl DownloadOptions {
-    /// Calls this for every file, on the thread that downloads it: as [`Download::progress`](crate::Download::progress)
-    /// says, and when the file is done with, however that came. [`Break`](ControlFlow::Break) ends the whole: files
-    /// that are whole stay, all others are [`TransferReason::Cancelled`](crate::TransferReason::Cancelled).
+    /// Calls this for every file, on the thread that downloads it: as
+    /// [`Download::progress`](crate::Download::progress) says, and when the file is done with,
+    /// however that came. [`Break`](ControlFlow::Break) ends the whole: files that are whole
+    /// stay, all others are [`TransferReason::Cancelled`](crate::TransferReason::Cancelled).
     #[must_use]
     pub fn on_progress(
         mut self,
@@ -157,7 +174,8 @@ impl DownloadOptions {
     }
 }
 
-/// Makes the folder and tries whether it can be written to, and refuses options that let no file arrive.
+/// Makes the folder and tries whether it can be written to, and refuses options that let no file
+/// arrive.
 fn make_ready(dir: &Path, options: &DownloadOptions) -> Result<()> {
     check_limit("stall_timeout", options.stall_timeout)?;
     let probe = dir.join(format!("probe{PART}"));
@@ -173,7 +191,8 @@ struct File {
     result: Option<Result<Downloaded>>,
 }
 
-/// Downloads files, and those whose links have expired by fresh links, as long as each new lot leaves fewer of them.
+/// Downloads files, and those whose links have expired by fresh links, as long as each new lot
+/// leaves fewer of them.
 fn download_lots(
     client: &Client,
     links: Vec<DownloadLink>,

@@ -8,13 +8,15 @@ use super::part::PART;
 use crate::transport::{is_unseen, parse_url};
 use crate::types::DownloadLink;
 
-/// The longest name, in bytes. File systems allow 255, and the name of the part file is longer by its suffix.
+/// The longest name, in bytes. File systems allow 255, and the name of the part file is longer by
+/// its suffix.
 const LONGEST: usize = 255 - PART.len();
 
 /// A longer end of a name is not taken for its extension.
 const LONGEST_EXTENSION: usize = 16;
 
-/// Returns a file's name as the link gives it: its `file_name`, else the last segment of its URL, percent-decoded.
+/// Returns a file's name as the link gives it: its `file_name`, else the last segment of its URL,
+/// percent-decoded.
 pub(super) fn given_name(link: &DownloadLink) -> String {
     if let Some(name) = link
         .file_name
@@ -32,11 +34,12 @@ pub(super) fn given_name(link: &DownloadLink) -> String {
     percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
-/// Returns the names under which files with these given names are written to one folder: each is safe, and no two are
-/// the same to a file system that ignores case.
+/// Returns the names under which files with these given names are written to one folder: each is
+/// safe, and no two are the same to a file system that ignores case.
 pub(super) fn names_on_disk(given: &[String]) -> Vec<String> {
     let mut names: Vec<String> = given.iter().map(|name| safe_name(name)).collect();
-    // The first file of each name keeps it, so that no number takes a name that another link brings.
+    // The first file of each name keeps it, so that no number takes a name that another link
+    // brings.
     let mut taken = HashSet::new();
     let firsts: Vec<bool> = names
         .iter()
@@ -55,14 +58,14 @@ pub(super) fn names_on_disk(given: &[String]) -> Vec<String> {
     names
 }
 
-/// Folds case, by way of upper case, which also brings together what only some file systems take for equal, such as `ß`
-/// and `SS`.
+/// Folds case, by way of upper case, which also brings together what only some file systems take
+/// for equal, such as `ß` and `SS`.
 fn folded(name: &str) -> String {
     name.to_uppercase().to_lowercase()
 }
 
-/// Returns a name that stays in its folder, is visible there, and is allowed on every common file system. A name that
-/// is so already is returned as it is.
+/// Returns a name that stays in its folder, is visible there, and is allowed on every common file
+/// system. A name that is so already is returned as it is.
 fn safe_name(given: &str) -> String {
     let name: String = given
         .chars()
@@ -83,8 +86,8 @@ fn safe_name(given: &str) -> String {
     shortened(&safe, "")
 }
 
-/// Whether a character is neither a separator nor otherwise refused by Windows, and can be seen. All white space but
-/// the plain space counts as unseen, since names that differ in it look alike.
+/// Whether a character is neither a separator nor otherwise refused by Windows, and can be seen.
+/// All white space but the plain space counts as unseen, since names that differ in it look alike.
 fn is_harmless(c: char) -> bool {
     let refused = matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
     !refused && !is_unseen(c) && (c == ' ' || !c.is_whitespace())
@@ -105,7 +108,8 @@ fn is_reserved(name: &str) -> bool {
     ) || matches!(port, Some("COM" | "LPT"))
 }
 
-/// Returns the name with `insert` before its extension, its stem cut so that the whole is not too long.
+/// Returns the name with `insert` before its extension, its stem cut so that the whole is not too
+/// long.
 fn shortened(name: &str, insert: &str) -> String {
     let (stem, extension) = match name.rfind('.') {
         Some(dot) if dot > 0 && name.len() - dot <= LONGEST_EXTENSION => name.split_at(dot),

@@ -12,8 +12,9 @@ pub(super) const PART: &str = ".imagen-part";
 
 /// A file on its way: `NAME.imagen-part` in the folder of `NAME`. Dropping it removes it.
 ///
-/// A part file that is there already is removed: a killed process left it, or another download of `NAME` is still
-/// running. That one then fails, since a download publishes only the very file that it wrote.
+/// A part file that is there already is removed: a killed process left it, or another download of
+/// `NAME` is still running. That one then fails, since a download publishes only the very file that
+/// it wrote.
 pub(crate) struct PartFile {
     part: PathBuf,
     target: PathBuf,
@@ -36,7 +37,8 @@ impl PartFile {
         })
     }
 
-    /// Puts the file under its name. Returns false if there is a file already that may not be replaced.
+    /// Puts the file under its name. Returns false if there is a file already that may not be
+    /// replaced.
     pub(crate) fn publish(self, overwrite: Overwrite) -> Result<bool> {
         self.rename(overwrite)
             .map_err(|e| Error::io(&self.target, e))
@@ -55,7 +57,8 @@ impl PartFile {
         // A rename replaces what is there, and a second name does not.
         if overwrite != Overwrite::Always {
             let linked = fs::hard_link(&self.part, &self.target).is_ok();
-            // Otherwise the file system has no hard links, and a file that another program makes at this moment is replaced.
+            // Otherwise the file system has no hard links, and a file that another program makes at
+            // this moment is replaced.
             if linked || self.target.symlink_metadata().is_ok() {
                 return Ok(linked);
             }
@@ -80,8 +83,8 @@ impl Drop for PartFile {
     }
 }
 
-/// Whether the file system says that it cannot sync, as network drives do (`ENOSYS`, `EINVAL`, and `ENOTSUP`, for which
-/// not every version of the standard library has a kind).
+/// Whether the file system says that it cannot sync, as network drives do (`ENOSYS`, `EINVAL`, and
+/// `ENOTSUP`, for which not every version of the standard library has a kind).
 fn is_unsupported(error: &io::Error) -> bool {
     matches!(
         error.kind(),

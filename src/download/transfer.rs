@@ -48,13 +48,14 @@ struct Receiver<'s> {
     path: &'s Path,
     /// The most bytes that there may be.
     limit: u64,
-    /// The strong `ETag` of what the sink holds. Without one a transfer cannot go on where it stopped
-    /// ([RFC 9110, section 13.1.5](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5)).
+    /// The strong `ETag` of what the sink holds. Without one a transfer cannot go on where it
+    /// stopped ([RFC 9110, section 13.1.5](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5)).
     etag: Option<HeaderValue>,
 }
 
 impl Download<'_> {
-    /// Gets the whole file, at most `limit` bytes, and returns how long it is. `path` is for errors of the sink.
+    /// Gets the whole file, at most `limit` bytes, and returns how long it is. `path` is for errors
+    /// of the sink.
     pub(super) fn run(&mut self, sink: &mut dyn Sink, path: &Path, limit: u64) -> Result<u64> {
         check_limit("stall_timeout", self.stall_timeout)?;
         let url = self.link.download_link.as_ref();

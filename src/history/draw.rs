@@ -14,11 +14,13 @@ const COLUMNS: usize = 80;
 const DEEPEST: usize = 32;
 
 impl ImageHistory {
-    /// Draws the tree as `{}` does, and marks where one stands with `← here`. `None` is the unedited photo.
+    /// Draws the tree as `{}` does, and marks where one stands with `← here`. `None` is the
+    /// unedited photo.
     ///
-    /// The unedited photo is at the top. The way to where one stands goes straight down from it, with filled marks; `{}` draws
-    /// the way to the newest version so. What was built beside the way branches off to the right. A version whose parent is
-    /// unknown, or not in the history, begins with `?`. Control characters are replaced, and long lines cut.
+    /// The unedited photo is at the top. The way to where one stands goes straight down from it,
+    /// with filled marks; `{}` draws the way to the newest version so. What was built beside
+    /// the way branches off to the right. A version whose parent is unknown, or not in the
+    /// history, begins with `?`. Control characters are replaced, and long lines cut.
     pub fn draw(&self, current: Option<&VersionId>) -> String {
         self.tree(Some(current), COLUMNS)
     }
@@ -35,7 +37,8 @@ impl ImageHistory {
             .map(|version| Some(&version.id))
             .chain([None])
             .collect();
-        // The versions under what they were built on, and under `None` those of which that is not known.
+        // The versions under what they were built on, and under `None` those of which that is not
+        // known.
         let mut children: HashMap<_, Vec<_>> = HashMap::new();
         for version in &self.versions {
             let parent = version.parent_told.then_some(version.parent.as_ref());
@@ -44,7 +47,8 @@ impl ImageHistory {
             children.entry(parent).or_default().push(version);
         }
         let loose = children.remove(&None).unwrap_or_default().into_iter();
-        // All versions come last, since those in a loop are not reached from any other. The last is drawn first.
+        // All versions come last, since those in a loop are not reached from any other. The last is
+        // drawn first.
         let starts = self
             .versions
             .iter()
@@ -124,7 +128,8 @@ impl fmt::Display for History {
     }
 }
 
-/// Returns what is known of a version: its status, unless that is `SUCCESS`, its time to the minute, and what it was made by.
+/// Returns what is known of a version: its status, unless that is `SUCCESS`, its time to the
+/// minute, and what it was made by.
 fn label(version: &Version) -> String {
     let status = version
         .status

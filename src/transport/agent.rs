@@ -15,17 +15,18 @@ use crate::error::{Error, Result};
 
 /// How long a connection may lie idle and still be used again.
 ///
-/// Servers and load balancers close idle connections after a time of their own: Node and uvicorn after 5 s, nginx after
-/// 75 s, AWS load balancers after 60 s. A request that meets such a close on its way is lost, and an edit that is lost
-/// that way cannot be told from one that was made. So connections are given up a little before the shortest of these.
+/// Servers and load balancers close idle connections after a time of their own: Node and uvicorn
+/// after 5 s, nginx after 75 s, AWS load balancers after 60 s. A request that meets such a close on
+/// its way is lost, and an edit that is lost that way cannot be told from one that was made. So
+/// connections are given up a little before the shortest of these.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
 
-/// How many idle connections are kept. `ureq` keeps three to a host, so that a fourth thread would agree on TLS anew for
-/// every call.
+/// How many idle connections are kept. `ureq` keeps three to a host, so that a fourth thread would
+/// agree on TLS anew for every call.
 const MAX_IDLE: usize = 16;
 
-/// `ureq`'s buffers of 128 KiB for each direction of each connection are more than a call needs. The input buffer holds
-/// one TLS record, the output buffer the head of a request.
+/// `ureq`'s buffers of 128 KiB for each direction of each connection are more than a call needs.
+/// The input buffer holds one TLS record, the output buffer the head of a request.
 const INPUT_BUFFER: usize = 16 * 1024;
 const OUTPUT_BUFFER: usize = 8 * 1024;
 
@@ -48,8 +49,8 @@ const PROXY_VARIABLES: [&str; 6] = [
     "http_proxy",
 ];
 
-/// Configures an agent or a request, with what the client relies on. A macro, since `ureq` has no public trait over its two
-/// kinds of builders.
+/// Configures an agent or a request, with what the client relies on. A macro, since `ureq` has no
+/// public trait over its two kinds of builders.
 macro_rules! configure {
     ($config:expr, $https_only:expr, $redirects:expr, $proxy:expr, $timeouts:expr, $stall:expr) => {{
         let timeouts: Timeouts = $timeouts;
@@ -73,7 +74,8 @@ macro_rules! configure {
     }};
 }
 
-/// Returns the limits of a call of the API. `theirs` are those of a caller's agent, of which the shorter ones hold.
+/// Returns the limits of a call of the API. `theirs` are those of a caller's agent, of which the
+/// shorter ones hold.
 pub(super) fn of_call(limits: &Limits, timeout: Duration, theirs: Timeouts) -> Timeouts {
     Timeouts {
         connect: shorter(limits.connect_timeout, theirs.connect),
@@ -85,8 +87,8 @@ pub(super) fn of_call(limits: &Limits, timeout: Duration, theirs: Timeouts) -> T
     }
 }
 
-/// Returns the limits of a transfer of a file, beside that of a stall: none but for connecting and for an answer. A storage
-/// that does not answer `Expect` gets the file all the same.
+/// Returns the limits of a transfer of a file, beside that of a stall: none but for connecting and
+/// for an answer. A storage that does not answer `Expect` gets the file all the same.
 pub(super) fn of_file(connect: Option<Duration>, stall: Option<Duration>) -> Timeouts {
     Timeouts {
         connect,
@@ -124,8 +126,8 @@ pub(super) fn for_files(limits: &Limits) -> Agent {
     .into()
 }
 
-/// Configures one request, so that a caller's agent cannot undo what the client relies on. Its connection sets up TLS anew,
-/// so the usual request is not configured.
+/// Configures one request, so that a caller's agent cannot undo what the client relies on. Its
+/// connection sets up TLS anew, so the usual request is not configured.
 pub(super) fn configured<'b>(
     agent: &Agent,
     request: Request<SendBody<'b>>,
@@ -144,8 +146,8 @@ pub(super) fn configured<'b>(
     )
 }
 
-/// Returns the proxy for what is at this URL. One of the environment is for what is elsewhere: asked for this machine's
-/// own loopback it would connect to itself, and see the key in the clear.
+/// Returns the proxy for what is at this URL. One of the environment is for what is elsewhere:
+/// asked for this machine's own loopback it would connect to itself, and see the key in the clear.
 fn proxy_for(agent: &Agent, uri: &Uri) -> Option<Proxy> {
     let proxy = agent.config().proxy()?;
     (!(proxy.is_from_env() && is_loopback(uri))).then(|| proxy.clone())
@@ -206,8 +208,8 @@ pub(super) fn is_loopback(uri: &Uri) -> bool {
     host.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| address.is_loopback())
 }
 
-/// Reads a URL that is by https, or on this machine, unless http is allowed. What should have been percent-encoded in it,
-/// and was not, is.
+/// Reads a URL that is by https, or on this machine, unless http is allowed. What should have been
+/// percent-encoded in it, and was not, is.
 pub(crate) fn parse_url(field: &'static str, text: &str, allow_http: bool) -> Result<Uri> {
     const RAW: &AsciiSet = &CONTROLS
         .add(b' ')
@@ -259,8 +261,8 @@ pub(crate) fn variable(name: &'static str) -> Result<Option<String>> {
     }
 }
 
-/// Refuses variables of the environment that `ureq` would pass over, since a proxy must never be left out silently. Which of
-/// the variables wins is `ureq`'s decision.
+/// Refuses variables of the environment that `ureq` would pass over, since a proxy must never be
+/// left out silently. Which of the variables wins is `ureq`'s decision.
 pub(crate) fn check_environment() -> Result<()> {
     for name in PROXY_VARIABLES {
         if let Some(value) = variable(name)? {

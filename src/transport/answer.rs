@@ -18,7 +18,8 @@ use super::{Call, LOG, Transport, in_short};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, Context, Error, Result};
 use crate::types::{EnhancementStatus, from_json, items, read};
 
-/// How much of the body of an error is read, and the most that room is made for before it has come, in bytes.
+/// How much of the body of an error is read, and the most that room is made for before it has come,
+/// in bytes.
 pub(crate) const ERROR_BODY: u64 = 64 * 1024;
 
 /// Where services and gateways put the id of a request.
@@ -87,8 +88,9 @@ impl<'c> Answer<'c> {
     /// Parses the payload.
     ///
     /// # Errors
-    /// [`Error::Api`] of the kind `Failed` for an answer that says that the call failed. For one that cannot be read
-    /// [`Error::Decode`], or [`Error::OutcomeUnknown`] if the call must not be repeated.
+    /// [`Error::Api`] of the kind `Failed` for an answer that says that the call failed. For one
+    /// that cannot be read [`Error::Decode`], or [`Error::OutcomeUnknown`] if the call must not
+    /// be repeated.
     pub(crate) fn json(&self) -> Result<Value> {
         let json = self.parse()?;
         self.check(&json).map(|()| json)
@@ -106,7 +108,8 @@ impl<'c> Answer<'c> {
             .or_else(|e| self.check(&json).and(Err(e)))
     }
 
-    /// Reads a list that comes bare, or as the field `name` of an object. An item that cannot be read is `None`.
+    /// Reads a list that comes bare, or as the field `name` of an object. An item that cannot be
+    /// read is `None`.
     pub(crate) fn list<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<Option<T>>> {
         items(&self.json()?, name)
             .ok_or_else(|| self.unreadable(format!("the answer holds no {name}")))
@@ -134,8 +137,8 @@ impl<'c> Answer<'c> {
         if failed { Err(self.refused()) } else { Ok(()) }
     }
 
-    /// Returns the payload: the body without its `data` envelope, if it has one, and without a byte order mark. It is a
-    /// replacement character if the body is not UTF-8.
+    /// Returns the payload: the body without its `data` envelope, if it has one, and without a byte
+    /// order mark. It is a replacement character if the body is not UTF-8.
     pub(crate) fn payload(&self) -> &str {
         let body = from_utf8(&self.body).unwrap_or("\u{fffd}");
         let body = body.trim_start_matches('\u{feff}').trim_ascii();
@@ -264,8 +267,8 @@ fn unwrap_envelope(body: &str) -> Option<&str> {
     Some(envelope.data.get())
 }
 
-/// Finds the message, in this order: `error.message`; `error` as a string; `detail` as a string; `detail` as a list of
-/// `{loc, msg}`; `message`.
+/// Finds the message, in this order: `error.message`; `error` as a string; `detail` as a string;
+/// `detail` as a list of `{loc, msg}`; `message`.
 fn message_in(json: &Value) -> Option<String> {
     let text = |value: Option<&Value>| {
         value?

@@ -13,7 +13,8 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// The longest path segment, in bytes: more than any file system allows, far less than a request line may hold.
+/// The longest path segment, in bytes: more than any file system allows, far less than a request
+/// line may hold.
 const LONGEST_SEGMENT: usize = 1024;
 
 /// One call of the API.
@@ -70,7 +71,8 @@ impl Call {
         Ok(self)
     }
 
-    /// Marks a call that must not be carried out twice. `advice` says where to look before calling again.
+    /// Marks a call that must not be carried out twice. `advice` says where to look before calling
+    /// again.
     pub(crate) fn once(self, advice: &'static str) -> Self {
         Self {
             once: Some(advice),

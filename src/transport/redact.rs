@@ -6,8 +6,8 @@ const LONGEST: usize = 300;
 /// Shorter secrets are not looked for: they would be found in innocent words.
 const SHORTEST_SECRET: usize = 6;
 
-/// Returns one printable line without the secrets and without the queries of URLs, which in a presigned URL are the right
-/// to read the file.
+/// Returns one printable line without the secrets and without the queries of URLs, which in a
+/// presigned URL are the right to read the file.
 pub(crate) fn redact(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
     for secret in secrets
@@ -29,7 +29,8 @@ pub(crate) fn redact(text: &str, secrets: &[&str]) -> String {
     one_line(&without_queries(&text), LONGEST)
 }
 
-/// Replaces the query of each URL. A URL ends with white space, a quotation mark or a bracket. JSON can write `\/` for `/`.
+/// Replaces the query of each URL. A URL ends with white space, a quotation mark or a bracket. JSON
+/// can write `\/` for `/`.
 fn without_queries(text: &str) -> String {
     let ends_url =
         |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`' | '|' | '{' | '}');
@@ -52,8 +53,8 @@ fn without_queries(text: &str) -> String {
     clean + rest
 }
 
-/// Returns one line of at most so many characters, with white space folded and U+FFFD for characters that move the cursor
-/// or cannot be seen.
+/// Returns one line of at most so many characters, with white space folded and U+FFFD for
+/// characters that move the cursor or cannot be seen.
 pub(crate) fn one_line(text: &str, longest: usize) -> String {
     let mut line = String::new();
     for word in text.split_whitespace() {

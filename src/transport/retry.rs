@@ -8,9 +8,10 @@ use ureq::http::header::{DATE, RETRY_AFTER};
 
 /// How often a call is tried, and how long the client waits in between.
 ///
-/// The waits are exponential with full jitter: before attempt *n* + 1 a random time between nothing and
-/// `base_delay` × 2<sup>*n* − 1</sup>, never more than `max_delay`. A `Retry-After` of the service wins over that, and all
-/// calls of the client wait when one of them is told to slow down (429 and 503).
+/// The waits are exponential with full jitter: before attempt *n* + 1 a random time between nothing
+/// and `base_delay` × 2<sup>*n* − 1</sup>, never more than `max_delay`. A `Retry-After` of the
+/// service wins over that, and all calls of the client wait when one of them is told to slow down
+/// (429 and 503).
 ///
 /// What is tried again is a question of safety and not a setting:
 ///
@@ -24,28 +25,35 @@ use ureq::http::header::{DATE, RETRY_AFTER};
 ///
 /// # How long a call can take
 /// At most `max_attempts` × ([`connect_timeout`](crate::ClientBuilder::connect_timeout) + 4 ×
-/// [`timeout`](crate::ClientBuilder::timeout) + the larger of `max_delay` and `max_retry_after`), name lookups apart, since
-/// `timeout` bounds four phases: sending the head, sending the body, waiting for the answer, reading it.
+/// [`timeout`](crate::ClientBuilder::timeout) + the larger of `max_delay` and `max_retry_after`),
+/// name lookups apart, since `timeout` bounds four phases: sending the head, sending the body,
+/// waiting for the answer, reading it.
 ///
 /// ```
-/// use std::time::Duration;
 /// use imagen_ai::RetryPolicy;
+/// use std::time::Duration;
 ///
-/// let patient = RetryPolicy { max_attempts: 10, max_retry_after: Duration::from_secs(600), ..RetryPolicy::default() };
+/// let patient = RetryPolicy {
+///     max_attempts: 10,
+///     max_retry_after: Duration::from_secs(600),
+///     ..RetryPolicy::default()
+/// };
 /// assert_eq!(RetryPolicy::none().max_attempts, 1);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How often a request is sent in all, the first time included; 0 counts as 1. Default: 4, which outlives a
-    /// restarting gateway (up to 3.5 s of waiting) and still reports a real outage soon.
+    /// How often a request is sent in all, the first time included; 0 counts as 1. Default: 4,
+    /// which outlives a restarting gateway (up to 3.5 s of waiting) and still reports a real
+    /// outage soon.
     pub max_attempts: u32,
-    /// The longest first wait. Default: 500 ms, well over a round trip, well under a person's patience.
+    /// The longest first wait. Default: 500 ms, well over a round trip, well under a person's
+    /// patience.
     pub base_delay: Duration,
     /// The longest wait that the client chooses itself. Default: 20 s.
     pub max_delay: Duration,
-    /// The longest `Retry-After` that is waited for. A longer one is returned at once, in the error
-    /// ([`Error::retry_after`](crate::Error::retry_after)), so that the program decides. Default: 60 s, one window of a
-    /// limit that counts by the minute.
+    /// The longest `Retry-After` that is waited for. A longer one is returned at once, in the
+    /// error ([`Error::retry_after`](crate::Error::retry_after)), so that the program decides.
+    /// Default: 60 s, one window of a limit that counts by the minute.
     pub max_retry_after: Duration,
 }
 
@@ -73,8 +81,8 @@ impl RetryPolicy {
         }
     }
 
-    /// Returns the wait after failed attempt number `attempt`, or `None` if there is to be no other. `asked` is the wait
-    /// that the service asked for.
+    /// Returns the wait after failed attempt number `attempt`, or `None` if there is to be no
+    /// other. `asked` is the wait that the service asked for.
     pub(crate) fn wait_after(&self, attempt: u32, asked: Option<Duration>) -> Option<Duration> {
         if attempt >= self.max_attempts || asked.is_some_and(|asked| asked > self.max_retry_after) {
             return None;

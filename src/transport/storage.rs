@@ -30,9 +30,9 @@ pub(crate) const STALL: Duration = Duration::from_secs(60);
 /// Shorter parts of a query are not looked for in what the storage says.
 const SHORTEST_SECRET: usize = 12;
 
-/// How many new bytes make an attempt a good one, after which failures are counted anew. A network that cuts every
-/// connection after so many bytes must let a large file through, and a server that gives a byte an attempt must not be
-/// asked for ever.
+/// How many new bytes make an attempt a good one, after which failures are counted anew. A network
+/// that cuts every connection after so many bytes must let a large file through, and a server that
+/// gives a byte an attempt must not be asked for ever.
 const GOOD_ATTEMPT: u64 = 1024 * 1024;
 
 /// How often the progress is told while a transfer waits to be tried again.
@@ -85,7 +85,8 @@ impl<'t> Transfer<'t> {
         })
     }
 
-    /// Makes attempts until one succeeds or no other would help. The progress is told before each and while it waits.
+    /// Makes attempts until one succeeds or no other would help. The progress is told before each
+    /// and while it waits.
     pub(crate) fn run(&mut self, attempt: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()> {
         let (mut failures, mut good) = (0, 0);
         self.tell()?;
@@ -94,7 +95,8 @@ impl<'t> Transfer<'t> {
             let Err(error) = attempt(self) else {
                 return Ok(());
             };
-            // Counted from the most that ever arrived, so that starting over again and again is no progress.
+            // Counted from the most that ever arrived, so that starting over again and again is no
+            // progress.
             if self.bytes >= good + GOOD_ATTEMPT {
                 (good, failures) = (self.bytes, 0);
             }
@@ -141,7 +143,8 @@ impl<'t> Transfer<'t> {
             Timeout(_) => (Stalled, "nothing moved for as long as the stall limit"),
             TooManyRedirects => (Refused, "it redirects too often"),
             RequireHttpsOnly(_) | BadUri(_) => (Refused, "it redirects away from https"),
-            // S3 does so for a wrong region. `ureq` has no public type for it, and no answer to read.
+            // S3 does so for a wrong region. `ureq` has no public type for it, and no answer to
+            // read.
             Protocol(e) if e.to_string().contains("location header") => {
                 (Refused, "it redirects without saying where")
             }
@@ -236,8 +239,8 @@ pub(crate) fn no_link(method: &'static str, name: &str) -> Error {
 }
 
 impl Transport {
-    /// Fetches a file, or the rest of it from a byte on if it is still the one that has this `ETag`. Redirects are
-    /// followed, from https only to https.
+    /// Fetches a file, or the rest of it from a byte on if it is still the one that has this
+    /// `ETag`. Redirects are followed, from https only to https.
     pub(crate) fn get(
         &self,
         uri: &Uri,
@@ -253,8 +256,8 @@ impl Transport {
         self.transfer(request, SendBody::none(), stall)
     }
 
-    /// Sends a file of a known length. The storage is asked first whether it takes the file, and no redirect is
-    /// followed.
+    /// Sends a file of a known length. The storage is asked first whether it takes the file, and no
+    /// redirect is followed.
     pub(crate) fn put(
         &self,
         uri: &Uri,

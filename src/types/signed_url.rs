@@ -6,12 +6,21 @@ use serde::{Deserialize, Serialize};
 
 /// A presigned URL: whoever has it can read, or write, the file for a while.
 ///
-/// `Display`, [`as_str`](Self::as_str) and serde give all of it. `Debug` hides the query, which holds the signature.
+/// `Display`, [`as_str`](Self::as_str) and serde give all of it. `Debug` hides the query, which
+/// holds the signature.
 ///
 /// ```
-/// let url = imagen_ai::SignedUrl::from("https://s3.example/a.jpg?X-Amz-Signature=4f1c");
-/// assert_eq!(url.as_str(), "https://s3.example/a.jpg?X-Amz-Signature=4f1c");
-/// assert_eq!(format!("{url:?}"), "\"https://s3.example/a.jpg?[redacted]\"");
+/// let url = imagen_ai::SignedUrl::from(
+///     "https://s3.example/a.jpg?X-Amz-Signature=4f1c",
+/// );
+/// assert_eq!(
+///     url.as_str(),
+///     "https://s3.example/a.jpg?X-Amz-Signature=4f1c"
+/// );
+/// assert_eq!(
+///     format!("{url:?}"),
+///     "\"https://s3.example/a.jpg?[redacted]\""
+/// );
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]

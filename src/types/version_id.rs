@@ -12,15 +12,17 @@ use serde_json::value::RawValue;
 
 use crate::error::Error;
 
-/// Identifies one version of a photo: the `version_id` of an answer, the `parent_version_id` of a request.
+/// Identifies one version of a photo: the `version_id` of an answer, the `parent_version_id` of a
+/// request.
 ///
-/// It is opaque. The service's examples show numbers and its clients leave the type open, so it holds a number or a
-/// string, and gives it back byte for byte as it came: `9007199254740993` keeps its last digit. It can only be read from
-/// and written to JSON.
+/// It is opaque. The service's examples show numbers and its clients leave the type open, so it
+/// holds a number or a string, and gives it back byte for byte as it came: `9007199254740993` keeps
+/// its last digit. It can only be read from and written to JSON.
 ///
-/// `FromStr` reads a number as a number, and any other text as a string, so that `"123"` names the version that is
-/// printed as `123`. A string of digits alone, which the service has never been seen to send, needs its quotation marks:
-/// `"\"7\""` and `"7"` are two different versions. `Debug` prints the JSON, which `FromStr` reads back.
+/// `FromStr` reads a number as a number, and any other text as a string, so that `"123"` names the
+/// version that is printed as `123`. A string of digits alone, which the service has never been
+/// seen to send, needs its quotation marks: `"\"7\""` and `"7"` are two different versions. `Debug`
+/// prints the JSON, which `FromStr` reads back.
 ///
 /// Numbers come before strings in the order of versions, the smaller number first.
 ///

@@ -31,7 +31,8 @@ fn builder(server: &Faulty) -> ClientBuilder {
     client.retry(policy(1))
 }
 
-/// A server that gives this answer to the first request, and a good one to the others; and when each of them came.
+/// A server that gives this answer to the first request, and a good one to the others; and when
+/// each of them came.
 fn first_answers(reply: Reply) -> (Faulty, Arc<Mutex<Vec<Instant>>>) {
     let times = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&times);
@@ -91,8 +92,8 @@ fn nobody_waits_for_what_does_not_concern_them() {
     }
 }
 
-/// The formula of [`RetryPolicy`] holds although the server never answers this call, and asks others of the same client to
-/// slow down again and again.
+/// The formula of [`RetryPolicy`] holds although the server never answers this call, and asks
+/// others of the same client to slow down again and again.
 #[test]
 fn a_call_never_takes_longer_than_the_formula_says() {
     const OTHERS: u32 = 10;
@@ -102,8 +103,8 @@ fn a_call_never_takes_longer_than_the_formula_says() {
             return Stall.after_request();
         }
         others += 1;
-        // They come at once and are answered one after another, each time with a second from then on: the head leaves
-        // in two parts, with the wait between them.
+        // They come at once and are answered one after another, each time with a second from then
+        // on: the head leaves in two parts, with the wait between them.
         let answer = Reply::status(429)
             .header("Retry-After", "1")
             .reason("x".repeat(60));
@@ -275,8 +276,9 @@ fn memory_is_bounded_by_the_limit() {
         assert!(project.presets().is_err() && project.image("a").copilot("x").is_err());
         assert!(began.elapsed() < Duration::from_secs(20));
     }
-    // A vector that grows has up to twice its content and is copied while it does, and the fault server has its part
-    // too. Without the limit it would be as much as the server sends, which is 512 MiB.
+    // A vector that grows has up to twice its content and is copied while it does, and the fault
+    // server has its part too. Without the limit it would be as much as the server sends, which
+    // is 512 MiB.
     let grown = memory("VmHWM:") - before;
     assert!(grown * 1024 < 8 * LIMIT, "{grown} KiB");
 }

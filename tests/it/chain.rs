@@ -1,4 +1,5 @@
-//! Chains of edits: what they send, what they remember and save, and that every edit is made once whatever the network does.
+//! Chains of edits: what they send, what they remember and save, and that every edit is made once
+//! whatever the network does.
 
 use std::fs;
 use std::iter;
@@ -34,7 +35,8 @@ enum Fate {
 }
 use Fate::{Late, LoseAfter, LoseBefore, Pass};
 
-/// A simulator behind a network that does to the edits, in order, what the fates say, and then no more harm.
+/// A simulator behind a network that does to the edits, in order, what the fates say, and then no
+/// more harm.
 fn behind(
     fates: impl IntoIterator<Item = Fate, IntoIter: Send + 'static>,
 ) -> (Arc<Simulator>, Faulty) {
@@ -58,8 +60,8 @@ fn behind(
     })
 }
 
-/// A simulator behind raw TCP: what mockito does for one request takes longer than all the rest. What becomes of a
-/// request is decided with the simulator's way to answer it at hand.
+/// A simulator behind raw TCP: what mockito does for one request takes longer than all the rest.
+/// What becomes of a request is decided with the simulator's way to answer it at hand.
 fn in_process(
     mut network: impl FnMut(&Request, &dyn Fn(&Request) -> Reply) -> Reply + Send + 'static,
 ) -> (Arc<Simulator>, Faulty) {
@@ -389,7 +391,8 @@ fn what_was_there_before_is_looked_at_before_anything_is_sent() {
 
 #[test]
 fn a_first_edit_is_not_confused_with_what_was_there_before() {
-    // The same edit, made before by someone else: without a look at the history before, the two look alike.
+    // The same edit, made before by someone else: without a look at the history before, the two
+    // look alike.
     let (_simulator, network) = behind([Pass, LoseBefore, LoseBefore, LoseAfter, Pass, LoseBefore]);
     let photo = photo_behind(&network);
     photo.chain().copilot("a").unwrap();
@@ -554,7 +557,8 @@ fn what_cannot_be_written_is_not_sent_and_an_answer_is_kept_all_the_same() {
     );
     assert_eq!(parents(&simulator), ["null"]);
     assert_eq!((chain.path(), chain.pending()), (&[id(123)][..], None));
-    // The file that was left behind knows of the first edit only that it is out. The next edit writes what came of it.
+    // The file that was left behind knows of the first edit only that it is out. The next edit
+    // writes what came of it.
     fs::rename(&moved, &folder).unwrap();
     assert_eq!(read(&path)["pending"]["edit"]["instruction"], "a");
     chain.copilot("b").unwrap();
@@ -600,8 +604,8 @@ fn the_wait_counts_from_the_sending_today_and_tomorrow() {
     }
 }
 
-/// Faults hit in any order: an answer lost before the edit is made, after it, or an edit that is made only when the history
-/// is asked for.
+/// Faults hit in any order: an answer lost before the edit is made, after it, or an edit that is
+/// made only when the history is asked for.
 #[test]
 fn twenty_edits_are_made_once_each_through_a_hundred_bad_days() {
     let lost = AtomicU64::new(0);
@@ -613,7 +617,8 @@ fn twenty_edits_are_made_once_each_through_a_hundred_bad_days() {
 
 fn a_bad_day(seed: u64, lost: &AtomicU64) {
     const EDITS: usize = 20;
-    // Half the days the chain recovers by itself; on the others each edit is made by a new process, as it were.
+    // Half the days the chain recovers by itself; on the others each edit is made by a new process,
+    // as it were.
     let by_itself = seed % 2 == 0;
     // Some days all edits are alike, so that only the parents tell them apart.
     let text = move |edit| format!("edit {}", if seed % 4 < 2 { 0 } else { edit });

@@ -40,8 +40,8 @@ fn a_base_url_may_end_in_a_slash_and_have_a_path_of_its_own() {
     }
 }
 
-/// All that a caller can make long, as long as it may be: `ureq` fails where a line of a head, and the lines that it
-/// writes at once, do not fit in its buffer.
+/// All that a caller can make long, as long as it may be: `ureq` fails where a line of a head, and
+/// the lines that it writes at once, do not fit in its buffer.
 #[test]
 fn the_longest_names_key_and_user_agent_reach_the_server_together() {
     let server = Faulty::start([Reply::json(OK)]);
@@ -262,7 +262,8 @@ fn a_proxy_variable_that_cannot_be_used_is_refused() {
     if child::is_child() {
         return report(Client::builder_from_env());
     }
-    // With a good one beside it, which `ureq` would take instead. A variable in quotes is a URL in quotes.
+    // With a good one beside it, which `ureq` would take instead. A variable in quotes is a URL in
+    // quotes.
     let refused = |name: &str, value: &str, words: &str| {
         let mut variables = vec![
             ("IMAGEN_API_KEY", KEY),

@@ -1,7 +1,8 @@
 //! What the client makes of a network that fails: one table, a row a fault.
 //!
-//! Each row is played once for every call that it names, each time with a server and a client of its own. It passes if
-//! the caller gets what the row says, the server saw as many requests over as many connections, and it took no longer.
+//! Each row is played once for every call that it names, each time with a server and a client of
+//! its own. It passes if the caller gets what the row says, the server saw as many requests over as
+//! many connections, and it took no longer.
 
 use std::sync::Mutex;
 use std::thread;
@@ -22,7 +23,8 @@ pub const REQUEST_ID: &str = "request-id-1";
 
 /// How often a call is tried, unless its row says otherwise.
 const TRIES: u32 = 3;
-/// The longest that a row may take, unless it says otherwise. It is for a busy machine: what hangs takes `PATIENCE`.
+/// The longest that a row may take, unless it says otherwise. It is for a busy machine: what hangs
+/// takes `PATIENCE`.
 const SOON: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(25);
 /// A limit that a row waits out.
@@ -234,7 +236,8 @@ pub struct Fault {
     tls: bool,
     /// How many of the requests do not arrive as far as the end of their head.
     unheard: usize,
-    /// Whether the same call succeeds once before the one that counts, and how long the client is idle in between.
+    /// Whether the same call succeeds once before the one that counts, and how long the client is
+    /// idle in between.
     pub call_before: bool,
     pub pause: Duration,
     limit: Duration,
@@ -579,7 +582,8 @@ impl Call {
     }
 }
 
-/// A result as the table writes it: the variant, what it holds of causes and kinds, the status, the wait asked for.
+/// A result as the table writes it: the variant, what it holds of causes and kinds, the status, the
+/// wait asked for.
 fn outcome(result: &Result<()>) -> String {
     let Err(error) = result else {
         return "ok".to_owned();

@@ -1,5 +1,5 @@
-//! The fault server does what a test of the crate would not notice if it did not: the client makes the same of a close and
-//! of a reset.
+//! The fault server does what a test of the crate would not notice if it did not: the client makes
+//! the same of a close and of a reset.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,8 @@ use crate::support::{eventually, ms};
 const HEAD: &[u8] = b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n";
 const HI: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 
-/// What a client sees that sends so much: the answer, and after it an end in order, a reset, or silence.
+/// What a client sees that sends so much: the answer, and after it an end in order, a reset, or
+/// silence.
 fn seen(server: &Faulty, request: &[u8], answer: usize) -> (String, End) {
     let mut client = TcpStream::connect(server.addr()).unwrap();
     client.write_all(request).unwrap();

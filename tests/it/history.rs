@@ -1,4 +1,5 @@
-//! Histories: nobody has published their shape, so the rules in the docs of `History` read any, and count what they cannot.
+//! Histories: nobody has published their shape, so the rules in the docs of `History` read any, and
+//! count what they cannot.
 
 use imagen_ai::{
     ApiErrorKind, DownloadLink, EnhanceRequest, EnhancementStatus, Error, History, ImageHistory,
@@ -330,7 +331,8 @@ fn an_answer_of_any_depth_or_length_is_read_or_a_typed_error() {
             "{error:?}"
         );
     }
-    // A tall tree, a broad one and a comb: no recursion, and a drawing that does not grow with the square.
+    // A tall tree, a broad one and a comb: no recursion, and a drawing that does not grow with the
+    // square.
     const LAST: u64 = 10_000;
     for parent in [|id| id - 1, |_| 1, |id| 1.max(id - 2 - id % 2)] {
         let versions = (2..=LAST).map(|id| version(id, json!(parent(id))));

@@ -57,8 +57,8 @@ fn edit_all(photo: &Image, file: &Path) {
     }
 }
 
-/// Kills children until this many more are killed or all edits are made, and lets the last one end. Returns how many were
-/// killed.
+/// Kills children until this many more are killed or all edits are made, and lets the last one end.
+/// Returns how many were killed.
 fn kill_at_random(test: &str, simulator: &Simulator, kills: u64, dice: &mut Dice) -> u64 {
     let url = simulator.base_url();
     let folder = TempDir::new().unwrap();
@@ -144,8 +144,8 @@ impl Dice {
     }
 }
 
-/// The versions are exactly these edits, each built on the one before; and nothing else was ever made, since the numbers
-/// have no gap.
+/// The versions are exactly these edits, each built on the one before; and nothing else was ever
+/// made, since the numbers have no gap.
 pub(crate) fn assert_in_order(simulator: &Simulator, count: usize, text: impl Fn(usize) -> String) {
     let versions = simulator.versions(READY, PHOTO);
     assert_eq!(versions.len(), count, "{versions:#?}");

@@ -1,4 +1,5 @@
-//! One test binary: a module per subject, the servers it runs against in `support`. In an order to read them in.
+//! One test binary: a module per subject, the servers it runs against in `support`. In an order to
+//! read them in.
 
 #![allow(unreachable_pub)]
 

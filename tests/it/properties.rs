@@ -1,6 +1,6 @@
-//! What holds of every answer and every name. Whatever bytes a server sends, a call ends, with a result and in time, and
-//! takes no more memory than its limit. Most of the bytes here are wrong in a few places only, since what
-//! is wrong all over is refused at its first byte.
+//! What holds of every answer and every name. Whatever bytes a server sends, a call ends, with a
+//! result and in time, and takes no more memory than its limit. Most of the bytes here are wrong in
+//! a few places only, since what is wrong all over is refused at its first byte.
 
 use std::time::{Duration, Instant};
 

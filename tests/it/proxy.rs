@@ -33,7 +33,8 @@ fn edit(client: &Client) -> Result<()> {
     client.project("p").image("a.jpg").copilot("x").map(drop)
 }
 
-/// Neither an edit nor another call gets past this proxy, each tried so often of two times. Returns what they say of it.
+/// Neither an edit nor another call gets past this proxy, each tried so often of two times. Returns
+/// what they say of it.
 #[track_caller]
 fn stopped(proxy: &str, kind: CauseKind, attempts: u32) -> String {
     let retry = RetryPolicy {
@@ -195,8 +196,8 @@ fn a_proxy_that_fails_is_named_learns_nothing_and_is_asked_once_if_it_wants_a_pa
     assert!(began.elapsed() < Duration::from_secs(20));
 }
 
-/// The limit is for the proxy's answer, and not for what comes through the tunnel later. A proxy of an agent is used for
-/// this machine too.
+/// The limit is for the proxy's answer, and not for what comes through the tunnel later. A proxy of
+/// an agent is used for this machine too.
 #[test]
 fn a_tunnel_lasts_longer_than_the_connect_timeout() {
     let server = Faulty::start([Reply::json(OK).drip_body(15, ms(100))]);
@@ -213,8 +214,8 @@ fn a_tunnel_lasts_longer_than_the_connect_timeout() {
     assert_eq!((proxy.asked().len(), server.requests()), (1, 2));
 }
 
-/// What `ureq` does with the variables, and what this client adds to that. The service is at 0.0.0.0, which is this
-/// machine and yet no loopback address.
+/// What `ureq` does with the variables, and what this client adds to that. The service is at
+/// 0.0.0.0, which is this machine and yet no loopback address.
 #[cfg(target_os = "linux")]
 #[test]
 fn proxies_of_the_environment_are_used_and_not_for_this_machine() {

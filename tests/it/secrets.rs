@@ -1,5 +1,6 @@
-//! What must not be told is not told: the key to nobody but the API, and neither it nor a request's body nor the query of
-//! a presigned URL in a log record or an error. (What `ureq` logs at `trace` of what it sends is apart.)
+//! What must not be told is not told: the key to nobody but the API, and neither it nor a request's
+//! body nor the query of a presigned URL in a log record or an error. (What `ureq` logs at `trace`
+//! of what it sends is apart.)
 
 use std::error::Error as _;
 use std::fmt::Debug;
@@ -53,8 +54,8 @@ fn ours(lines: &[Line], level: Level) -> Vec<&str> {
     ours.map(|line| line.text.as_str()).collect()
 }
 
-/// What is the same for every call, whatever became of it: one record, no more of `warn` than there was to warn of, and
-/// nobody's words in them.
+/// What is the same for every call, whatever became of it: one record, no more of `warn` than there
+/// was to warn of, and nobody's words in them.
 fn check_records(what: &str, call: Call, result: &Result<()>, lines: &[Line], calls: usize) {
     let records = ours(lines, Level::Debug);
     assert_eq!(records.len(), calls, "{what}: {records:#?}");
@@ -156,7 +157,8 @@ fn none() -> ClientBuilder {
         .base_url("http://localhost:1")
 }
 
-/// Calls an edit and a reading call, and checks everything that they tell, but for `ureq`'s records of what is received.
+/// Calls an edit and a reading call, and checks everything that they tell, but for `ureq`'s records
+/// of what is received.
 fn check_calls(what: &str, client: &Client) -> [Result<()>; 2] {
     [Call::Copilot, Call::Info].map(|call| {
         let (result, lines) = logged_but(DUMP, || call.make(client));
@@ -309,7 +311,8 @@ fn a_download_takes_no_key_along_and_tells_no_query() {
     assert_eq!(elsewhere.requests(), 2);
 }
 
-/// Whoever holds the query of a presigned URL can read the picture, and `Debug` is what ends up in logs.
+/// Whoever holds the query of a presigned URL can read the picture, and `Debug` is what ends up in
+/// logs.
 #[test]
 fn debug_tells_no_query_wherever_the_url_stands() {
     fn read<T: serde::de::DeserializeOwned + Debug + 'static>(json: Value) -> Box<dyn Debug> {

@@ -43,8 +43,8 @@ fn not_sent<T: std::fmt::Debug>(result: Result<T>) -> CallError {
     }
 }
 
-/// Every call to this server ends before a request, in TLS. The words of OpenSSL differ from those of `rustls`, and those
-/// of other systems are not known here.
+/// Every call to this server ends before a request, in TLS. The words of OpenSSL differ from those
+/// of `rustls`, and those of other systems are not known here.
 #[track_caller]
 fn refused(
     client: &Client,
@@ -124,7 +124,8 @@ fn a_certificate_that_proves_nothing_is_refused() {
     assert_eq!(server.connections(), 4 * 2);
 }
 
-/// The client's own agent believes whom its features say: the list in the program, or that of the system.
+/// The client's own agent believes whom its features say: the list in the program, or that of the
+/// system.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_systems_list_is_asked_where_the_features_say_so() {

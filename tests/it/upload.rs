@@ -29,8 +29,8 @@ struct Servers {
 }
 
 impl Servers {
-    /// What the storage does to each `PUT`. The service gives links in the opposite order, and none for names with
-    /// "nolink" in them.
+    /// What the storage does to each `PUT`. The service gives links in the opposite order, and none
+    /// for names with "nolink" in them.
     fn start(script: impl IntoIterator<Item = Reply>) -> Self {
         let storage = Faulty::start(script);
         let url = storage.url();

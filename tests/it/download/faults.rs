@@ -241,8 +241,8 @@ fn only_a_strong_tag_of_a_file_of_known_length_lets_a_transfer_go_on() {
     assert_eq!(range(&server.received()[2]).0, Some("bytes=30000-"));
 }
 
-/// What the storage answers to the request for the rest, and what comes after that if there is more. What a writer has
-/// cannot be taken back, and is never written twice.
+/// What the storage answers to the request for the rest, and what comes after that if there is
+/// more. What a writer has cannot be taken back, and is never written twice.
 #[test]
 fn a_transfer_starts_over_when_it_cannot_go_on() {
     let (old, new, other) = (
@@ -378,7 +378,8 @@ fn a_file_that_is_not_whole_or_no_file_is_an_error() {
             Broken,
             3,
         ),
-        // Where the end of the connection is the end of the file, a broken connection looks the same.
+        // Where the end of the connection is the end of the file, a broken connection looks the
+        // same.
         ("where the file ends", body().until_close(), Refused, 1),
         (
             "where the file ends",
@@ -600,8 +601,8 @@ fn a_stalled_transfer_is_noticed() {
     });
 }
 
-/// Each is slow in its own way, and none is silent for as long as the limit. What a caller's own agent or the client
-/// says of time limits does not hold for files.
+/// Each is slow in its own way, and none is silent for as long as the limit. What a caller's own
+/// agent or the client says of time limits does not hold for files.
 #[test]
 fn a_slow_transfer_goes_on() {
     let file = File::made(14, 40_000);

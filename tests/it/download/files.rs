@@ -245,8 +245,8 @@ fn what_a_killed_process_leaves_is_replaced_by_the_next() {
     assert!(fs::read(&path).unwrap() == file.bytes());
 }
 
-/// A limit on the size of files stands in for a full disk: a write fails in the middle, and no rights are needed to set
-/// it.
+/// A limit on the size of files stands in for a full disk: a write fails in the middle, and no
+/// rights are needed to set it.
 #[cfg(unix)]
 #[test]
 fn a_disk_without_room_is_an_error_and_leaves_nothing() {

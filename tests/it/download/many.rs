@@ -321,8 +321,8 @@ fn links_that_are_never_good_are_asked_for_once_more_and_no_further() {
     assert_eq!(names(folder.path()), [""; 0]);
 }
 
-/// Three files of one name, of which the links to the last two have expired. What the service says when it is asked for
-/// fresh ones.
+/// Three files of one name, of which the links to the last two have expired. What the service says
+/// when it is asked for fresh ones.
 fn three_of_one_name(fresh: Option<Reply>) -> Faulty {
     Faulty::each(move |request| {
         let host = request.header("host").unwrap();

@@ -1,4 +1,5 @@
-//! A test in a process of its own, for what depends on the environment or counts what a process has.
+//! A test in a process of its own, for what depends on the environment or counts what a process
+//! has.
 
 use std::ffi::OsStr;
 use std::process::Command;

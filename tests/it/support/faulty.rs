@@ -1,8 +1,8 @@
 //! A server that misbehaves on purpose.
 //!
-//! It speaks raw TCP, because a proper HTTP library cannot be made to close, reset, stall, drip, truncate, lie, split
-//! or repeat at a chosen byte. A script says what happens to each request in turn, and a row of a test reads as what
-//! goes wrong:
+//! It speaks raw TCP, because a proper HTTP library cannot be made to close, reset, stall, drip,
+//! truncate, lie, split or repeat at a chosen byte. A script says what happens to each request in
+//! turn, and a row of a test reads as what goes wrong:
 //!
 //! ```text
 //! let broken = Reply::json(OK).cut_body(7, Close);
@@ -11,11 +11,11 @@
 //! assert_eq!(server.requests(), 3);
 //! ```
 //!
-//! [`Reply`] and [`End`] are what happens to one request, [`File`] is a file for downloads, [`Refused`] and [`BacklogFull`]
-//! are addresses where nobody answers.
+//! [`Reply`] and [`End`] are what happens to one request, [`File`] is a file for downloads,
+//! [`Refused`] and [`BacklogFull`] are addresses where nobody answers.
 //!
-//! Dropping a [`Faulty`] shuts its sockets and ends its waits. A wait also ends after [`PATIENCE`], and whatever is endless
-//! after [`CAP`] bytes.
+//! Dropping a [`Faulty`] shuts its sockets and ends its waits. A wait also ends after [`PATIENCE`],
+//! and whatever is endless after [`CAP`] bytes.
 
 // `pub` is what tests use, `pub(crate)` what these files use of each other.
 
@@ -42,7 +42,8 @@ use reply::Point;
 use reply::send::Flow;
 use wire::Wire;
 
-/// The longest that any single wait lasts, so that a test which forgets to drop its server still ends.
+/// The longest that any single wait lasts, so that a test which forgets to drop its server still
+/// ends.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where endless things end, so that a client without limits fails its test and not the machine.
@@ -55,7 +56,8 @@ pub struct Faulty {
 
 /// Where the next [`Reply`] comes from.
 enum Script {
-    /// One a request, in order of arrival; the last one repeats, or is followed by refused connections.
+    /// One a request, in order of arrival; the last one repeats, or is followed by refused
+    /// connections.
     List {
         replies: VecDeque<Reply>,
         then_refuse: bool,
@@ -65,7 +67,8 @@ enum Script {
 }
 
 impl Faulty {
-    /// One reply a request, in order of arrival, over however many connections; the last one repeats.
+    /// One reply a request, in order of arrival, over however many connections; the last one
+    /// repeats.
     pub fn start(script: impl IntoIterator<Item = Reply>) -> Self {
         Self::listen(
             Script::List {
@@ -76,8 +79,8 @@ impl Faulty {
         )
     }
 
-    /// Like [`Faulty::start`], but nobody listens any more once the last reply is taken, and nobody else takes the
-    /// port: the address is this server's alone.
+    /// Like [`Faulty::start`], but nobody listens any more once the last reply is taken, and nobody
+    /// else takes the port: the address is this server's alone.
     pub fn start_then_refuse(script: impl IntoIterator<Item = Reply>) -> Self {
         Self::listen(
             Script::List {
@@ -88,7 +91,8 @@ impl Faulty {
         )
     }
 
-    /// The reply is decided by looking at the whole request: for routes, or for a state of the test's own.
+    /// The reply is decided by looking at the whole request: for routes, or for a state of the
+    /// test's own.
     pub fn each(decide: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         Self::listen(Script::Each(Box::new(decide)), None)
     }
@@ -120,8 +124,9 @@ impl Faulty {
         self.shared.state().heard.len()
     }
 
-    /// How many requests arrived at least as far as the end of their head. What a client sends into a connection that
-    /// was already closed or reset is not looked at as a request; [`Faulty::bytes_received`] has it.
+    /// How many requests arrived at least as far as the end of their head. What a client sends into
+    /// a connection that was already closed or reset is not looked at as a request;
+    /// [`Faulty::bytes_received`] has it.
     pub fn requests(&self) -> usize {
         self.shared.state().requests.len()
     }
@@ -131,7 +136,8 @@ impl Faulty {
         self.shared.state().requests.clone()
     }
 
-    /// Every byte that arrived, connection after connection: where to look for what must not have been sent.
+    /// Every byte that arrived, connection after connection: where to look for what must not have
+    /// been sent.
     pub fn bytes_received(&self) -> Vec<u8> {
         self.shared.state().heard.concat()
     }
@@ -147,7 +153,8 @@ impl Drop for Faulty {
         }
         drop(state);
         self.shared.changed.notify_all();
-        // A failed assertion in a test's own closure must fail the test, although it ran in another thread.
+        // A failed assertion in a test's own closure must fail the test, although it ran in another
+        // thread.
         if self.shared.script.is_poisoned() && !thread::panicking() {
             panic!("the script of the fault server panicked");
         }
@@ -185,7 +192,8 @@ struct State {
     /// Whether no more connections are wanted, and whether those that are open are over.
     refusing: bool,
     stopped: bool,
-    /// The sockets to shut when the server stops. Whoever serves one holds it alone, so that dropping it closes it.
+    /// The sockets to shut when the server stops. Whoever serves one holds it alone, so that
+    /// dropping it closes it.
     open: Vec<Weak<TcpStream>>,
     /// What arrived, by connection.
     heard: Vec<Vec<u8>>,
@@ -228,7 +236,8 @@ impl Shared {
             state.heard.push(Vec::new());
             state.open.push(Arc::downgrade(&stream));
             drop(state);
-            // An error is a peer that left or a server that stops: either way the connection is over.
+            // An error is a peer that left or a server that stops: either way the connection is
+            // over.
             thread::spawn(move || {
                 Wire::new(&shared, stream, id).and_then(|wire| shared.serve(wire))
             });
@@ -293,7 +302,8 @@ impl Shared {
     fn decide(&self, request: &Request) -> Reply {
         match &mut *lock(&self.script) {
             Script::Each(decide) => decide(request),
-            // Only after `start_then_refuse`, on a connection that is still open: nobody is there any more.
+            // Only after `start_then_refuse`, on a connection that is still open: nobody is there
+            // any more.
             Script::List { .. } => End::HangUp.after_request(),
         }
     }

@@ -1,7 +1,8 @@
 //! What was logged during a test, of every level and every target.
 //!
-//! A process has one logger, and the tests of this binary run side by side. So it keeps what is logged by a thread that
-//! asked for it, and nothing else. A client starts no threads, so a call is logged by the thread that makes it.
+//! A process has one logger, and the tests of this binary run side by side. So it keeps what is
+//! logged by a thread that asked for it, and nothing else. A client starts no threads, so a call is
+//! logged by the thread that makes it.
 
 use std::cell::RefCell;
 use std::sync::Once;

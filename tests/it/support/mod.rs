@@ -20,8 +20,8 @@ pub use imagen_ai_simulator as simulator;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 pub mod tls;
 
-/// An agent's settings as `ureq` has them, but for the kind of TLS that this build has: the one that `ureq` would choose
-/// is refused where it is not there.
+/// An agent's settings as `ureq` has them, but for the kind of TLS that this build has: the one
+/// that `ureq` would choose is refused where it is not there.
 pub fn agent_config() -> ConfigBuilder<AgentScope> {
     let config = Agent::config_builder();
     #[cfg(all(feature = "native-tls", not(feature = "rustls")))]

@@ -8,8 +8,8 @@ use std::thread;
 use super::faulty::PATIENCE;
 use super::lock;
 
-/// A proxy. Wherever it is asked to connect to, it connects to the one server it knows, so that tests can use names
-/// that do not exist.
+/// A proxy. Wherever it is asked to connect to, it connects to the one server it knows, so that
+/// tests can use names that do not exist.
 pub struct Proxy {
     addr: SocketAddr,
     seen: Arc<Mutex<Seen>>,

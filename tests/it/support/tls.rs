@@ -111,7 +111,8 @@ impl TlsServer {
             for stream in listener.incoming().map_while(Result::ok) {
                 lock(&shared).connections += 1;
                 let (config, shared) = (Arc::clone(&config), Arc::clone(&shared));
-                // A client that refuses the certificate or leaves ends the connection with an error.
+                // A client that refuses the certificate or leaves ends the connection with an
+                // error.
                 thread::spawn(move || serve(stream, config, &shared));
             }
         });

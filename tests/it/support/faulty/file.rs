@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::reply::Reply;
 use super::wire::Request;
 
-/// A file that is served with `Content-Length`, `ETag`, `Range` and `If-Range`, unless told otherwise. A server whose file
-/// changes has another one in a later [`Reply`].
+/// A file that is served with `Content-Length`, `ETag`, `Range` and `If-Range`, unless told
+/// otherwise. A server whose file changes has another one in a later [`Reply`].
 #[derive(Clone, Debug)]
 pub struct File {
     content: Arc<[u8]>,
@@ -25,7 +25,8 @@ enum Ranges {
 impl File {
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         let content: Arc<[u8]> = bytes.into().into();
-        // Another content must not have the same tag; its start and length tell apart what tests use.
+        // Another content must not have the same tag; its start and length tell apart what tests
+        // use.
         let sum = content.iter().take(256).fold(content.len(), |sum, &byte| {
             sum.wrapping_mul(31) + usize::from(byte)
         });
@@ -110,7 +111,8 @@ impl File {
         }
     }
 
-    /// Whether a range may be served: there is no `If-Range`, or it names this content. A weak tag never does.
+    /// Whether a range may be served: there is no `If-Range`, or it names this content. A weak tag
+    /// never does.
     fn is_current(&self, request: &Request) -> bool {
         let names_it =
             |value: &str| self.etag.as_deref() == Some(value) && !value.starts_with("W/");

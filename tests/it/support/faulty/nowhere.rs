@@ -6,8 +6,9 @@ use std::time::Duration;
 
 /// An address that refuses connections.
 ///
-/// No other server uses it, not even after this one was closed. Nor can a client reach itself there, which happens when
-/// the system chooses the port that it connects to as the one that it connects from: that is a port of another address.
+/// No other server uses it, not even after this one was closed. Nor can a client reach itself
+/// there, which happens when the system chooses the port that it connects to as the one that it
+/// connects from: that is a port of another address.
 pub struct Refused(SocketAddr);
 
 impl Refused {
@@ -20,8 +21,8 @@ impl Refused {
     }
 }
 
-/// An address where connecting neither succeeds nor fails, because the kernel's queue is full and it drops what more
-/// comes.
+/// An address where connecting neither succeeds nor fails, because the kernel's queue is full and
+/// it drops what more comes.
 pub struct BacklogFull(
     TcpListener,
     #[expect(dead_code, reason = "kept open")] Vec<TcpStream>,

@@ -1,4 +1,5 @@
-//! What happens to one request: an answer, put together from small parts, and what is done to it on the way.
+//! What happens to one request: an answer, put together from small parts, and what is done to it on
+//! the way.
 
 pub(crate) mod send;
 
@@ -8,13 +9,15 @@ use std::time::Duration;
 use super::file::File;
 use send::Piece;
 
-/// How a connection ends. With no answer before it, an end is a [`Reply`] of its own: `Reset.after_head()`.
+/// How a connection ends. With no answer before it, an end is a [`Reply`] of its own:
+/// `Reset.after_head()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// In order: the client reads all that was sent and then the end, whatever it was about to write.
+    /// In order: the client reads all that was sent and then the end, whatever it was about to
+    /// write.
     Close,
-    /// As a process that exits: the same, except that what the client sends from then on is met with a reset, and so is
-    /// the client at once if it had sent something that was not read.
+    /// As a process that exits: the same, except that what the client sends from then on is met
+    /// with a reset, and so is the client at once if it had sent something that was not read.
     HangUp,
     /// With a reset. What was sent before it usually still arrives.
     Reset,
@@ -23,7 +26,8 @@ pub enum End {
 }
 
 impl End {
-    /// Before anything was read. (A reset happens when the first byte arrives: it takes one to send it.)
+    /// Before anything was read. (A reset happens when the first byte arrives: it takes one to send
+    /// it.)
     pub fn on_accept(self) -> Reply {
         Reply::raw("").on_accept().then(self)
     }
@@ -49,8 +53,8 @@ pub(crate) enum Point {
     Request,
 }
 
-/// What happens to one request. Unless told otherwise it is answered as by a proper server, which keeps the connection
-/// open.
+/// What happens to one request. Unless told otherwise it is answered as by a proper server, which
+/// keeps the connection open.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub(crate) point: Point,

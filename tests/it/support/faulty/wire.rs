@@ -87,8 +87,9 @@ impl<'s> Wire<'s> {
 
     /// Waits for more and says how much came, 0 at the end.
     ///
-    /// The last byte is only looked at and stays in the socket until the next call. Closing a socket with unread bytes
-    /// in it is how a reset is sent without the `SO_LINGER` that `std` doesn't have, and so there is always one.
+    /// The last byte is only looked at and stays in the socket until the next call. Closing a
+    /// socket with unread bytes in it is how a reset is sent without the `SO_LINGER` that `std`
+    /// doesn't have, and so there is always one.
     fn fill(&mut self) -> io::Result<usize> {
         self.release()?;
         let mut bytes = [0; 16 << 10];
@@ -110,7 +111,8 @@ impl<'s> Wire<'s> {
         Ok(())
     }
 
-    /// Reads until `part` finds what it looks for in the buffer, and takes as many bytes as it says.
+    /// Reads until `part` finds what it looks for in the buffer, and takes as many bytes as it
+    /// says.
     fn read_until<T>(&mut self, part: impl Fn(&[u8]) -> Option<(T, usize)>) -> io::Result<T> {
         loop {
             if let Some((found, length)) = part(&self.buffer) {
