@@ -619,7 +619,7 @@ fn a_bad_day(seed: u64, lost: &AtomicU64) {
     const EDITS: usize = 20;
     // Half the days the chain recovers by itself; on the others each edit is made by a new process,
     // as it were.
-    let by_itself = seed % 2 == 0;
+    let by_itself = seed.is_multiple_of(2);
     // Some days all edits are alike, so that only the parents tell them apart.
     let text = move |edit| format!("edit {}", if seed % 4 < 2 { 0 } else { edit });
 

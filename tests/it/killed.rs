@@ -46,10 +46,10 @@ pub(crate) fn photo_at(base_url: &str) -> Image {
 /// The program that is killed: it goes on from the file until all edits are made.
 fn edit_all(photo: &Image, file: &Path) {
     let mut chain = photo.chain_saved_in(file).unwrap().recovering(WAIT);
-    if chain.pending().is_some() {
-        if let Recovery::CannotTell { .. } = chain.recover(&WAIT).unwrap() {
-            std::process::exit(CANNOT_TELL);
-        }
+    if chain.pending().is_some()
+        && let Recovery::CannotTell { .. } = chain.recover(&WAIT).unwrap()
+    {
+        std::process::exit(CANNOT_TELL);
     }
     while chain.path().len() < EDITS {
         let edit = format!("edit {}", chain.path().len());

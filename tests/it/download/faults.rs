@@ -190,7 +190,7 @@ fn a_broken_transfer_goes_on_where_it_stopped_and_the_log_tells() {
             let start: u64 = start.parse().unwrap();
             // A reset may lose what was on its way.
             assert!(
-                start > 0 && start <= 200_000 && (end == Reset || start % 100_000 == 0),
+                start > 0 && start <= 200_000 && (end == Reset || start.is_multiple_of(100_000)),
                 "{end:?} {start}"
             );
             assert!(condition.starts_with('"'));
