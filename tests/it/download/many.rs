@@ -106,7 +106,7 @@ fn results_come_in_the_order_of_the_links_and_a_failure_stops_no_other() {
     assert_eq!((&first.path, first.renamed), (&out.join("0.jpg"), false));
     assert!(get().iter().all(Result::is_err), "they are there");
     let none = client().download_all(
-        [DownloadLink::default(); 0],
+        Vec::<DownloadLink>::new(),
         &out,
         &DownloadOptions::default(),
     );
