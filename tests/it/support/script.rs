@@ -62,6 +62,8 @@ struct State {
     /// What arrived, by connection.
     heard: Vec<Vec<u8>>,
     requests: Vec<Request>,
+    /// How many turns are over.
+    done: usize,
 }
 
 impl Script {
@@ -109,6 +111,11 @@ impl Script {
     /// to its end is empty here.
     pub fn requests(&self) -> Vec<Request> {
         self.0.state().requests.clone()
+    }
+
+    /// How many turns are over, with what follows their answer and their end.
+    pub fn done(&self) -> usize {
+        self.0.state().done
     }
 
     /// Every byte that arrived, connection after connection: where to look for what must not have

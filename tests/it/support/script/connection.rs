@@ -63,12 +63,13 @@ impl Connection {
             let reads = next.as_ref().map_or(Reads::Request, |turn| turn.reads);
             let request = self.read(reads)?;
             let turn = next.take().unwrap_or_else(|| self.shared.decide(&request));
-            if let Some(end) = turn.play(&request, &self)? {
+            if let Some(end) = turn.play(&request, &mut self)? {
                 return self.end(end);
             }
             if reads < Reads::Request {
                 return self.end(End::Stall);
             }
+            self.shared.state().done += 1;
         }
     }
 
@@ -124,6 +125,12 @@ impl Connection {
         Ok(true)
     }
 
+    /// Waits for a byte of the next request.
+    pub(super) fn wait_for_more(&mut self) -> io::Result<()> {
+        self.release()?;
+        self.stream.peek(&mut [0]).map(drop)
+    }
+
     fn release(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.held) {
             (&*self.stream).read_exact(&mut [0])?;
@@ -133,13 +140,23 @@ impl Connection {
 
     fn end(mut self, how: End) -> io::Result<()> {
         match how {
-            End::HangUp => return self.release(),
-            End::Reset if self.held => return Ok(()),
-            End::Reset => return self.fill().map(drop),
-            End::Close => self.stream.shutdown(Shutdown::Write)?,
-            End::Stall => {}
+            End::HangUp => self.release()?,
+            End::Reset if !self.held => drop(self.fill()?),
+            End::Reset => {}
+            End::Close | End::Stall => return self.drain(how),
         }
-        // What still comes is recorded.
+        let shared = Arc::clone(&self.shared);
+        drop(self);
+        shared.state().done += 1;
+        Ok(())
+    }
+
+    /// Records what still comes, until the client leaves.
+    fn drain(mut self, how: End) -> io::Result<()> {
+        if how == End::Close {
+            self.stream.shutdown(Shutdown::Write)?;
+        }
+        self.shared.state().done += 1;
         while self.fill()? {}
         Ok(())
     }

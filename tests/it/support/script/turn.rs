@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -89,6 +90,8 @@ struct Limits {
 enum Step {
     Write(Vec<u8>),
     Pause(Duration),
+    /// Until a byte is there, which is not read.
+    Await,
     End(End),
 }
 
@@ -252,6 +255,12 @@ impl Turn {
         self
     }
 
+    /// Waits after the answer until the next request begins to arrive, and reads nothing of it.
+    pub fn then_await(mut self) -> Self {
+        self.then.push(Step::Await);
+        self
+    }
+
     /// Ends the connection after the answer.
     pub fn then(mut self, end: End) -> Self {
         self.then.push(Step::End(end));
@@ -262,7 +271,11 @@ impl Turn {
 /// Playing it.
 impl Turn {
     /// Returns how the connection ends, if it does.
-    pub(super) fn play(mut self, request: &Request, on: &Connection) -> io::Result<Option<End>> {
+    pub(super) fn play(
+        mut self,
+        request: &Request,
+        on: &mut Connection,
+    ) -> io::Result<Option<End>> {
         if self.leaves {
             on.shared.stop_accepting();
             // Until the thread that accepts has closed the port.
@@ -271,7 +284,8 @@ impl Turn {
         if let Some(file) = self.file.take() {
             self = file.answer(request, self);
         }
-        let mut stream = &*on.stream;
+        let stream = Arc::clone(&on.stream);
+        let mut stream = &*stream;
         stream.write_all(&self.before)?;
         if let Some(end) = self.head_limits.write(&self.head(), stream)? {
             return Ok(Some(end));
@@ -286,6 +300,7 @@ impl Turn {
             match step {
                 Step::Write(bytes) => stream.write_all(&bytes)?,
                 Step::Pause(time) => thread::sleep(time),
+                Step::Await => on.wait_for_more()?,
                 Step::End(end) => return Ok(Some(end)),
             }
         }
