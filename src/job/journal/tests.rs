@@ -151,10 +151,8 @@ fn another_job_is_refused_with_the_difference() {
     assert_refused(&path, &other, "not of the project with the id \"p1\"");
     other.kind = ProjectKind::Smart;
     assert_refused(&path, &other, "; profile-based, not smart");
-    let other = Header {
-        base_url: "https://other.example".to_owned(),
-        ..ours
-    };
+    let mut other = ours;
+    other.base_url = "https://other.example".to_owned();
     assert_refused(
         &path,
         &other,
