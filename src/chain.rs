@@ -1,27 +1,25 @@
 //! Copilot edits of one image that build on each other.
 
 mod decide;
-mod file;
 mod state;
 mod step;
 
-use std::path::PathBuf;
+use std::fmt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use self::decide::decide;
 use crate::error::{CallError, Error, Result};
 use crate::history::{History, Version};
 use crate::image::{Image, check_edit};
 use crate::types::{CopilotEdit, CopilotRequest, EnhanceRequest, VersionId};
 use crate::wait::{Wait, asks_again};
 
-#[allow(unused_imports, reason = "jobs decide by the same rule")]
-pub(crate) use self::decide::decide;
-pub(crate) use self::state::State;
+pub(crate) use self::state::{Change, State};
 pub use self::step::{Pending, Recovery, Step};
 
 /// The advice of an edit whose answer was lost, once the history has shown that it was not made.
-const NOT_MADE: &str = "the history shows that the edit was not made: send it again";
+pub(crate) const NOT_MADE: &str = "the history shows that the edit was not made: send it again";
 
 impl Image {
     /// Starts a chain at the unedited image. Nothing is sent.
@@ -66,50 +64,6 @@ impl Image {
         state.path = path.iter().map(|version| version.id.clone()).collect();
         state.learn(&history, self.file_name());
         Ok(Chain::restored(self.clone(), state))
-    }
-
-    /// Goes on with the chain that is saved in a file. If there is no such file, it starts a chain
-    /// at the unedited photo and makes the file. Nothing is sent.
-    ///
-    /// The chain keeps the file up to date: it is written before each edit is sent, after each
-    /// known outcome, and by the methods that move the chain. So a program that was killed in
-    /// the middle of an edit finds out what became of it.
-    ///
-    /// ```no_run
-    /// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
-    /// use imagen_ai::{Recovery, Wait};
-    ///
-    /// let wait = Wait::for_an_edit();
-    /// let mut edits = photo.chain_saved_in("edits.json")?.recovering(wait);
-    /// if edits.pending().is_some() {
-    ///     if let Recovery::CannotTell { candidates } = edits.recover(&wait)? {
-    ///         panic!("a person has to look at {candidates:?}");
-    ///     }
-    /// }
-    /// let all = ["make the sky more blue", "brighten the interior", "warm evening light"];
-    /// for instruction in &all[edits.path().len()..] {
-    ///     edits.copilot(*instruction)?;
-    /// }
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
-    ///
-    /// # The file
-    /// It holds the project's id and kind, the photo's name, ids of versions, and the edit that is
-    /// out with its time; no key and no URL. It is replaced as a whole, by way of a file of the
-    /// same name with `.imagen-part` added. A power cut in the seconds after that may bring the
-    /// file before back. Only one chain at a time may use it.
-    ///
-    /// # Errors
-    /// - [`Error::InvalidInput`]: the file is that of another photo, project or kind of project,
-    ///   has a form that this version does not know, is cut short, or is something else. It is not
-    ///   changed.
-    /// - [`Error::Io`]: it cannot be read or made.
-    pub fn chain_saved_in(&self, path: impl Into<PathBuf>) -> Result<Chain> {
-        let file = path.into();
-        let state = file::open(self, &file)?;
-        let mut chain = Chain::restored(self.clone(), state);
-        chain.file = Some(file);
-        Ok(chain)
     }
 }
 
@@ -156,10 +110,10 @@ fn path_to_latest<'h>(history: &'h History, file_name: &str) -> Option<Vec<&'h V
 /// A chain never sends an edit again by itself. After any other error nothing is pending, and the
 /// chain stands where it stood.
 ///
-/// A chain that is [`recovering`](Self::recovering), or saved in a file, reads the history before
-/// its first edit, so that a version that was there before is never taken for the edit. A chain
-/// that did not read it (or read one with versions that could not be read) cannot tell that an edit
-/// was made, only that it was not.
+/// A chain that is [`recovering`](Self::recovering), or of a [job](crate::Job::chain), reads the
+/// history before its first edit, so that a version that was there before is never taken for the
+/// edit. A chain that did not read it (or read one with versions that could not be read) cannot
+/// tell that an edit was made, only that it was not.
 ///
 /// "Not applied" is only as sure as the wait is long. An edit that first appears in the history
 /// after that is the one case that is left.
@@ -167,23 +121,47 @@ fn path_to_latest<'h>(history: &'h History, file_name: &str) -> Option<Vec<&'h V
 pub struct Chain {
     image: Image,
     state: State,
-    /// Where the state is kept beyond the process, if it is.
-    file: Option<PathBuf>,
+    /// Keeps the changes beyond the process, if that is done.
+    keeper: Option<Box<dyn Keeper>>,
     recovering: Option<Wait>,
     /// When this process learned of the pending edit, if one is pending. It is not kept beyond the
     /// process: the machine may wake up with another date.
     pending_since: Instant,
 }
 
+/// Keeps the changes of a chain beyond the process.
+pub(crate) trait Keeper: fmt::Debug + Send + Sync {
+    /// Keeps a change that is about to be made. After an error it must not be made.
+    fn announce(&self, change: &Change) -> Result<()>;
+
+    /// Keeps what has happened, as soon as that can be done.
+    fn note(&self, change: &Change);
+}
+
 impl Chain {
-    /// Makes the chain that has this state. A pending edit is waited for from now.
-    pub(crate) fn restored(image: Image, state: State) -> Self {
+    /// Makes the chain that has this state.
+    fn restored(image: Image, state: State) -> Self {
         Self {
             image,
             state,
-            file: None,
+            keeper: None,
             recovering: None,
             pending_since: Instant::now(),
+        }
+    }
+
+    /// Makes the chain that has this state, and whose changes are kept. This process learned of a
+    /// pending edit at `pending_since`.
+    pub(crate) fn kept(
+        image: Image,
+        state: State,
+        keeper: Box<dyn Keeper>,
+        pending_since: Instant,
+    ) -> Self {
+        Self {
+            keeper: Some(keeper),
+            pending_since,
+            ..Self::restored(image, state)
         }
     }
 
@@ -197,14 +175,14 @@ impl Chain {
     /// # Errors
     /// - [`Error::InvalidInput`]: an edit is [pending](Self::pending), or the instruction is
     ///   refused. The edit was not sent.
-    /// - [`Error::Io`]: the file of a saved chain could not be written. The edit was not sent. (If
-    ///   the file cannot be written after the answer, the answer is returned all the same, and the
-    ///   next edit writes the file first.)
+    /// - [`Error::Io`]: the file of the chain's [job](crate::Job) could not be written. The edit
+    ///   was not sent. (If the file cannot be written after the answer, the answer is returned all
+    ///   the same, and the next edit writes it first.)
     /// - [`Error::OutcomeUnknown`]: the edit may have been made, and is pending.
     /// - [`Error::Network`]: nothing was done: call again. A recovering chain returns it for a lost
     ///   answer too, once it knows that the edit was not made.
     /// - Others of [`Image::copilot`]. Those of [`Project::history`](crate::Project::history),
-    ///   before anything was sent, for a chain that is saved or recovers.
+    ///   before anything was sent, for a chain that recovers or is of a job.
     pub fn copilot(&mut self, request: impl Into<CopilotRequest>) -> Result<Step> {
         let request = request.into();
         self.edit(
@@ -245,22 +223,36 @@ impl Chain {
         }
         self.look_before()?;
 
-        let pending = self.announce(edit)?;
-        let answer = self
-            .image
-            .apply(&pending.edit, pending.parent.as_ref())
-            .map(Step::of_enhancement);
-        self.settle(Outcome::of(&answer));
-
+        let answer = self.send(edit);
         match self.recovering {
             Some(wait) if self.state.pending.is_some() => self.find_out(answer, &wait),
             _ => answer,
         }
     }
 
+    /// Sends an edit, without a look at the history before or after. Costs credits.
+    pub(crate) fn send(&mut self, edit: CopilotEdit) -> Result<Step> {
+        self.check_settled()?;
+        let pending = Pending {
+            edit,
+            parent: self.current().cloned(),
+            made: false,
+        };
+        self.announce(Change::Sending {
+            pending: pending.clone(),
+            known: self.state.known.clone(),
+        })?;
+        let answer = self
+            .image
+            .apply(&pending.edit, pending.parent.as_ref())
+            .map(Step::of_enhancement);
+        self.settle(outcome_of(&answer));
+        answer
+    }
+
     /// Reads which versions there are before the first edit, if it may have to be found later.
     fn look_before(&mut self) -> Result<()> {
-        let may_be_looked_for = self.file.is_some() || self.recovering.is_some();
+        let may_be_looked_for = self.keeper.is_some() || self.recovering.is_some();
         if self.state.known.is_none() && may_be_looked_for {
             let history = self.image.project().history()?;
             self.state.learn(&history, self.image.file_name());
@@ -268,33 +260,22 @@ impl Chain {
         Ok(())
     }
 
-    /// Remembers the edit that is about to be sent.
-    fn announce(&mut self, edit: CopilotEdit) -> Result<Pending> {
-        let pending = Pending {
-            edit,
-            parent: self.current().cloned(),
-            made: false,
-        };
-        self.change(|state| state.pending = Some(pending.clone()))?;
-        Ok(pending)
+    /// Makes a change, unless it cannot be kept.
+    fn announce(&mut self, change: Change) -> Result<()> {
+        if let Some(keeper) = &self.keeper {
+            keeper.announce(&change)?;
+        }
+        self.state.apply(&change);
+        Ok(())
     }
 
     /// Moves on as the outcome of the pending edit says.
-    fn settle(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Made(version) => self.state.step_to(version),
-            Outcome::NotMade => self.state.pending = None,
-            Outcome::Failed => self.state.give_up_pending(),
-            Outcome::MadeUnnamed => {
-                if let Some(pending) = &mut self.state.pending {
-                    pending.made = true;
-                }
-            }
-            Outcome::Unknown => {}
+    fn settle(&mut self, outcome: Change) {
+        if let Some(keeper) = &self.keeper {
+            keeper.note(&outcome);
         }
+        self.state.apply(&outcome);
         self.pending_since = Instant::now();
-        // The answer counts more than the file: if this fails, the next edit writes it first.
-        _ = self.save();
     }
 
     /// Finds out what became of the pending edit, and returns what its call returns then.
@@ -349,7 +330,7 @@ impl Chain {
 
     /// Asks the history what became of the [pending](Self::pending) edit, until it is found or the
     /// wait is over. The total of the wait counts from when the answer was lost, or, if the
-    /// process was killed before that, from when this process opened the chain.
+    /// process was killed before that, from when this process opened the job.
     ///
     /// - It was applied if exactly one version that was not there before has the right parent and
     ///   the right words, and is finished.
@@ -361,7 +342,8 @@ impl Chain {
     ///   does not list the image, among others. The edit stays pending.
     ///
     /// ```no_run
-    /// # let mut edits = imagen_ai::Client::from_env()?.project("p").image("a.jpg").chain_saved_in("edits.json")?;
+    /// # let image = imagen_ai::Client::from_env()?.project("p").image("a.jpg");
+    /// # let mut edits = image.chain();
     /// use imagen_ai::{Recovery, Wait};
     ///
     /// match edits.recover(&Wait::for_an_edit())? {
@@ -381,14 +363,14 @@ impl Chain {
     /// [`Project::history`](crate::Project::history) at once; the last temporary one when the wait
     /// is over. Nothing has changed then.
     pub fn recover(&mut self, wait: &Wait) -> Result<Recovery> {
-        let Some(pending) = self.state.pending.clone() else {
+        if self.state.pending.is_none() {
             return Err(Error::invalid("chain", "no edit is pending"));
-        };
+        }
         let total = wait.total.saturating_sub(self.pending_since.elapsed());
         let mut pauses = Wait { total, ..*wait }.pauses();
         loop {
             let pause = pauses(Duration::ZERO);
-            let recovery = self.look_for(&pending, pause.is_none());
+            let recovery = self.look(pause.is_none());
             let is_open = match &recovery {
                 Ok(recovery) => matches!(recovery, Recovery::CannotTell { .. }),
                 Err(e) => asks_again(e),
@@ -401,19 +383,42 @@ impl Chain {
     }
 
     /// Asks the history once for the pending edit, and settles it if the answer tells.
-    fn look_for(&mut self, pending: &Pending, time_is_up: bool) -> Result<Recovery> {
+    fn look(&mut self, time_is_up: bool) -> Result<Recovery> {
         let history = self.image.project().history()?;
+        Ok(self.look_in(&history, time_is_up))
+    }
+
+    /// Settles the pending edit, if this history tells what became of it.
+    pub(crate) fn look_in(&mut self, history: &History, time_is_up: bool) -> Recovery {
+        let Some(pending) = &self.state.pending else {
+            return Recovery::CannotTell {
+                candidates: Vec::new(),
+            };
+        };
         let file_name = self.image.file_name();
         let known = self.state.known.as_ref();
-        let recovery = decide(pending, known, file_name, &history, time_is_up);
+        let recovery = decide(pending, known, file_name, history, time_is_up);
         let outcome = match &recovery {
-            Recovery::Applied(step) => Outcome::Made(step.version()?.clone()),
-            Recovery::NotApplied => Outcome::NotMade,
-            Recovery::CannotTell { .. } => return Ok(recovery),
+            Recovery::Applied(Step {
+                version_id: Some(version),
+                ..
+            }) => Change::Made(version.clone()),
+            Recovery::NotApplied => Change::NotMade,
+            Recovery::Applied(_) | Recovery::CannotTell { .. } => return recovery,
         };
-        self.state.learn(&history, file_name);
+        self.learn(history);
         self.settle(outcome);
-        Ok(recovery)
+        recovery
+    }
+
+    /// Remembers which versions there are, so that a later one can be told from them.
+    pub(crate) fn learn(&mut self, history: &History) {
+        self.state.learn(history, self.image.file_name());
+    }
+
+    /// Returns for how long this process has known that the pending edit's answer is lost.
+    pub(crate) fn pending_for(&self) -> Duration {
+        self.pending_since.elapsed()
     }
 
     /// Decides that the [pending](Self::pending) edit was not made, where
@@ -421,7 +426,7 @@ impl Chain {
     /// is paid for twice.
     ///
     /// # Errors
-    /// [`Error::Io`]: the file of a saved chain could not be written. Nothing has changed.
+    /// [`Error::Io`]: the file of the chain's job could not be written. Nothing has changed.
     pub fn assume_not_applied(&mut self) -> Result<()> {
         self.change(State::give_up_pending)
     }
@@ -433,7 +438,7 @@ impl Chain {
     /// - [`Error::InvalidInput`]: an edit is [pending](Self::pending); the chain stands at the
     ///   unedited photo; or it does not know what its first version was built on
     ///   ([`Image::chain_from`], [`Chain::branch_from`]).
-    /// - [`Error::Io`]: the file of a saved chain could not be written. Nothing has changed.
+    /// - [`Error::Io`]: the file of the chain's job could not be written. Nothing has changed.
     pub fn undo(&mut self) -> Result<()> {
         self.check_settled()?;
         if self.state.path.len() <= usize::from(self.state.is_root_unknown) {
@@ -451,7 +456,7 @@ impl Chain {
     /// more.
     ///
     /// # Errors
-    /// [`Error::Io`]: the file of a saved chain could not be written. Nothing has changed.
+    /// [`Error::Io`]: the file of the chain's job could not be written. Nothing has changed.
     pub fn branch_from(&mut self, version: impl Into<VersionId>) -> Result<()> {
         self.change(|state| state.branch_from(version.into()))
     }
@@ -461,7 +466,7 @@ impl Chain {
     ///
     /// # Errors
     /// Those of [`Image::reset`], and nothing has changed. [`Error::Io`]: the edits are discarded,
-    /// but the file of a saved chain could not be written.
+    /// but the file of the chain's job could not be written.
     pub fn reset(&mut self) -> Result<()> {
         self.image.reset()?;
         self.change(|state| *state = State::default())
@@ -477,52 +482,26 @@ impl Chain {
         Err(Error::invalid("chain", why))
     }
 
-    /// Changes the state, unless it cannot be saved with the change.
+    /// Moves the chain, unless that cannot be kept.
     fn change(&mut self, change: impl FnOnce(&mut State)) -> Result<()> {
-        let before = self.state.clone();
-        change(&mut self.state);
-        let saved = self.save();
-        if saved.is_err() {
-            self.state = before;
-        }
-        saved
-    }
-
-    /// Keeps the state beyond the process, if that was asked for.
-    fn save(&mut self) -> Result<()> {
-        match &self.file {
-            Some(path) => file::save(&self.image, &self.state, path),
-            None => Ok(()),
-        }
+        let mut moved = self.state.clone();
+        change(&mut moved);
+        self.announce(Change::Moved(moved))
     }
 }
 
-/// What the answer to an edit says became of it.
-enum Outcome {
-    /// It was made as this version.
-    Made(VersionId),
-    /// It was made as a version that the answer does not name.
-    MadeUnnamed,
-    NotMade,
-    /// It was not made, and the history may list a version that failed.
-    Failed,
-    /// It may have been made.
-    Unknown,
-}
-
-impl Outcome {
-    fn of(answer: &Result<Step>) -> Self {
-        match answer {
-            Ok(step) => match &step.version_id {
-                Some(version) => Self::Made(version.clone()),
-                None => Self::MadeUnnamed,
-            },
-            Err(Error::OutcomeUnknown(e)) => match e.context.status {
-                Some(200..=299) => Self::MadeUnnamed,
-                _ => Self::Unknown,
-            },
-            Err(Error::EnhancementFailed(_)) => Self::Failed,
-            Err(_) => Self::NotMade,
-        }
+/// Returns what the answer to an edit says became of it.
+fn outcome_of(answer: &Result<Step>) -> Change {
+    match answer {
+        Ok(step) => match &step.version_id {
+            Some(version) => Change::Made(version.clone()),
+            None => Change::MadeUnnamed,
+        },
+        Err(Error::OutcomeUnknown(e)) => match e.context.status {
+            Some(200..=299) => Change::MadeUnnamed,
+            _ => Change::Lost,
+        },
+        Err(Error::EnhancementFailed(_)) => Change::Failed,
+        Err(_) => Change::NotMade,
     }
 }

@@ -170,6 +170,7 @@ pub use crate::error::{
 };
 pub use crate::history::{History, ImageHistory, Version};
 pub use crate::image::Image;
+pub use crate::job::{BatchOptions, Edited, Job, JobStep, Report, StepReport, StepState};
 pub use crate::outcomes::Outcomes;
 pub use crate::parallel::parallel;
 pub use crate::profile::{ImageType, Profile, SkyTemplate};

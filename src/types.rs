@@ -409,6 +409,27 @@ pub enum CopilotEdit {
     Preset(String),
 }
 
+/// An instruction.
+impl From<&str> for CopilotEdit {
+    fn from(instruction: &str) -> Self {
+        Self::Instruction(instruction.to_owned())
+    }
+}
+
+/// An instruction.
+impl From<String> for CopilotEdit {
+    fn from(instruction: String) -> Self {
+        Self::Instruction(instruction)
+    }
+}
+
+/// An instruction.
+impl From<&String> for CopilotEdit {
+    fn from(instruction: &String) -> Self {
+        Self::Instruction(instruction.clone())
+    }
+}
+
 words! {
     /// What the service says of an edit. Only `SUCCESS` is published.
     EnhancementStatus {

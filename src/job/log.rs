@@ -1,0 +1,141 @@
+//! The file of a job and what it says, as the handles of the job share it.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::header::Header;
+use super::journal::Journal;
+use super::line::Line;
+use super::record::{Finalizing, Record};
+use crate::chain::{Change, Keeper};
+use crate::error::{Error, Result};
+
+/// The file of a job and what it says. The lock of the file is held until the last handle of this
+/// is dropped.
+pub(super) struct Log {
+    path: PathBuf,
+    shared: Mutex<Shared>,
+}
+
+/// Invariant: `record` is the sum of the lines of `journal`. Both change together, under one lock,
+/// so that no paid call is announced after the finalizing.
+struct Shared {
+    journal: Journal,
+    record: Record,
+    /// The images that a chain or a batch works on.
+    claimed: HashSet<String>,
+}
+
+impl Log {
+    /// Opens the file of a job, or begins one.
+    pub(super) fn open(path: &Path, header: &Header) -> Result<Arc<Self>> {
+        let (journal, lines) = Journal::open(path, header)?;
+        let now = Instant::now();
+        let mut record = Record::default();
+        for line in &lines {
+            record.apply(line, now);
+        }
+        let shared = Shared {
+            journal,
+            record,
+            claimed: HashSet::new(),
+        };
+        Ok(Arc::new(Self {
+            path: path.to_owned(),
+            shared: Mutex::new(shared),
+        }))
+    }
+
+    /// Adds a line about something that is about to be done, and brings it to the disk. After an
+    /// error it must not be done.
+    pub(super) fn announce(&self, line: Line) -> Result<()> {
+        let mut shared = self.lock();
+        if line.costs() && shared.record.finalizing != Finalizing::NotBegun {
+            let why = "the project is finalized, or may be, and takes no edits any more";
+            return Err(Error::invalid("job", why));
+        }
+        shared.journal.announce(&line)?;
+        shared.record.apply(&line, Instant::now());
+        Ok(())
+    }
+
+    /// Adds a line about something that has happened.
+    pub(super) fn note(&self, line: Line) {
+        let mut shared = self.lock();
+        shared.journal.note(&line);
+        shared.record.apply(&line, Instant::now());
+    }
+
+    /// Refuses to go on if the file cannot be relied on any more.
+    pub(super) fn check(&self) -> Result<()> {
+        self.lock().journal.check()
+    }
+
+    /// Looks something up in the record. Nothing else of the log may be called meanwhile.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&Record) -> T) -> T {
+        look(&self.lock().record)
+    }
+
+    /// Takes an image for one chain or batch, until the claim is dropped.
+    pub(super) fn claim(self: &Arc<Self>, image: &str) -> Result<Claim> {
+        if !self.lock().claimed.insert(image.to_owned()) {
+            let why = format!("a chain or a batch of this job works on {image:?} already");
+            return Err(Error::invalid("image", why));
+        }
+        Ok(Claim {
+            log: Arc::clone(self),
+            image: image.to_owned(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        // A thread that panicked while it wrote may have left half a line.
+        let shared = self.shared.lock();
+        shared.unwrap_or_else(|poisoned| {
+            let mut shared = PoisonError::into_inner(poisoned);
+            shared.journal.give_up();
+            shared
+        })
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)
+    }
+}
+
+/// An image that one chain or batch works on. It keeps what the chain does in the job's file.
+#[derive(Debug)]
+pub(super) struct Claim {
+    log: Arc<Log>,
+    image: String,
+}
+
+impl Claim {
+    fn line(&self, change: &Change) -> Line {
+        Line::Copilot {
+            image: self.image.clone(),
+            change: change.clone(),
+        }
+    }
+}
+
+impl Keeper for Claim {
+    fn announce(&self, change: &Change) -> Result<()> {
+        self.log.announce(self.line(change))
+    }
+
+    fn note(&self, change: &Change) {
+        self.log.note(self.line(change));
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.log.lock().claimed.remove(&self.image);
+    }
+}
