@@ -230,7 +230,7 @@ fn profiles_and_templates_come_bare_or_in_an_object() {
         let profiles = server.client().profiles().unwrap();
         let types = [
             Some(ImageType::Raw),
-            Some(ImageType::Jpg),
+            Some(ImageType::Jpeg),
             None,
             Some(ImageType::Other("HEIC".to_owned())),
         ];

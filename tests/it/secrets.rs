@@ -10,9 +10,7 @@ use std::time::Duration;
 use imagen_ai::ureq::http::{Request, Response};
 use imagen_ai::ureq::middleware::MiddlewareNext;
 use imagen_ai::ureq::{self, Body, SendBody};
-use imagen_ai::{
-    CauseKind, Client, ClientBuilder, DownloadLink, Error, ProjectInfo, Result, RetryPolicy,
-};
+use imagen_ai::{CauseKind, Client, ClientBuilder, DownloadLink, Error, Result, RetryPolicy};
 use log::Level;
 use serde_json::{Value, json};
 
@@ -329,7 +327,6 @@ fn debug_tells_no_query_wherever_the_url_stands() {
     let client = wire.client();
     for value in [
         read::<DownloadLink>(link.clone()),
-        read::<ProjectInfo>(json!({"status": "Completed", "thumbnail_src": url})),
         read::<imagen_ai::Enhancement>(edit),
         Box::new(client.project("p").info().unwrap_err()),
     ] {
