@@ -6,10 +6,10 @@ mod state;
 mod step;
 
 use std::fmt;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use self::decide::decide;
+use crate::clock::Clock;
 use crate::error::{CallError, Error, Result};
 use crate::history::History;
 use crate::image::{Image, check_edit};
@@ -69,6 +69,7 @@ pub struct Chain {
     /// When this process learned of the pending edit, if one is pending. It is not kept beyond the
     /// process: the machine may wake up with another date.
     pending_since: Instant,
+    clock: Clock,
 }
 
 /// Keeps the changes of a chain beyond the process.
@@ -80,30 +81,35 @@ pub(crate) trait Keeper: fmt::Debug + Send + Sync {
     fn note(&self, change: &Change);
 }
 
+/// What a keeper has kept of a chain.
+pub(crate) struct Kept {
+    pub(crate) state: State,
+    /// When this process learned of the pending edit, if one is pending.
+    pub(crate) pending_since: Instant,
+    pub(crate) clock: Clock,
+}
+
 impl Chain {
     /// Makes the chain that has this state.
     fn restored(image: Image, state: State) -> Self {
+        let clock = Clock::default();
         Self {
             image,
             state,
             keeper: None,
             recovering: None,
-            pending_since: Instant::now(),
+            pending_since: clock.now(),
+            clock,
         }
     }
 
-    /// Makes the chain that has this state, and whose changes are kept. This process learned of a
-    /// pending edit at `pending_since`.
-    pub(crate) fn kept(
-        image: Image,
-        state: State,
-        keeper: Box<dyn Keeper>,
-        pending_since: Instant,
-    ) -> Self {
+    /// Makes the chain that a keeper has kept.
+    pub(crate) fn kept(image: Image, kept: Kept, keeper: Box<dyn Keeper>) -> Self {
         Self {
             keeper: Some(keeper),
-            pending_since,
-            ..Self::restored(image, state)
+            pending_since: kept.pending_since,
+            clock: kept.clock,
+            ..Self::restored(image, kept.state)
         }
     }
 
@@ -217,7 +223,7 @@ impl Chain {
             keeper.note(&outcome);
         }
         self.state.apply(&outcome);
-        self.pending_since = Instant::now();
+        self.pending_since = self.clock.now();
     }
 
     /// Finds out what became of the pending edit, and returns what its call returns then.
@@ -308,7 +314,7 @@ impl Chain {
         if self.state.pending.is_none() {
             return Err(Error::invalid("chain", "no edit is pending"));
         }
-        let total = wait.total.saturating_sub(self.pending_since.elapsed());
+        let total = wait.total.saturating_sub(self.pending_for());
         let mut pauses = Wait { total, ..*wait }.pauses();
         loop {
             let pause = pauses(Duration::ZERO);
@@ -318,7 +324,7 @@ impl Chain {
                 Err(e) => asks_again(e),
             };
             match pause {
-                Some(pause) if is_open => sleep(pause),
+                Some(pause) if is_open => self.clock.pause(pause),
                 _ => return recovery,
             }
         }
@@ -360,7 +366,7 @@ impl Chain {
 
     /// Returns for how long this process has known that the pending edit's answer is lost.
     pub(crate) fn pending_for(&self) -> Duration {
-        self.pending_since.elapsed()
+        self.clock.since(self.pending_since)
     }
 
     /// Decides that the [pending](Self::pending) edit was not made, where

@@ -62,17 +62,7 @@ impl Job {
     pub fn chain(&self, image: &Image) -> Result<Chain> {
         self.log.check()?;
         self.check_image(image)?;
-        let claim = self.log.claim(image.file_name())?;
-        let known = self.log.read(|record| {
-            let image = record.images.get(image.file_name())?;
-            Some((image.chain.clone(), image.since))
-        });
-        let Some((state, since)) = known else {
-            let state = Default::default();
-            let now = std::time::Instant::now();
-            return Ok(Chain::kept(image.clone(), state, Box::new(claim), now));
-        };
-        Ok(Chain::kept(image.clone(), state, Box::new(claim), since))
+        self.log.chain(image)
     }
 
     fn check_image(&self, image: &Image) -> Result<()> {

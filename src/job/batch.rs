@@ -1,12 +1,12 @@
 //! The same Copilot edits on many images.
 
 use std::sync::{Mutex, PoisonError};
-use std::thread::sleep;
 use std::time::Duration;
 
 use super::steps::SETTLE;
 use super::{Job, cannot_tell};
 use crate::chain::{Chain, NOT_MADE, Recovery, Step};
+use crate::clock::Clock;
 use crate::error::{ApiErrorKind, CallError, Error, Result};
 use crate::history::History;
 use crate::image::{Image, check_edit};
@@ -99,6 +99,7 @@ impl Job {
         }
         let batch = Batch {
             project: &self.project,
+            clock: &self.log.clock,
             edits: &edits,
             options,
             ended: Mutex::new(None),
@@ -244,6 +245,7 @@ impl Work {
 /// One run over many images.
 struct Batch<'b> {
     project: &'b Project,
+    clock: &'b Clock,
     edits: &'b [CopilotEdit],
     options: &'b BatchOptions,
     /// Why no more edits are sent.
@@ -351,7 +353,7 @@ impl Batch<'_> {
                 return;
             }
             match pause {
-                Some(pause) => sleep(pause),
+                Some(pause) => self.clock.pause(pause),
                 None => return,
             }
         }

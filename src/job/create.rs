@@ -7,6 +7,7 @@ use super::line::Line;
 use super::log::Log;
 use super::{Job, cannot_tell};
 use crate::client::Client;
+use crate::clock::Clock;
 use crate::error::{ApiErrorKind, Error, Result};
 use crate::project::Project;
 use crate::transport::check_segment;
@@ -38,7 +39,12 @@ impl Client {
     /// - [`Error::OutcomeUnknown`]: it cannot be told whether a project of this name is the job's.
     /// - Those of [`Client::create_project`] and of looking for the name. Open the job again.
     pub fn open_job(&self, path: impl AsRef<Path>, name: impl Into<String>) -> Result<Job> {
-        open(self, path.as_ref(), ProjectKind::ProfileBased, name.into())
+        let beginning = Beginning {
+            kind: ProjectKind::ProfileBased,
+            name: name.into(),
+            clock: Clock::default(),
+        };
+        beginning.open(self, path.as_ref())
     }
 
     /// Opens the job in this file, or begins one with a new Smart Editing project of this name.
@@ -49,7 +55,12 @@ impl Client {
     /// # Errors
     /// As [`Client::open_job`].
     pub fn open_smart_job(&self, path: impl AsRef<Path>, name: impl Into<String>) -> Result<Job> {
-        open(self, path.as_ref(), ProjectKind::Smart, name.into())
+        let beginning = Beginning {
+            kind: ProjectKind::Smart,
+            name: name.into(),
+            clock: Clock::default(),
+        };
+        beginning.open(self, path.as_ref())
     }
 }
 
@@ -74,7 +85,11 @@ impl Project {
     pub fn open_job(&self, path: impl AsRef<Path>) -> Result<Job> {
         self.path(&[])?;
         let begun = Begun::Project(self.uuid().to_owned());
-        let log = Log::open(path.as_ref(), &header(self.client(), self.kind(), begun))?;
+        let log = Log::open(
+            path.as_ref(),
+            &header(self.client(), self.kind(), begun),
+            Clock::default(),
+        )?;
         Ok(Job::new(self.clone(), log))
     }
 }
@@ -83,20 +98,31 @@ fn header(client: &Client, kind: ProjectKind, begun: Begun) -> Header {
     Header::new(client.transport.base_url(), kind, begun)
 }
 
-fn open(client: &Client, path: &Path, kind: ProjectKind, name: String) -> Result<Job> {
-    if name.trim().is_empty() {
-        return Err(Error::invalid("name", "empty; a job's project needs one"));
+/// How a job with a new project is begun.
+pub(super) struct Beginning {
+    pub(super) kind: ProjectKind,
+    pub(super) name: String,
+    pub(super) clock: Clock,
+}
+
+impl Beginning {
+    /// Opens the job in this file, or begins it.
+    pub(super) fn open(self, client: &Client, path: &Path) -> Result<Job> {
+        if self.name.trim().is_empty() {
+            return Err(Error::invalid("name", "empty; a job's project needs one"));
+        }
+        check_segment("name", "name", &self.name)?;
+        let begun = Begun::Name(self.name.clone());
+        let log = Log::open(path, &header(client, self.kind, begun), self.clock)?;
+        let maker = Maker {
+            client,
+            kind: self.kind,
+            name: &self.name,
+            log: &log,
+        };
+        let project = maker.project()?;
+        Ok(Job::new(project, log))
     }
-    check_segment("name", "name", &name)?;
-    let log = Log::open(path, &header(client, kind, Begun::Name(name.clone())))?;
-    let maker = Maker {
-        client,
-        kind,
-        name: &name,
-        log: &log,
-    };
-    let project = maker.project()?;
-    Ok(Job::new(project, log))
 }
 
 /// Makes the project of a job.

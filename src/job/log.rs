@@ -4,19 +4,21 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use super::header::Header;
 use super::journal::Journal;
 use super::line::Line;
 use super::record::{Finalizing, Record};
-use crate::chain::{Change, Keeper};
+use crate::chain::{Chain, Change, Keeper, Kept};
+use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::image::Image;
 
 /// The file of a job and what it says. The lock of the file is held until the last handle of this
 /// is dropped.
 pub(super) struct Log {
     path: PathBuf,
+    pub(super) clock: Clock,
     shared: Mutex<Shared>,
 }
 
@@ -31,9 +33,9 @@ struct Shared {
 
 impl Log {
     /// Opens the file of a job, or begins one.
-    pub(super) fn open(path: &Path, header: &Header) -> Result<Arc<Self>> {
+    pub(super) fn open(path: &Path, header: &Header, clock: Clock) -> Result<Arc<Self>> {
         let (journal, lines) = Journal::open(path, header)?;
-        let now = Instant::now();
+        let now = clock.now();
         let mut record = Record::default();
         for line in &lines {
             record.apply(line, now);
@@ -45,6 +47,7 @@ impl Log {
         };
         Ok(Arc::new(Self {
             path: path.to_owned(),
+            clock,
             shared: Mutex::new(shared),
         }))
     }
@@ -58,7 +61,7 @@ impl Log {
             return Err(Error::invalid("job", why));
         }
         shared.journal.announce(&line)?;
-        shared.record.apply(&line, Instant::now());
+        shared.record.apply(&line, self.clock.now());
         Ok(())
     }
 
@@ -66,7 +69,7 @@ impl Log {
     pub(super) fn note(&self, line: Line) {
         let mut shared = self.lock();
         shared.journal.note(&line);
-        shared.record.apply(&line, Instant::now());
+        shared.record.apply(&line, self.clock.now());
     }
 
     /// Refuses to go on if the file cannot be relied on any more.
@@ -79,16 +82,25 @@ impl Log {
         look(&self.lock().record)
     }
 
-    /// Takes an image for one chain or batch, until the claim is dropped.
-    pub(super) fn claim(self: &Arc<Self>, image: &str) -> Result<Claim> {
-        if !self.lock().claimed.insert(image.to_owned()) {
-            let why = format!("a chain or a batch of this job works on {image:?} already");
+    /// Returns the chain of an image, which has the image for itself until it is dropped.
+    pub(super) fn chain(self: &Arc<Self>, image: &Image) -> Result<Chain> {
+        let name = image.file_name();
+        let mut shared = self.lock();
+        if !shared.claimed.insert(name.to_owned()) {
+            let why = format!("a chain or a batch of this job works on {name:?} already");
             return Err(Error::invalid("image", why));
         }
-        Ok(Claim {
+        let record = shared.record.images.get(name);
+        let kept = Kept {
+            state: record.map(|image| image.chain.clone()).unwrap_or_default(),
+            pending_since: record.map_or(self.clock.now(), |image| image.since),
+            clock: self.clock.clone(),
+        };
+        let claim = Claim {
             log: Arc::clone(self),
-            image: image.to_owned(),
-        })
+            image: name.to_owned(),
+        };
+        Ok(Chain::kept(image.clone(), kept, Box::new(claim)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -110,7 +122,7 @@ impl fmt::Debug for Log {
 
 /// An image that one chain or batch works on. It keeps what the chain does in the job's file.
 #[derive(Debug)]
-pub(super) struct Claim {
+struct Claim {
     log: Arc<Log>,
     image: String,
 }

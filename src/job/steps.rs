@@ -1,7 +1,6 @@
 //! The edit and the export of a job's project: sent once, and looked up when an answer is missing.
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -201,7 +200,7 @@ impl Step<'_> {
         let Phase::Unanswered { before, since } = self.phase() else {
             return Ok(());
         };
-        let mut pauses = lookup(wait, since).pauses();
+        let mut pauses = lookup(wait, self.log.clock.since(since)).pauses();
         loop {
             let pause = pauses(Duration::ZERO);
             match self.status() {
@@ -210,7 +209,7 @@ impl Step<'_> {
                 Err(e) if pause.is_none() || !asks_again(&e) => return Err(e),
                 _ => {}
             }
-            sleep(pause.unwrap_or_default());
+            self.log.clock.pause(pause.unwrap_or_default());
         }
         self.note(Event::Accepted);
         Ok(())
@@ -299,17 +298,14 @@ fn has_begun(before: Option<&ProjectStatus>, now: Option<&ProjectStatus>) -> boo
     now != before && matches!(now, Some(InProgress | Completed | Failed))
 }
 
-/// Returns how long to look for a call whose answer has been lost since then. The caller's wait can
-/// make it shorter: the end of it decides nothing.
-fn lookup(wait: &Wait, since: Instant) -> Wait {
+/// Returns how long to look for a call whose answer has been lost for so long. The caller's wait
+/// can make it shorter: the end of it decides nothing.
+fn lookup(wait: &Wait, lost_for: Duration) -> Wait {
     let longest = Wait::for_an_edit();
     Wait {
         first: longest.first.min(wait.first),
         longest: longest.longest.min(wait.longest),
-        total: longest
-            .total
-            .min(wait.total)
-            .saturating_sub(since.elapsed()),
+        total: longest.total.min(wait.total).saturating_sub(lost_for),
         ..longest
     }
 }

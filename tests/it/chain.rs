@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use imagen_ai::{
-    Chain, CopilotEdit, CopilotRequest, DownloadLink, EnhanceRequest, Error, Image, Recovery, Result,
-    Step, VersionId, Wait,
+    Chain, CopilotEdit, CopilotRequest, DownloadLink, EnhanceRequest, Error, Image, Recovery,
+    Result, Step, VersionId, Wait,
 };
 use serde_json::json;
 use tempfile::TempDir;

@@ -45,7 +45,12 @@ pub(crate) fn photo_at(base_url: &str) -> Image {
 
 /// The image's chain in the job of this file.
 fn kept(photo: &Image, file: &Path) -> Chain {
-    photo.project().open_job(file).unwrap().chain(photo).unwrap()
+    photo
+        .project()
+        .open_job(file)
+        .unwrap()
+        .chain(photo)
+        .unwrap()
 }
 
 /// The program that is killed: it goes on from the file until all edits are made.
