@@ -7,9 +7,13 @@ mod header;
 mod journal;
 mod line;
 mod log;
+mod photos;
 mod record;
 mod report;
 mod steps;
+
+#[cfg(test)]
+mod model;
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -327,11 +327,11 @@ impl Batch<'_> {
         };
         let wait = Wait {
             total: total.saturating_sub(youngest),
-            ..self.options.wait
+            ..self.options.wait.clone()
         };
         let mut pauses = wait.pauses();
         loop {
-            let pause = pauses(Duration::ZERO);
+            let pause = pauses.next(Duration::ZERO);
             let is_over = pause.is_none();
             // Before the question: an edit that comes after the answer is not in it.
             let times: Vec<bool> = works

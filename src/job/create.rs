@@ -211,7 +211,7 @@ impl Maker<'_> {
     fn find(&self) -> Result<Option<Project>> {
         let found = match self.kind {
             ProjectKind::ProfileBased => self.client.find_project(self.name),
-            ProjectKind::Smart => todo_find(self.client, self.name),
+            ProjectKind::Smart => self.client.find_smart_project(self.name),
         };
         match found {
             Ok(project) => Ok(Some(project)),
@@ -219,18 +219,4 @@ impl Maker<'_> {
             Err(e) => Err(e),
         }
     }
-}
-
-fn todo_find(client: &Client, name: &str) -> Result<Project> {
-    let filter = crate::project::ProjectFilter {
-        kind: ProjectKind::Smart,
-        ..Default::default()
-    };
-    for info in client.projects(&filter) {
-        let info = info?;
-        if info.name.as_deref() == Some(name) {
-            return Ok(client.smart_project(info.project_uuid.unwrap_or_default()));
-        }
-    }
-    client.find_project("no such")
 }

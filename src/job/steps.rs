@@ -202,7 +202,7 @@ impl Step<'_> {
         };
         let mut pauses = lookup(wait, self.log.clock.since(since)).pauses();
         loop {
-            let pause = pauses(Duration::ZERO);
+            let pause = pauses.next(Duration::ZERO);
             match self.status() {
                 Ok(status) if has_begun(before.as_ref(), status.as_ref()) => break,
                 Ok(status) if pause.is_none() => return Err(self.unknown(status)),

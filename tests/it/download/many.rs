@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use imagen_ai::{
-    Client, DownloadLink, DownloadOptions, Downloaded, Error, Overwrite, RetryPolicy,
-    TransferReason,
+    Client, DownloadLink, DownloadOptions, Downloaded, Error, Overwrite, ProgressCallback,
+    RetryPolicy, TransferReason,
 };
 
 use super::{KEY, client, names};
 use crate::support::faulty::{Faulty, Reply};
-use crate::support::simulator::{I2I, NOT_EXPORTED, ProjectSpec, READY, Simulator};
+use crate::support::simulator::{NOT_EXPORTED, ProjectSpec, READY, SMART, Simulator};
 use crate::support::{client_of, ms, refused};
 
 /// A server whose files hold their own number, `/0?sig=SECRET` and on, each sent in `pieces`.
@@ -127,21 +127,20 @@ fn progress_is_told_of_each_file_and_of_all() {
     let links = named.map(|(name, path)| link(&server, name, path));
     let told: Arc<Mutex<Vec<_>>> = Arc::default();
     let record = Arc::clone(&told);
-    let options = DownloadOptions {
-        overwrite: Overwrite::Skip,
-        ..one_thread()
-    };
-    let options = options.on_progress(move |p| {
-        let (file, all) = (
-            (p.bytes, p.total, p.done),
-            (p.all_bytes, p.files_done, p.files),
-        );
+    let callback = ProgressCallback::new(move |p| {
+        let file = (p.bytes, p.total, p.ended.is_some());
+        let all = (p.all_bytes, p.items_done, p.items);
         record
             .lock()
             .unwrap()
-            .push((p.index, p.file_name.to_owned(), file, all));
+            .push((p.index, p.name.to_owned(), file, all));
         ControlFlow::Continue(())
     });
+    let options = DownloadOptions {
+        overwrite: Overwrite::Skip,
+        progress: Some(callback),
+        ..one_thread()
+    };
     let results = client()
         .download_all(&links, folder.path(), &options)
         .unwrap();
@@ -180,12 +179,16 @@ fn a_callback_stops_everything() {
     });
     let folder = tempfile::tempdir().unwrap();
     let links: Vec<_> = (0..50).map(|n| link(&server, &n.to_string(), n)).collect();
-    let options = DownloadOptions::default().on_progress(|progress| {
-        match progress.files_done > 0 && !progress.done {
+    let callback = ProgressCallback::new(|progress| {
+        match progress.items_done > 0 && progress.ended.is_none() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
     });
+    let options = DownloadOptions {
+        progress: Some(callback),
+        ..DownloadOptions::default()
+    };
     let began = Instant::now();
     let results = client()
         .download_all(&links, folder.path(), &options)
@@ -222,7 +225,7 @@ fn finalize_to_puts_the_finished_photos_on_disk() {
     let simulator = Simulator::start();
     simulator.configure(|settings| settings.jpeg_size = 100_000);
     let client = client_of(&simulator);
-    for project in [client.project(READY), client.smart_project(I2I)] {
+    for project in [client.project(READY), client.smart_project(SMART)] {
         let folder = tempfile::tempdir().unwrap();
         let files = project
             .finalize_to(folder.path(), &DownloadOptions::default())
@@ -278,18 +281,22 @@ fn what_cannot_be_written_is_found_out_before_the_edits_are_locked_in() {
 #[test]
 fn links_that_expire_half_way_are_asked_for_again() {
     let simulator = Arc::new(Simulator::start());
-    simulator.add_project(ProjectSpec::regular("long").photo_count(12));
+    simulator.add_project(ProjectSpec::profile_based("long").photo_count(12));
     let client = client_of(&simulator);
     let folder = tempfile::tempdir().unwrap();
     // After every fourth file: as if the lot took three times as long as its links live.
     let clock = Arc::clone(&simulator);
-    let options = one_thread().on_progress(move |progress| {
-        assert!(progress.files_done <= 12);
-        if progress.done && progress.bytes > 0 && progress.index % 4 == 3 {
+    let callback = ProgressCallback::new(move |progress| {
+        assert!(progress.items_done <= 12);
+        if progress.ended.is_some() && progress.bytes > 0 && progress.index % 4 == 3 {
             clock.expire_links();
         }
         ControlFlow::Continue(())
     });
+    let options = DownloadOptions {
+        progress: Some(callback),
+        ..one_thread()
+    };
     let files = client
         .project("long")
         .finalize_to(folder.path(), &options)
@@ -366,10 +373,17 @@ fn fresh_links_of_one_name_are_taken_in_their_order() {
     assert_eq!(files, [first.clone(), expired.clone(), expired.clone()]);
     // A run that was ended asks for none.
     let server = three_of_one_name(None);
-    let options = one_thread().on_progress(|progress| match progress.index == 1 && progress.done {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
-    });
+    let callback =
+        ProgressCallback::new(
+            |progress| match progress.index == 1 && progress.ended.is_some() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            },
+        );
+    let options = DownloadOptions {
+        progress: Some(callback),
+        ..one_thread()
+    };
     assert_eq!(finalized(&server, &options), [first, expired, cancelled]);
     assert_eq!(server.requests(), 3);
 }
