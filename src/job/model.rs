@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -20,6 +21,7 @@ use crate::client::Client;
 use crate::clock::Clock;
 use crate::edit::EditOptions;
 use crate::error::{Error, Result};
+use crate::progress::{Progress, ProgressCallback};
 use crate::transport::RetryPolicy;
 use crate::types::{CopilotEdit, ProjectKind};
 use crate::upload::UploadOptions;
@@ -298,11 +300,7 @@ impl Runs {
         let mut job = self.open()?;
         let photos = (0..5).map(|number| self.folder.path().join(format!("DSC_{number}.NEF")));
         job.upload(photos, &UploadOptions::default())?.all()?;
-        // A status is asked for without the virtual clock once the service has the edit.
-        let wait = Wait {
-            first: Duration::from_millis(1),
-            ..Wait::default()
-        };
+        let wait = self.wait();
         let options = match self.kind {
             ProjectKind::ProfileBased => EditOptions::profile(5700),
             ProjectKind::Smart => EditOptions::default(),
@@ -318,6 +316,22 @@ impl Runs {
             .all()?;
         // FINALIZE
         Ok(())
+    }
+
+    /// Returns a wait that ends with the process. A project that is under way is waited for
+    /// without the virtual clock.
+    fn wait(&self) -> Wait {
+        let world = Arc::clone(&self.world);
+        let is_killed = move |_: &Progress<'_>| match lock(&world).left {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
+        };
+        Wait {
+            first: Duration::from_millis(1),
+            factor: 1.0,
+            progress: Some(ProgressCallback::new(is_killed)),
+            ..Wait::default()
+        }
     }
 
     fn open(&self) -> Result<Job> {
@@ -404,7 +418,7 @@ fn kind() -> impl Strategy<Value = ProjectKind> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 3,
+        cases: 200,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
