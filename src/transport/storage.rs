@@ -27,9 +27,6 @@ use crate::types::SignedUrl;
 /// The default limit for how long nothing of a file may move.
 pub(crate) const STALL: Duration = Duration::from_secs(60);
 
-/// Shorter parts of a query are not looked for in what the storage says.
-const SHORTEST_SECRET: usize = 12;
-
 /// How many new bytes make an attempt a good one, after which failures are counted anew. A network
 /// that cuts every connection after so many bytes must let a large file through, and a server that
 /// gives a byte an attempt must not be asked for ever.
@@ -195,13 +192,7 @@ impl<'t> Transfer<'t> {
 
     fn error(&self, reason: TransferReason, message: &str) -> Box<TransferError> {
         let query = self.uri.query().unwrap_or_default();
-        let mut secrets = vec![query];
-        secrets.extend(
-            query
-                .split(['&', '='])
-                .filter(|part| part.len() >= SHORTEST_SECRET),
-        );
-        let (name, message) = (self.name.clone(), self.transport.redact(message, &secrets));
+        let (name, message) = (self.name.clone(), self.transport.redact(message, &[query]));
         let (method, path, attempts) = (self.method, without_query(&self.uri), self.attempts);
         let context = Context {
             method,
