@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 use ureq::http::header::{
-    ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderValue, IF_RANGE, RANGE, USER_AGENT,
+    ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue, IF_RANGE, RANGE, USER_AGENT,
 };
 use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, Uri};
@@ -247,8 +247,10 @@ impl Transport {
         self.transfer(request, SendBody::none(), stall)
     }
 
-    /// Sends a file of a known length. The storage is asked first whether it takes the file, and no
-    /// redirect is followed.
+    /// Sends a file of a known length. No redirect is followed.
+    ///
+    /// Without `Expect: 100-continue`: `ureq` takes a `100 Continue` that has a header for the
+    /// final answer, proxies answer 417, and none of the vendor's clients sends it.
     pub(crate) fn put(
         &self,
         uri: &Uri,
@@ -256,9 +258,7 @@ impl Transport {
         length: u64,
         stall: Duration,
     ) -> Fetched {
-        let request = Request::put(uri)
-            .header(CONTENT_LENGTH, length)
-            .header(EXPECT, "100-continue");
+        let request = Request::put(uri).header(CONTENT_LENGTH, length);
         self.transfer(request, SendBody::from_reader(file), stall)
     }
 

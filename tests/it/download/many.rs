@@ -13,7 +13,7 @@ use imagen_ai::{
 
 use super::{KEY, client, names};
 use crate::support::faulty::{Faulty, Reply};
-use crate::support::simulator::{I2I, NOT_EXPORTED, ProjectSpec, READY, Simulator};
+use crate::support::simulator::{NOT_EXPORTED, ProjectSpec, READY, SMART, Simulator};
 use crate::support::{client_of, ms, refused};
 
 /// A server whose files hold their own number, `/0?sig=SECRET` and on, each sent in `pieces`.
@@ -222,7 +222,7 @@ fn finalize_to_puts_the_finished_photos_on_disk() {
     let simulator = Simulator::start();
     simulator.configure(|settings| settings.jpeg_size = 100_000);
     let client = client_of(&simulator);
-    for project in [client.project(READY), client.smart_project(I2I)] {
+    for project in [client.project(READY), client.smart_project(SMART)] {
         let folder = tempfile::tempdir().unwrap();
         let files = project
             .finalize_to(folder.path(), &DownloadOptions::default())
@@ -278,7 +278,7 @@ fn what_cannot_be_written_is_found_out_before_the_edits_are_locked_in() {
 #[test]
 fn links_that_expire_half_way_are_asked_for_again() {
     let simulator = Arc::new(Simulator::start());
-    simulator.add_project(ProjectSpec::regular("long").photo_count(12));
+    simulator.add_project(ProjectSpec::profile_based("long").photo_count(12));
     let client = client_of(&simulator);
     let folder = tempfile::tempdir().unwrap();
     // After every fourth file: as if the lot took three times as long as its links live.

@@ -25,7 +25,7 @@ mod reply;
 mod wire;
 
 pub use file::File;
-pub use nowhere::{BacklogFull, Refused};
+pub use nowhere::Refused;
 pub use reply::{End, Reply};
 pub use wire::Request;
 
@@ -258,10 +258,7 @@ impl Shared {
             if point >= Point::Head {
                 request = wire.read_head()?;
             }
-            if point == Point::Request && request.header("expect").is_some() {
-                wire.write(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-            }
-            if point >= Point::Silent {
+            if point >= Point::Request {
                 wire.read_body(&mut request)?;
             }
             let reply = planned.take().unwrap_or_else(|| self.decide(&request));
@@ -271,7 +268,7 @@ impl Shared {
             if point < Point::Head {
                 request = wire.read_head()?;
             }
-            if point < Point::Silent {
+            if point < Point::Request {
                 wire.read_body(&mut request)?;
             }
         }

@@ -172,21 +172,6 @@ fn a_fault_costs_no_more_than_it_must_and_is_never_taken_for_success() {
             1,
             1,
         ),
-        (
-            "success before the body, once",
-            vec![early(ok()), ok()],
-            None,
-            2,
-            1,
-        ),
-        (
-            "success before the body, always",
-            vec![early(ok())],
-            Some(Broken),
-            3,
-            1,
-        ),
-        ("no 100, and all is well", vec![ok().silent()], None, 1, 1),
         ("a stall", vec![stall()], Some(Stalled), 3, 1),
         ("a stall, once", vec![stall(), ok()], None, 2, 1),
     ];

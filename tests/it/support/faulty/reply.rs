@@ -48,8 +48,6 @@ impl End {
 pub(crate) enum Point {
     Accept,
     Head,
-    /// The whole request, with no answer to `Expect: 100-continue`.
-    Silent,
     Request,
 }
 
@@ -228,8 +226,6 @@ parts! {
 parts! {
     /// Answers without having read the request's body.
     early(it) it.point = Point::Head;
-    /// Answers after the whole request like a server that does not know `Expect: 100-continue`.
-    silent(it) it.point = Point::Silent;
     /// Answers without having read anything.
     on_accept(it) it.point = Point::Accept;
     /// An interim answer in front of it: 100, 102, 103.
