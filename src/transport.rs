@@ -176,7 +176,7 @@ impl Transport {
         };
         let mut error = refusal.unwrap_or_else(|| unsent(call));
         if let Error::Api(e) = &mut error {
-            e.context.retry_after = (!left.is_zero()).then_some(left);
+            e.context.retry_after = left;
             e.context.attempts = tries.attempts;
             e.context.elapsed = tries.began.elapsed();
         }
@@ -215,10 +215,9 @@ impl Transport {
     /// value.
     fn check_refusal(&self, call: &Call, error: Error) -> Result<Error> {
         let max_throttled = self.shared.limits.retry.max_throttled;
-        let is_too_long = error
-            .retry_after()
-            .is_some_and(|asked| asked > max_throttled);
-        if self.returns_refusals || max_throttled.is_zero() || is_too_long {
+        let asked = error.retry_after().unwrap_or_default();
+        let is_too_long = max_throttled.is_zero() || asked > max_throttled;
+        if self.returns_refusals || is_too_long || self.shared.pace.is_hopeless() {
             return Err(error);
         }
         warn!(target: LOG, "{}; waiting for the service's limit", in_short(call, &error));

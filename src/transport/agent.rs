@@ -288,7 +288,7 @@ pub(crate) fn check_environment() -> Result<()> {
             continue;
         };
         let Ok(proxy) = Proxy::new(&value) else {
-            let why = "must be the URL of an http, https or socks proxy";
+            let why = "it is no URL of an http, https or socks proxy";
             return Err(Error::invalid(name, why));
         };
         check_feature(name, missing_feature(&proxy))?;

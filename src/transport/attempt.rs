@@ -102,11 +102,15 @@ impl Transport {
     /// time for sending this request is over before it begins, so `ureq` gives it up once it is
     /// connected. (Were it sent, nothing would be done by it.)
     fn try_connection(&self) -> Result<(), ureq::Error> {
+        let agent = &self.shared.agent;
         let request = Request::get(self.base_url()).body(SendBody::none())?;
         let mut timeouts = self.timeouts();
         timeouts.send_request = Some(Duration::ZERO);
-        let agent = &self.shared.agent;
-        match agent.run(configured(agent, request, 0, timeouts, None)) {
+        let request = configured(agent, request, 0, timeouts, None);
+        // With a buffer of another size it leaves the connections alone that are kept.
+        let buffer = agent.config().input_buffer_size() + 1;
+        let request = agent.configure_request(request).input_buffer_size(buffer);
+        match agent.run(request.build()) {
             Ok(_) | Err(ureq::Error::Timeout(ureq::Timeout::SendRequest)) => Ok(()),
             Err(e) => Err(e),
         }
@@ -204,10 +208,10 @@ impl Transport {
     fn cause(&self, error: &ureq::Error) -> Cause {
         let base_url = self.base_url().parse().unwrap_or_default();
         let peer = agent::peer(&self.shared.agent, &base_url);
-        let message = format!("{peer}: {}", cause::words(error));
+        let words = self.redact(&cause::words(error), &[]);
         Cause {
             kind: cause::kind_of(error),
-            message: self.redact(&message, &[]),
+            message: format!("{peer}: {words}"),
         }
     }
 }

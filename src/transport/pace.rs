@@ -71,8 +71,8 @@ pub(super) enum Turn {
 /// No call will be accepted for longer than calls wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Throttled {
-    /// How long the service is still to be left alone.
-    pub(super) left: Duration,
+    /// What is left of the wait that the service asked for, if it did.
+    pub(super) left: Option<Duration>,
 }
 
 /// The pace of a client's calls.
@@ -95,6 +95,8 @@ pub(super) struct Pace {
     one_at_a_time: bool,
     /// No call is sent before.
     pause_until: Option<Instant>,
+    /// Until when the service asked to be left alone.
+    asked_until: Option<Instant>,
     /// When the last refusal that counted came.
     refused_at: Option<Instant>,
     /// When the first refusal after the last accepted call came.
@@ -117,6 +119,7 @@ impl Pace {
             refusals: 0,
             one_at_a_time: false,
             pause_until: None,
+            asked_until: None,
             refused_at: None,
             throttled_since: None,
             last_sent: None,
@@ -161,10 +164,8 @@ impl Pace {
         }
         if self.is_hopeless(earliest, now) {
             self.waiting.retain(|waiting| *waiting != ticket);
-            let left = self
-                .pause_until
-                .unwrap_or(now)
-                .saturating_duration_since(now);
+            let asked_until = self.asked_until.filter(|until| now < *until);
+            let left = asked_until.map(|until| until - now);
             return Turn::GiveUp(Throttled { left });
         }
         let wait = earliest.saturating_duration_since(now);
@@ -239,6 +240,9 @@ impl Pace {
         self.take(slot);
         let asked = asked.filter(|asked| !asked.is_zero());
         let asked = asked.map(|asked| asked.min(LONGEST_ASKED));
+        if let Some(asked) = asked {
+            self.asked_until = self.asked_until.max(Some(now + asked));
+        }
         let is_of_last_pause = self.refused_at.is_some_and(|at| slot.sent <= at);
         if is_of_last_pause {
             self.pause(now + asked.unwrap_or_default());
@@ -383,6 +387,13 @@ impl SharedPace {
         let mut pace = self.lock();
         pace.refused(slot, asked, random(), Instant::now());
         self.tell(&mut pace);
+    }
+
+    /// Whether a call would wait in vain.
+    pub(super) fn is_hopeless(&self) -> bool {
+        let now = Instant::now();
+        let pace = self.lock();
+        pace.is_hopeless(pace.earliest(now), now)
     }
 
     /// Lets no call be sent for so long.

@@ -55,6 +55,11 @@ fn repeats_key(text: &str, key: &str) -> bool {
 fn repeats_query(text: &str, query: &str) -> bool {
     let plain = Letters::of(text);
     let decoded_text = Letters::of(&decoded(text));
+    let whole = Letters::of(query);
+    let is_long = whole.0.len() >= PART_OF_SIGNATURE;
+    if is_long && plain.share(&whole, whole.0.len()) {
+        return true;
+    }
     query.split('&').any(|pair| {
         let value = pair.split_once('=').map_or(pair, |(_, value)| value);
         // The text may have it decoded where the URL has it encoded.
@@ -231,6 +236,8 @@ mod tests {
             let shown = redact(text, "", &[query]);
             assert_eq!(shown, "withheld: it repeats a presigned URL", "{text}");
         }
+        let short = redact("see Signature=SECRET", "", &["Signature=SECRET"]);
+        assert_eq!(short, "withheld: it repeats a presigned URL");
         let innocent = "X-Amz-Signature is wrong: Vd93kP";
         assert_eq!(redact(innocent, "", &[query]), innocent);
     }

@@ -177,6 +177,8 @@ impl<'t> Transfer<'t> {
             _ if may_pass(status) => Broken,
             _ => Refused,
         };
+        let query = self.uri.query().unwrap_or_default();
+        let words = self.transport.redact(&words, &[query]);
         let mut error = self.error(reason, format!("{status} {words}").trim_end());
         error.context.status = Some(status);
         error.context.request_id =

@@ -23,6 +23,7 @@ fn policy(max_attempts: u32) -> RetryPolicy {
         base_delay: ms(1),
         max_delay: ms(1),
         max_retry_after: SECOND,
+        max_throttled: SECOND,
     }
 }
 

@@ -629,15 +629,40 @@ fn a_retry_after_that_is_too_long_ends_all_calls_until_it_is_over() {
     let waiting = clock.pace.join();
     let slot = clock.at_once();
     clock.refuse(slot, Some(601));
-    let left = Duration::from_secs(601);
+    let left = Some(Duration::from_secs(601));
     assert_eq!(clock.turn(waiting), Turn::GiveUp(Throttled { left }));
     clock.pass(600_000);
     let late = clock.pace.join();
-    let left = Duration::from_secs(1);
+    let left = Some(Duration::from_secs(1));
     assert_eq!(clock.turn(late), Turn::GiveUp(Throttled { left }));
     clock.pass(1_000);
     let later = clock.pace.join();
     clock.goes(later);
+}
+
+#[test]
+fn calls_give_up_when_none_was_accepted_for_too_long() {
+    let mut clock = Clock::new();
+    let slot = clock.at_once();
+    clock.refuse(slot, None);
+    let waiting = clock.pace.join();
+    let last = clock.pace.join();
+    clock.pass(590_000);
+    let slot = clock.goes(waiting);
+    // Its answer may still end it.
+    clock.waits(last);
+    clock.refuse(slot, Some(20));
+    let left = Some(Duration::from_secs(20));
+    assert_eq!(clock.turn(last), Turn::GiveUp(Throttled { left }));
+    // Later, one call at a time may find out whether the limit is over.
+    clock.pass(30_000);
+    let probe = clock.pace.join();
+    let other = clock.pace.join();
+    let slot = clock.goes(probe);
+    clock.waits(other);
+    clock.pace.answered(slot, clock.now);
+    clock.pass(60);
+    clock.goes(other);
 }
 
 #[test]

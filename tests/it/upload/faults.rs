@@ -239,7 +239,7 @@ fn the_words_of_the_storage_and_the_bytes_so_far_are_told() {
         panic!()
     };
     assert_eq!((e.bytes, e.context.status), (MIB, Some(400)));
-    assert_eq!(e.message, "400 BadDigest: no: [redacted]");
+    assert_eq!(e.message, "400 withheld: it repeats a presigned URL");
     assert_eq!(e.context.path, format!("{}/a.jpg", server.storage.url()));
 }
 
