@@ -55,7 +55,7 @@ impl Default for Tries {
 /// What came of an attempt at a call: an answer, as far as it arrived.
 pub(crate) struct Answer<'c> {
     transport: &'c Transport,
-    call: &'c Call,
+    pub(super) call: &'c Call,
     tries: Tries,
     /// `None` if not even the head came.
     pub(super) status: Option<u16>,

@@ -29,7 +29,7 @@ pub(super) enum Attempt<'c> {
     Refused(Answer<'c>),
     /// Nothing was sent.
     NotSent(Answer<'c>, Cause),
-    /// Nothing was sent, and another attempt would end in the same way.
+    /// Nothing was done, and another attempt would end in the same way.
     Barred(Answer<'c>, Cause),
     /// Something may have been sent, and no whole answer came.
     Lost(Answer<'c>, Cause),
@@ -85,7 +85,7 @@ impl Transport {
             && call.body.is_none()
             && let Err(e) = self.try_connection()
         {
-            return self.not_sent(Answer::new(self, call, tries), &e);
+            return self.failed(Answer::new(self, call, tries), &e, true);
         }
         match self.exchange(call, &call.path, tries) {
             Attempt::Refused(answer) if self.leads_to_other_form(call, &answer) => {
@@ -135,10 +135,8 @@ impl Transport {
                 // service has at most the head of a request whose body it was promised, and can
                 // have done nothing.
                 let is_untouched = !body.is_empty() && unread.len() == body.len();
-                if is_untouched || cause::is_before_connecting(&e) {
-                    return self.not_sent(answer, &e);
-                }
-                return Attempt::Lost(answer, self.cause(&e));
+                let is_unsent = is_untouched || cause::is_before_connecting(&e);
+                return self.failed(answer, &e, is_unsent);
             }
         };
         let received = answer.receive(response, self.shared.limits.max_answer_size);
@@ -149,12 +147,17 @@ impl Transport {
         }
     }
 
-    fn not_sent<'c>(&self, answer: Answer<'c>, error: &ureq::Error) -> Attempt<'c> {
+    /// Says what an error means that came in place of an answer.
+    fn failed<'c>(&self, answer: Answer<'c>, error: &ureq::Error, is_unsent: bool) -> Attempt<'c> {
         let cause = self.cause(error);
-        if cause::is_certificate(error) || cause::is_proxy_authentication(error) {
+        let is_refused = cause::is_certificate(error) || cause::is_proxy_authentication(error);
+        if is_refused && (is_unsent || !answer.call.is_once()) {
             return Attempt::Barred(answer, cause);
         }
-        Attempt::NotSent(answer, cause)
+        if is_unsent {
+            return Attempt::NotSent(answer, cause);
+        }
+        Attempt::Lost(answer, cause)
     }
 
     fn request(

@@ -35,13 +35,14 @@ use super::pace::random;
 /// [`ApiErrorKind::RateLimited`]: crate::ApiErrorKind::RateLimited
 ///
 /// # How long a call can take
-/// - Its failures: at most `max_attempts` ×
-///   ([`connect_timeout`](crate::ClientBuilder::connect_timeout)
-///   + 4 × [`timeout`](crate::ClientBuilder::timeout) + the larger of `max_delay` and
-///   `max_retry_after`), name lookups apart, since `timeout` bounds four phases: sending the head,
-///   sending the body, waiting for the answer, reading it.
-/// - The service's limit: as long as it takes other calls of the client, until it is this call's
-///   turn. If it takes none, `max_throttled`.
+/// Failures: at most `max_attempts` times the sum of
+/// [`connect_timeout`](crate::ClientBuilder::connect_timeout), 4 times
+/// [`timeout`](crate::ClientBuilder::timeout), and the larger of `max_delay` and `max_retry_after`.
+/// Name lookups come on top. `timeout` counts 4 times since it bounds each of four phases: sending
+/// the head, sending the body, waiting for the answer, reading it.
+///
+/// The service's limit: until it is this call's turn, as long as the service accepts other calls of
+/// the client; at most `max_throttled` while it accepts none.
 ///
 /// ```
 /// use imagen_ai::RetryPolicy;
