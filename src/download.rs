@@ -16,6 +16,7 @@ use self::name::given_name;
 pub(crate) use self::part::PartFile;
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 use crate::transport::STALL;
 use crate::types::DownloadLink;
 
@@ -79,8 +80,8 @@ impl Client {
 ///     .download(&edit)
 ///     .overwrite(Overwrite::Always)
 ///     .stall_timeout(Duration::from_secs(20))
-///     .progress(|bytes, total| {
-///         println!("{bytes} of {total:?}");
+///     .progress(|p| {
+///         println!("{} of {:?} bytes", p.bytes, p.total);
 ///         ControlFlow::Continue(())
 ///     })
 ///     .to_file("sky.jpg")?;
@@ -124,17 +125,32 @@ impl<'a> Download<'a> {
         self
     }
 
-    /// Calls this with the bytes so far and of the whole file, if that is known, on the thread that
-    /// downloads: before each attempt, after each piece of the file (up to 128 KiB), and about
+    /// Calls this with the bytes so far and of the whole file, if that is known, on the thread
+    /// that downloads: before each attempt, after each piece of the file (up to 128 KiB), and about
     /// ten times a second between attempts. While nothing comes it is called only when the
     /// stall limit ends the attempt. [`Break`](ControlFlow::Break) ends the download with
     /// [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). The bytes fall when a
     /// transfer starts over.
-    pub fn progress(
+    pub fn progress(self, mut callback: impl FnMut(&Progress<'_>) -> ControlFlow<()> + 'a) -> Self {
+        let name = given_name(&self.link);
+        self.tell(move |bytes, total| {
+            callback(&Progress {
+                name: &name,
+                bytes,
+                total,
+                all_bytes: bytes,
+                items: 1,
+                ..Progress::default()
+            })
+        })
+    }
+
+    /// Calls this with the bytes so far and of the whole file.
+    pub(crate) fn tell(
         mut self,
-        callback: impl FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a,
+        tell: impl FnMut(u64, Option<u64>) -> ControlFlow<()> + 'a,
     ) -> Self {
-        self.progress = Box::new(callback);
+        self.progress = Box::new(tell);
         self
     }
 

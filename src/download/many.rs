@@ -1,10 +1,7 @@
 //! Many files into one folder.
 
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::name::{given_name, names_on_disk};
@@ -15,7 +12,7 @@ use crate::error::TransferReason::LinkExpired;
 use crate::error::{Error, Result};
 use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
-use crate::progress::{Batch, Progress, ProgressCallback};
+use crate::progress::{Batch, ProgressCallback};
 use crate::project::{Output, Project};
 use crate::transport::{STALL, check_limit, no_link};
 use crate::types::DownloadLink;
@@ -144,7 +141,10 @@ pub struct DownloadOptions {
     /// How long no byte of a file may come before an attempt is given up. Default: 60 s. Zero is
     /// [`Error::InvalidInput`].
     pub stall_timeout: Duration,
-    /// Told of the progress; set by [`DownloadOptions::on_progress`]. Default: none.
+    /// Told of every file, on the thread that downloads it: as
+    /// [`Download::progress`](crate::Download::progress) says, and when the file has ended.
+    /// [`Break`](std::ops::ControlFlow::Break) ends the download: files that are whole stay, all
+    /// others are [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). Default: none.
     pub progress: Option<ProgressCallback>,
 }
 
@@ -156,21 +156,6 @@ impl Default for DownloadOptions {
             stall_timeout: STALL,
             progress: None,
         }
-    }
-}
-
-impl DownloadOptions {
-    /// Calls this for every file, on the thread that downloads it: as
-    /// [`Download::progress`](crate::Download::progress) says, and when the file is done with,
-    /// however that came. [`Break`](ControlFlow::Break) ends the whole: files that are whole
-    /// stay, all others are [`TransferReason::Cancelled`](crate::TransferReason::Cancelled).
-    #[must_use]
-    pub fn on_progress(
-        mut self,
-        callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
-    ) -> Self {
-        self.progress = Some(ProgressCallback(Arc::new(callback)));
-        self
     }
 }
 
@@ -210,20 +195,16 @@ fn download_lots(
         })
         .collect();
     let has_expired = |file: &File| matches!(&file.result, Some(Err(Error::Transfer(e))) if e.reason == LinkExpired);
-    let batch = Batch {
-        callback: options.progress.as_ref(),
-        files: files.len(),
-        ..Batch::default()
-    };
+    let batch = Batch::new(options.progress.as_ref(), files.len());
     let download = |(index, file): (usize, &mut File)| {
-        file.result = Some(batch.file(index, &file.name, |tell| {
+        file.result = Some(batch.item(index, &file.name, |tell| {
             if file.link.download_link.is_none() {
                 return Err(no_link("GET", &given_name(&file.link)));
             }
             let download = client
                 .download(&file.link)
                 .overwrite(options.overwrite)
-                .progress(tell);
+                .tell(tell);
             let done = download
                 .stall_timeout(options.stall_timeout)
                 .to_file(dir.join(&file.name))?;
@@ -241,7 +222,7 @@ fn download_lots(
             .filter(|(_, file)| file.result.is_none());
         parallel(lot, options.threads, download);
         let expired = files.iter().filter(|file| has_expired(file)).count();
-        if expired == 0 || expired >= before || batch.stopped.load(Relaxed) {
+        if expired == 0 || expired >= before || batch.is_stopped() {
             return files.into_iter().filter_map(|file| file.result).collect();
         }
         before = expired;
@@ -256,7 +237,7 @@ fn download_lots(
             let link = place.map(|place| fresh.remove(place).1);
             if let Some(link) = link.filter(|_| has_expired(file)) {
                 (file.link, file.result) = (link, None);
-                batch.files_done.fetch_sub(1, Relaxed);
+                batch.begin_again();
             }
         }
     }

@@ -177,6 +177,8 @@ impl<'t> Transfer<'t> {
         let reason = match (status, code.as_deref()) {
             // A 403 of a proxy or a firewall is not the storage's.
             (403, Some(_)) | (400, Some("ExpiredToken")) => LinkExpired,
+            // S3 says so when it heard nothing for a while.
+            (400, Some("RequestTimeout")) => Broken,
             _ if may_pass(status) => Broken,
             _ => Refused,
         };

@@ -156,9 +156,9 @@ fn a_broken_transfer_goes_on_where_it_stopped_and_the_log_tells() {
         let download = client
             .download(link(url(&server)))
             .stall_timeout(stall)
-            .progress(|bytes, total| {
-                assert!(bytes >= most && total.is_none_or(|total| total == 300_000));
-                most = bytes;
+            .progress(|p| {
+                assert!(p.bytes >= most && p.total.is_none_or(|total| total == 300_000));
+                most = p.bytes;
                 ControlFlow::Continue(())
             });
         let (bytes, lines) = logged(|| download.to_vec(300_000));
@@ -649,7 +649,7 @@ fn a_callback_ends_a_transfer_that_moves_one_that_stalls_and_one_that_waits() {
         let folder = tempfile::tempdir().unwrap();
         let mut began = None;
         let download = client.download(link(url(&server))).stall_timeout(ms(1000));
-        let download = download.progress(|_, _| {
+        let download = download.progress(|_| {
             match began.get_or_insert_with(Instant::now).elapsed() > ms(200) {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
@@ -670,7 +670,7 @@ fn a_callback_ends_a_transfer_that_moves_one_that_stalls_and_one_that_waits() {
     let server = Faulty::start([Reply::file(&file)]);
     let download = client
         .download(link(url(&server)))
-        .progress(|_, _| ControlFlow::Break(()));
+        .progress(|_| ControlFlow::Break(()));
     assert_eq!(
         (reason(download.to_vec(1)).0, server.connections()),
         (TransferReason::Cancelled, 0)

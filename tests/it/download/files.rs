@@ -53,8 +53,8 @@ fn a_file_appears_under_its_name_when_it_is_whole() {
     let mut told = Vec::new();
     let downloaded = client()
         .download(DownloadLink::new("DSC_0001.JPEG", &url(&server)))
-        .progress(|bytes, total| {
-            told.push((bytes, total));
+        .progress(|p| {
+            told.push((p.bytes, p.total));
             assert_eq!(names(folder.path()), ["a.jpg.imagen-part"]);
             ControlFlow::Continue(())
         })
@@ -139,8 +139,8 @@ fn what_is_there_stays_unless_it_is_to_be_replaced() {
         let download = client
             .download(link(url(&server)))
             .overwrite(overwrite)
-            .progress(|bytes, _| {
-                if bytes > 0 {
+            .progress(|p| {
+                if p.bytes > 0 {
                     fs::write(&path, "theirs").unwrap();
                 }
                 ControlFlow::Continue(())

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use imagen_ai::{
-    Client, DownloadLink, DownloadOptions, Downloaded, Error, Overwrite, RetryPolicy,
-    TransferReason,
+    Client, DownloadLink, DownloadOptions, Downloaded, Error, Overwrite, ProgressCallback,
+    RetryPolicy, TransferReason,
 };
 
 use super::{KEY, client, names};
@@ -127,21 +127,20 @@ fn progress_is_told_of_each_file_and_of_all() {
     let links = named.map(|(name, path)| link(&server, name, path));
     let told: Arc<Mutex<Vec<_>>> = Arc::default();
     let record = Arc::clone(&told);
-    let options = DownloadOptions {
-        overwrite: Overwrite::Skip,
-        ..one_thread()
-    };
-    let options = options.on_progress(move |p| {
-        let (file, all) = (
-            (p.bytes, p.total, p.done),
-            (p.all_bytes, p.files_done, p.files),
-        );
+    let callback = ProgressCallback::new(move |p| {
+        let file = (p.bytes, p.total, p.ended.is_some());
+        let all = (p.all_bytes, p.items_done, p.items);
         record
             .lock()
             .unwrap()
-            .push((p.index, p.file_name.to_owned(), file, all));
+            .push((p.index, p.name.to_owned(), file, all));
         ControlFlow::Continue(())
     });
+    let options = DownloadOptions {
+        overwrite: Overwrite::Skip,
+        progress: Some(callback),
+        ..one_thread()
+    };
     let results = client()
         .download_all(&links, folder.path(), &options)
         .unwrap();
@@ -180,12 +179,16 @@ fn a_callback_stops_everything() {
     });
     let folder = tempfile::tempdir().unwrap();
     let links: Vec<_> = (0..50).map(|n| link(&server, &n.to_string(), n)).collect();
-    let options = DownloadOptions::default().on_progress(|progress| {
-        match progress.files_done > 0 && !progress.done {
+    let callback = ProgressCallback::new(|progress| {
+        match progress.items_done > 0 && progress.ended.is_none() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
     });
+    let options = DownloadOptions {
+        progress: Some(callback),
+        ..DownloadOptions::default()
+    };
     let began = Instant::now();
     let results = client()
         .download_all(&links, folder.path(), &options)
@@ -283,13 +286,17 @@ fn links_that_expire_half_way_are_asked_for_again() {
     let folder = tempfile::tempdir().unwrap();
     // After every fourth file: as if the lot took three times as long as its links live.
     let clock = Arc::clone(&simulator);
-    let options = one_thread().on_progress(move |progress| {
-        assert!(progress.files_done <= 12);
-        if progress.done && progress.bytes > 0 && progress.index % 4 == 3 {
+    let callback = ProgressCallback::new(move |progress| {
+        assert!(progress.items_done <= 12);
+        if progress.ended.is_some() && progress.bytes > 0 && progress.index % 4 == 3 {
             clock.expire_links();
         }
         ControlFlow::Continue(())
     });
+    let options = DownloadOptions {
+        progress: Some(callback),
+        ..one_thread()
+    };
     let files = client
         .project("long")
         .finalize_to(folder.path(), &options)
@@ -366,10 +373,17 @@ fn fresh_links_of_one_name_are_taken_in_their_order() {
     assert_eq!(files, [first.clone(), expired.clone(), expired.clone()]);
     // A run that was ended asks for none.
     let server = three_of_one_name(None);
-    let options = one_thread().on_progress(|progress| match progress.index == 1 && progress.done {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
-    });
+    let callback =
+        ProgressCallback::new(
+            |progress| match progress.index == 1 && progress.ended.is_some() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            },
+        );
+    let options = DownloadOptions {
+        progress: Some(callback),
+        ..one_thread()
+    };
     assert_eq!(finalized(&server, &options), [first, expired, cancelled]);
     assert_eq!(server.requests(), 3);
 }
