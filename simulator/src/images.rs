@@ -20,8 +20,8 @@ pub(crate) fn links(
     Ok(file_list(&images, state))
 }
 
-/// Names one image: `?file_name=`. The vendor's Python client wants the name back where the project is
-/// profile-based.
+/// Names one image: `?file_name=`. The vendor's Python client wants the name back where the project
+/// is profile-based.
 pub(crate) fn link(
     state: &mut State,
     request: &Received,

@@ -157,8 +157,8 @@ pub(crate) fn run(state: &mut State, route: &Route, request: &Received) -> Answe
     }
 }
 
-/// Returns the status of an answer without a body. It is 204, since the vendor's Python client reads
-/// the body of every 200. `finalize` without a body is a client's hard case, so it stays 200.
+/// Returns the status of an answer without a body. It is 204, since the vendor's Python client
+/// reads the body of every 200. `finalize` without a body is a client's hard case, so it stays 200.
 fn empty_status(route: &Route) -> u16 {
     match route {
         Route::Finalize(_) => 200,
