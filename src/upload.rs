@@ -18,7 +18,7 @@ use crate::parallel::parallel;
 use crate::profile::{ImageType, Profile};
 use crate::progress::{Batch, Progress, ProgressCallback};
 use crate::project::Project;
-use crate::transport::{Call, STALL, Tell, Transfer, check_limit, no_link};
+use crate::transport::{Call, FileCall, STALL, Tell, Transfer, check_limit};
 use crate::types::{PHOTO, ProjectKind, SignedUrl};
 
 /// How [`Project::upload`] sends files.
@@ -177,15 +177,17 @@ impl Project {
         tell: &mut Tell<'_>,
     ) -> Result<Uploaded> {
         let name = &photo.file_name;
-        let link = links.get(name).ok_or_else(|| no_link("PUT", name))?;
-        let mut file = Transfer::new(
-            &self.client().transport,
-            "PUT",
-            link,
-            name.clone(),
+        let transport = &self.client().transport;
+        let Some(url) = links.get(name) else {
+            return Err(transport.no_link("PUT", name));
+        };
+        let call = FileCall {
+            method: "PUT",
+            url,
+            name: name.clone(),
             stall,
-            tell,
-        )?;
+        };
+        let mut file = Transfer::new(transport, call, tell)?;
         file.total = Some(photo.bytes);
         file.run(&mut |file| attempt(photo, file).inspect_err(|_| file.bytes = 0))?;
         Ok(photo.clone())

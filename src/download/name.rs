@@ -8,65 +8,100 @@ use super::part::PART;
 use crate::transport::{is_unseen, parse_url};
 use crate::types::DownloadLink;
 
-/// The longest name, in bytes. File systems allow 255, and the name of the part file is longer by
-/// its suffix.
-const LONGEST: usize = 255 - PART.len();
+/// The longest name, in bytes, that every common file system takes.
+const LONGEST: usize = 255;
 
 /// A longer end of a name is not taken for its extension.
 const LONGEST_EXTENSION: usize = 16;
 
+/// Room for a number in a long name: as long as ` (18446744073709551615)`, the largest one.
+const ROOM_FOR_NUMBER: &str = " (____________________)";
+
 /// Returns a file's name as the link gives it: its `file_name`, else the last segment of its URL,
 /// percent-decoded.
 pub(super) fn given_name(link: &DownloadLink) -> String {
-    if let Some(name) = link
-        .file_name
-        .as_ref()
-        .filter(|name| !name.trim().is_empty())
+    if let Some(name) = &link.file_name
+        && !name.trim().is_empty()
     {
         return name.clone();
     }
-    let uri = link
-        .download_link
-        .as_ref()
-        .and_then(|it| parse_url("url", it.as_str(), false).ok())
-        .unwrap_or_default();
+    let Some(url) = &link.download_link else {
+        return String::new();
+    };
+    let Ok(uri) = parse_url("url", url.as_str(), false) else {
+        return String::new();
+    };
     let segment = uri.path().rsplit('/').next().unwrap_or_default();
     percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
 /// Returns the names under which files with these given names are written to one folder: each is
 /// safe, and no two are the same to a file system that ignores case.
+///
+/// The first file of each name keeps it, so that no number takes a name that another link brings.
 pub(super) fn names_on_disk(given: &[String]) -> Vec<String> {
     let mut names: Vec<String> = given.iter().map(|name| safe_name(name)).collect();
-    // The first file of each name keeps it, so that no number takes a name that another link
-    // brings.
     let mut taken = HashSet::new();
-    let firsts: Vec<bool> = names
-        .iter()
-        .map(|name| taken.insert(folded(name)))
-        .collect();
-    let mut numbers = HashMap::new();
-    for (name, _) in names.iter_mut().zip(firsts).filter(|(_, first)| !first) {
-        let mut numbered = numbers
-            .entry(folded(name))
-            .or_insert(2_u64..)
-            .map(|number| shortened(name, &format!(" ({number})")));
-        *name = numbered
-            .find(|candidate| taken.insert(folded(candidate)))
-            .unwrap_or_default();
+    let mut again = Vec::new();
+    for name in &mut names {
+        if !taken.insert(folded(name)) {
+            again.push(name);
+        }
+    }
+    let mut numbers = Numbers::default();
+    for name in again {
+        *name = numbers.next_free(name, &mut taken);
     }
     names
 }
 
-/// Folds case, by way of upper case, which also brings together what only some file systems take
-/// for equal, such as `ß` and `SS`.
+/// The numbers that were given to names.
+///
+/// Long names that are cut to the same stem share a counter, so that each number is tried once.
+/// With a counter for each name, the work would grow with the square of their count.
+#[derive(Default)]
+struct Numbers(HashMap<String, u64>);
+
+impl Numbers {
+    /// Returns the name with the next number that makes it a free one, and takes it.
+    fn next_free(&mut self, name: &str, taken: &mut HashSet<String>) -> String {
+        let stem = folded(&shortened(name, ROOM_FOR_NUMBER));
+        let number = self.0.entry(stem).or_insert(1);
+        loop {
+            *number += 1;
+            let numbered = shortened(name, &format!(" ({number})"));
+            if taken.insert(folded(&numbered)) {
+                return numbered;
+            }
+        }
+    }
+}
+
+/// Returns a text that is the same for names that are one to a file system without case.
+///
+/// Upper case brings together what only some file systems take for equal, such as `ß` and `SS`.
+/// Lower case comes before it, since `ẞ` has no upper case and would stay apart from `ß`.
 fn folded(name: &str) -> String {
-    name.to_uppercase().to_lowercase()
+    name.to_lowercase().to_uppercase().to_lowercase()
 }
 
 /// Returns a name that stays in its folder, is visible there, and is allowed on every common file
 /// system. A name that is so already is returned as it is.
-fn safe_name(given: &str) -> String {
+pub(super) fn safe_name(given: &str) -> String {
+    let mut name = given.to_owned();
+    // What is cut off can leave a name that has to be mended, and what mends it can make it too
+    // long. The third time nothing changes at the latest.
+    loop {
+        let next = shortened(&mended(&name), "");
+        if next == name {
+            return name;
+        }
+        name = next;
+    }
+}
+
+/// Takes out of a name what makes it unsafe, whatever its length.
+fn mended(given: &str) -> String {
     let name: String = given
         .chars()
         .map(|c| if is_harmless(c) { c } else { '_' })
@@ -80,10 +115,11 @@ fn safe_name(given: &str) -> String {
     if name.starts_with('.') || is_reserved(&safe) {
         safe.insert(0, '_');
     }
+    // Files on their way have such names.
     if safe.to_ascii_lowercase().ends_with(PART) {
         safe.push('_');
     }
-    shortened(&safe, "")
+    safe
 }
 
 /// Whether a character is neither a separator nor otherwise refused by Windows, and can be seen.
