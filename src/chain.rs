@@ -1,35 +1,35 @@
-//! Edits of one photo that build on each other.
+//! Copilot edits of one image that build on each other.
 
+mod decide;
+mod file;
 mod state;
+mod step;
 
 use std::path::PathBuf;
 use std::thread::sleep;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
-use self::state::State;
 use crate::error::{CallError, Error, Result};
-use crate::history::{History, ImageHistory};
+use crate::history::{History, Version};
 use crate::image::{Image, check_edit};
-use crate::types::{CopilotEdit, VersionId};
+use crate::types::{CopilotEdit, CopilotRequest, EnhanceRequest, VersionId};
 use crate::wait::{Wait, asks_again};
 
-pub use self::state::{Pending, Recovery, Step};
+#[allow(unused_imports, reason = "jobs decide by the same rule")]
+pub(crate) use self::decide::decide;
+pub(crate) use self::state::State;
+pub use self::step::{Pending, Recovery, Step};
 
-/// What an edit that was lost says once the history has shown that it was not made.
+/// The advice of an edit whose answer was lost, once the history has shown that it was not made.
 const NOT_MADE: &str = "the history shows that the edit was not made: send it again";
 
 impl Image {
-    /// Starts a chain at the unedited photo. Nothing is sent.
+    /// Starts a chain at the unedited image. Nothing is sent.
     ///
-    /// If the photo has versions already, the service drops them once the first edit has made
+    /// If the image has versions already, the service drops them once the first edit has made
     /// another branch; [`Image::chain_from_latest`] builds on them.
     pub fn chain(&self) -> Chain {
-        Chain {
-            image: self.clone(),
-            state: State::new(self),
-            file: None,
-            recovering: None,
-        }
+        Chain::restored(self.clone(), State::default())
     }
 
     /// Starts a chain at this version. Nothing is sent, so a version that does not exist is an
@@ -41,34 +41,31 @@ impl Image {
     }
 
     /// Asks for the history and starts a chain at the newest version
-    /// ([`ImageHistory::latest`](crate::ImageHistory::latest)), or at the unedited photo if the
-    /// photo is listed without versions.
+    /// ([`ImageHistory::latest`](crate::ImageHistory::latest)), or at the unedited image if the
+    /// history lists it without versions.
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: the history does not list the photo, holds versions that could
+    /// - [`Error::InvalidInput`]: the history does not list the image, holds versions that could
     ///   not be read, or does not tell which version is the newest. A chain that starts too early
     ///   would overwrite a branch.
     /// - Those of [`Project::history`](crate::Project::history).
     pub fn chain_from_latest(&self) -> Result<Chain> {
         let history = self.project().history()?;
-        let image = history
-            .find(self.file_name())
-            .filter(|_| history.unread() == 0);
-        let image = image.filter(|image| image.latest().is_some() || image.versions().is_empty());
-        let why = "it does not list the photo, or does not tell for sure which version is the newest; Image::chain_from() \
-                   starts where you say";
-        let image = image.ok_or_else(|| Error::invalid("history", why))?;
-        let path = image
-            .latest()
-            .map(|latest| image.path_to(&latest.id))
-            .unwrap_or_default();
-        let mut chain = self.chain();
-        chain.state.is_root_unknown = path
-            .first()
-            .is_some_and(|first| !first.parent_told || first.parent.is_some());
-        chain.state.path = path.iter().map(|version| version.id.clone()).collect();
-        chain.learn(&history);
-        Ok(chain)
+        let Some(path) = path_to_latest(&history, self.file_name()) else {
+            return Err(Error::invalid(
+                "history",
+                "it does not list the image, or does not tell for sure which version is the \
+                 newest; Image::chain_from() starts where you say",
+            ));
+        };
+
+        let mut state = State::default();
+        if let Some(first) = path.first() {
+            state.is_root_unknown = !first.parent_told || first.parent.is_some();
+        }
+        state.path = path.iter().map(|version| version.id.clone()).collect();
+        state.learn(&history, self.file_name());
+        Ok(Chain::restored(self.clone(), state))
     }
 
     /// Goes on with the chain that is saved in a file. If there is no such file, it starts a chain
@@ -109,12 +106,24 @@ impl Image {
     /// - [`Error::Io`]: it cannot be read or made.
     pub fn chain_saved_in(&self, path: impl Into<PathBuf>) -> Result<Chain> {
         let file = path.into();
-        Ok(Chain {
-            state: State::open(self, &file)?,
-            file: Some(file),
-            ..self.chain()
-        })
+        let state = file::open(self, &file)?;
+        let mut chain = Chain::restored(self.clone(), state);
+        chain.file = Some(file);
+        Ok(chain)
     }
+}
+
+/// Returns the versions up to the newest one. `None` if the history does not tell which that is.
+fn path_to_latest<'h>(history: &'h History, file_name: &str) -> Option<Vec<&'h Version>> {
+    if history.unread() > 0 {
+        return None;
+    }
+    let image = history.find(file_name)?;
+    if image.versions().is_empty() {
+        return Some(Vec::new());
+    }
+    let latest = image.latest()?;
+    Some(image.path_to(&latest.id))
 }
 
 /// Edits of one photo, each built on the one before.
@@ -158,12 +167,32 @@ impl Image {
 pub struct Chain {
     image: Image,
     state: State,
+    /// Where the state is kept beyond the process, if it is.
     file: Option<PathBuf>,
     recovering: Option<Wait>,
+    /// When this process learned of the pending edit, if one is pending. It is not kept beyond the
+    /// process: the machine may wake up with another date.
+    pending_since: Instant,
 }
 
 impl Chain {
+    /// Makes the chain that has this state. A pending edit is waited for from now.
+    pub(crate) fn restored(image: Image, state: State) -> Self {
+        Self {
+            image,
+            state,
+            file: None,
+            recovering: None,
+            pending_since: Instant::now(),
+        }
+    }
+
     /// Applies a prompt to the current version, as [`Image::copilot`], and moves to the result.
+    /// Costs credits.
+    ///
+    /// A request with a [`parent`](CopilotRequest::parent) moves the chain to that version first,
+    /// as [`branch_from`](Self::branch_from), and the chain stays there if the edit fails. It does
+    /// not decide what became of a pending edit.
     ///
     /// # Errors
     /// - [`Error::InvalidInput`]: an edit is [pending](Self::pending), or the instruction is
@@ -176,68 +205,104 @@ impl Chain {
     ///   answer too, once it knows that the edit was not made.
     /// - Others of [`Image::copilot`]. Those of [`Project::history`](crate::Project::history),
     ///   before anything was sent, for a chain that is saved or recovers.
-    pub fn copilot(&mut self, instruction: impl Into<String>) -> Result<Step> {
-        self.apply(CopilotEdit::Instruction(instruction.into()))
+    pub fn copilot(&mut self, request: impl Into<CopilotRequest>) -> Result<Step> {
+        let request = request.into();
+        self.edit(
+            CopilotEdit::Instruction(request.instruction),
+            request.parent_version_id,
+        )
     }
 
     /// Applies a preset to the current version, as [`Image::enhance`], and moves to the result.
+    /// Costs credits.
+    ///
+    /// A request with a [`parent`](EnhanceRequest::parent) moves the chain first, as in
+    /// [`Chain::copilot`].
     ///
     /// # Errors
     /// As [`Chain::copilot`].
-    pub fn enhance(&mut self, tool_id: impl Into<String>) -> Result<Step> {
-        self.apply(CopilotEdit::Preset(tool_id.into()))
+    pub fn enhance(&mut self, request: impl Into<EnhanceRequest>) -> Result<Step> {
+        let request = request.into();
+        self.edit(
+            CopilotEdit::Preset(request.tool_id),
+            request.parent_version_id,
+        )
     }
 
-    /// Applies a prompt or a preset to the current version and moves to the result.
+    /// Applies a prompt or a preset to the current version and moves to the result. Costs credits.
     ///
     /// # Errors
     /// As [`Chain::copilot`].
     pub fn apply(&mut self, edit: CopilotEdit) -> Result<Step> {
+        self.edit(edit, None)
+    }
+
+    fn edit(&mut self, edit: CopilotEdit, parent: Option<VersionId>) -> Result<Step> {
         check_edit(&edit)?;
         self.check_settled()?;
-        if self.state.known.is_none() && (self.file.is_some() || self.recovering.is_some()) {
-            self.learn(&self.image.project().history()?);
+        if let Some(parent) = parent {
+            self.branch_from(parent)?;
         }
+        self.look_before()?;
+
+        let pending = self.announce(edit)?;
+        let answer = self
+            .image
+            .apply(&pending.edit, pending.parent.as_ref())
+            .map(Step::of_enhancement);
+        self.settle(Outcome::of(&answer));
+
+        match self.recovering {
+            Some(wait) if self.state.pending.is_some() => self.find_out(answer, &wait),
+            _ => answer,
+        }
+    }
+
+    /// Reads which versions there are before the first edit, if it may have to be found later.
+    fn look_before(&mut self) -> Result<()> {
+        let may_be_looked_for = self.file.is_some() || self.recovering.is_some();
+        if self.state.known.is_none() && may_be_looked_for {
+            let history = self.image.project().history()?;
+            self.state.learn(&history, self.image.file_name());
+        }
+        Ok(())
+    }
+
+    /// Remembers the edit that is about to be sent.
+    fn announce(&mut self, edit: CopilotEdit) -> Result<Pending> {
         let pending = Pending {
             edit,
             parent: self.current().cloned(),
             made: false,
-            sent: SystemTime::now(),
         };
         self.change(|state| state.pending = Some(pending.clone()))?;
-        let answer = self.image.apply(&pending.edit, pending.parent.as_ref());
-        let answer = answer.map(|made| Step {
-            version_id: made.version_id,
-            url: Some(made.enhanced_image_url),
-        });
-        let (version, made) = match &answer {
-            Ok(step) => (
-                step.version_id.clone(),
-                step.version_id.is_none().then_some(true),
-            ),
-            Err(Error::OutcomeUnknown(e)) => {
-                (None, Some(matches!(e.context.status, Some(200..=299))))
+        Ok(pending)
+    }
+
+    /// Moves on as the outcome of the pending edit says.
+    fn settle(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Made(version) => self.state.step_to(version),
+            Outcome::NotMade => self.state.pending = None,
+            Outcome::Failed => self.state.give_up_pending(),
+            Outcome::MadeUnnamed => {
+                if let Some(pending) = &mut self.state.pending {
+                    pending.made = true;
+                }
             }
-            Err(_) => (None, None),
-        };
-        // The history may list the version that failed: it is read again before the next edit.
-        self.state
-            .known
-            .take_if(|_| matches!(answer, Err(Error::EnhancementFailed(_))));
-        self.settle(
-            version,
-            made.map(|made| Pending {
-                made,
-                sent: SystemTime::now(),
-                ..pending
-            }),
-        );
-        let Some(wait) = self.recovering.filter(|_| made.is_some()) else {
-            return answer;
-        };
-        match (self.recover(&wait), answer) {
+            Outcome::Unknown => {}
+        }
+        self.pending_since = Instant::now();
+        // The answer counts more than the file: if this fails, the next edit writes it first.
+        _ = self.save();
+    }
+
+    /// Finds out what became of the pending edit, and returns what its call returns then.
+    fn find_out(&mut self, answer: Result<Step>, wait: &Wait) -> Result<Step> {
+        match (self.recover(wait), answer) {
+            // The link of the answer is the younger one.
             (Ok(Recovery::Applied(found)), Ok(Step { url, .. })) => Ok(Step { url, ..found }),
-            (Ok(Recovery::Applied(found)), _) => Ok(found),
+            (Ok(Recovery::Applied(found)), Err(_)) => Ok(found),
             (Ok(Recovery::NotApplied), Err(Error::OutcomeUnknown(e))) => {
                 Err(Error::Network(Box::new(CallError {
                     advice: NOT_MADE,
@@ -260,12 +325,12 @@ impl Chain {
         self
     }
 
-    /// Returns the photo.
+    /// Returns the image.
     pub fn image(&self) -> &Image {
         &self.image
     }
 
-    /// Returns the version that the next edit builds on. `None` is the unedited photo.
+    /// Returns the version that the next edit builds on. `None` is the unedited image.
     pub fn current(&self) -> Option<&VersionId> {
         self.state.path.last()
     }
@@ -284,19 +349,16 @@ impl Chain {
 
     /// Asks the history what became of the [pending](Self::pending) edit, until it is found or the
     /// wait is over. The total of the wait counts from when the answer was lost, or, if the
-    /// process was killed before that, from when the edit was sent.
+    /// process was killed before that, from when this process opened the chain.
     ///
     /// - It was applied if exactly one version that was not there before has the right parent and
     ///   the right words, and is finished.
-    /// - It was not applied if the wait is over, the history lists the photo and the version that
-    ///   the edit builds on, and no new version can be the edit. One that failed, or was built on
-    ///   another version, cannot. An edit that the service said it made is never one of these.
+    /// - It was not applied if the wait is over, the history lists the image and the version that
+    ///   the edit builds on, and no new version can be the edit. A version that failed or has
+    ///   another parent does not count. An edit that the service said it made is never one of
+    ///   these.
     /// - Anything else cannot be told: a history with versions that could not be read, or one that
-    ///   does not list the photo, among others. The edit stays pending.
-    ///
-    /// The time is the machine's clock. If that was set back, the wait is longer; if it was set
-    /// forward, shorter. An attempt after `429`, in which the process was killed, counts from
-    /// the first.
+    ///   does not list the image, among others. The edit stays pending.
     ///
     /// ```no_run
     /// # let mut edits = imagen_ai::Client::from_env()?.project("p").image("a.jpg").chain_saved_in("edits.json")?;
@@ -315,41 +377,42 @@ impl Chain {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] if no edit is pending; those of
-    /// [`Project::history`](crate::Project::history) that do not pass, and the last one that
-    /// does, if the wait is over. Nothing has changed then.
+    /// [`Error::InvalidInput`] if no edit is pending. Permanent errors of
+    /// [`Project::history`](crate::Project::history) at once; the last temporary one when the wait
+    /// is over. Nothing has changed then.
     pub fn recover(&mut self, wait: &Wait) -> Result<Recovery> {
-        let Some(pending) = &self.state.pending else {
+        let Some(pending) = self.state.pending.clone() else {
             return Err(Error::invalid("chain", "no edit is pending"));
         };
-        // A clock that was set back counts as no time.
-        let total = wait
-            .total
-            .saturating_sub(pending.sent.elapsed().unwrap_or_default());
+        let total = wait.total.saturating_sub(self.pending_since.elapsed());
         let mut pauses = Wait { total, ..*wait }.pauses();
-        let (recovery, history) = loop {
-            let delay = pauses(Duration::ZERO);
-            let decide = |now| {
-                (
-                    self.state
-                        .decide(pending, self.image.file_name(), &now, delay.is_none()),
-                    now,
-                )
+        loop {
+            let pause = pauses(Duration::ZERO);
+            let recovery = self.look_for(&pending, pause.is_none());
+            let is_open = match &recovery {
+                Ok(recovery) => matches!(recovery, Recovery::CannotTell { .. }),
+                Err(e) => asks_again(e),
             };
-            let asked = self.image.project().history().map(decide);
-            match (asked, delay) {
-                (Ok((Recovery::CannotTell { .. }, _)), Some(delay)) => sleep(delay),
-                (Err(e), Some(delay)) if asks_again(&e) => sleep(delay),
-                (asked, _) => break asked?,
+            match pause {
+                Some(pause) if is_open => sleep(pause),
+                _ => return recovery,
             }
-        };
-        let version = match &recovery {
-            Recovery::Applied(step) => step.version_id.clone(),
-            Recovery::NotApplied => None,
+        }
+    }
+
+    /// Asks the history once for the pending edit, and settles it if the answer tells.
+    fn look_for(&mut self, pending: &Pending, time_is_up: bool) -> Result<Recovery> {
+        let history = self.image.project().history()?;
+        let file_name = self.image.file_name();
+        let known = self.state.known.as_ref();
+        let recovery = decide(pending, known, file_name, &history, time_is_up);
+        let outcome = match &recovery {
+            Recovery::Applied(step) => Outcome::Made(step.version()?.clone()),
+            Recovery::NotApplied => Outcome::NotMade,
             Recovery::CannotTell { .. } => return Ok(recovery),
         };
-        self.learn(&history);
-        self.settle(version, None);
+        self.state.learn(&history, file_name);
+        self.settle(outcome);
         Ok(recovery)
     }
 
@@ -360,7 +423,7 @@ impl Chain {
     /// # Errors
     /// [`Error::Io`]: the file of a saved chain could not be written. Nothing has changed.
     pub fn assume_not_applied(&mut self) -> Result<()> {
-        self.change(|state| (state.pending, state.known) = (None, None))
+        self.change(State::give_up_pending)
     }
 
     /// Moves to the version before, or to the unedited photo. Nothing is sent; the service
@@ -377,7 +440,7 @@ impl Chain {
             let why = "nothing to undo: no edit was made, or what the first version was built on is not known";
             return Err(Error::invalid("chain", why));
         }
-        self.change(|state| drop(state.path.pop()))
+        self.change(State::step_back)
     }
 
     /// Lets the next edit build on this version. Nothing is sent; the service
@@ -401,8 +464,7 @@ impl Chain {
     /// but the file of a saved chain could not be written.
     pub fn reset(&mut self) -> Result<()> {
         self.image.reset()?;
-        let new = State::new(&self.image);
-        self.change(|state| *state = new)
+        self.change(|state| *state = State::default())
     }
 
     fn check_settled(&self) -> Result<()> {
@@ -415,36 +477,52 @@ impl Chain {
         Err(Error::invalid("chain", why))
     }
 
-    /// Remembers which versions there are. With some that could not be read, which ones are new
-    /// cannot be told.
-    fn learn(&mut self, history: &History) {
-        let versions = history
-            .find(self.image.file_name())
-            .map(ImageHistory::versions)
-            .unwrap_or_default();
-        let ids = versions.iter().map(|version| version.id.clone());
-        self.state.known = (history.unread() == 0).then(|| ids.collect());
-    }
-
-    /// Moves to the version that the edit made, if any, and remembers whether the edit is still
-    /// pending.
-    fn settle(&mut self, version: Option<VersionId>, pending: Option<Pending>) {
-        self.state
-            .known
-            .iter_mut()
-            .for_each(|known| known.extend(version.clone()));
-        self.state.path.extend(version);
-        self.state.pending = pending;
-        // If this fails, the next edit writes it first.
-        _ = self.state.save(self.file.as_deref());
-    }
-
     /// Changes the state, unless it cannot be saved with the change.
     fn change(&mut self, change: impl FnOnce(&mut State)) -> Result<()> {
         let before = self.state.clone();
         change(&mut self.state);
-        self.state
-            .save(self.file.as_deref())
-            .inspect_err(|_| self.state = before)
+        let saved = self.save();
+        if saved.is_err() {
+            self.state = before;
+        }
+        saved
+    }
+
+    /// Keeps the state beyond the process, if that was asked for.
+    fn save(&mut self) -> Result<()> {
+        match &self.file {
+            Some(path) => file::save(&self.image, &self.state, path),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the answer to an edit says became of it.
+enum Outcome {
+    /// It was made as this version.
+    Made(VersionId),
+    /// It was made as a version that the answer does not name.
+    MadeUnnamed,
+    NotMade,
+    /// It was not made, and the history may list a version that failed.
+    Failed,
+    /// It may have been made.
+    Unknown,
+}
+
+impl Outcome {
+    fn of(answer: &Result<Step>) -> Self {
+        match answer {
+            Ok(step) => match &step.version_id {
+                Some(version) => Self::Made(version.clone()),
+                None => Self::MadeUnnamed,
+            },
+            Err(Error::OutcomeUnknown(e)) => match e.context.status {
+                Some(200..=299) => Self::MadeUnnamed,
+                _ => Self::Unknown,
+            },
+            Err(Error::EnhancementFailed(_)) => Self::Failed,
+            Err(_) => Self::NotMade,
+        }
     }
 }

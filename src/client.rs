@@ -186,7 +186,8 @@ impl ClientBuilder {
     ///
     /// [`RetryPolicy`] has the formula for a whole call. Only the operating system bounds the
     /// lookup of a name (Linux: 5 s a try by default). An edit that takes longer than the
-    /// limit, or whose connection a silent network has forgotten, is [`Error::OutcomeUnknown`]: a shorter limit tells so sooner, and a [recovering](crate::Chain::recovering) chain finds
+    /// limit, or whose connection a silent network has forgotten, is [`Error::OutcomeUnknown`]: a
+    /// shorter limit tells so sooner, and a [recovering](crate::Chain::recovering) chain finds
     /// out what became of it. (`ureq` has no setting for TCP keep-alive.)
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;

@@ -153,6 +153,7 @@ mod download;
 mod progress;
 mod parallel;
 mod outcomes;
+mod job;
 mod error;
 mod types;
 mod transport;

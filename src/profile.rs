@@ -37,7 +37,6 @@ pub struct Profile {
 pub struct SkyTemplate {
     /// The id for
     /// [`EditOptions::sky_replacement_template_id`](crate::EditOptions::sky_replacement_template_id).
-    ///
     pub id: u64,
     /// Whether it is the one that is taken when none is named.
     #[serde(default)]

@@ -299,7 +299,6 @@ link_from!(SignedUrl, url => Some(url.clone()));
 /// assert_eq!(request.parent_version_id, Some(VersionId::from(123)));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct CopilotRequest {
     /// What to do, in plain words: 1 to 255 Unicode code points, not only white space.
     pub instruction: String,
@@ -310,7 +309,6 @@ pub struct CopilotRequest {
 /// A preset for one photo, for [`Image::enhance`](crate::Image::enhance). A `&str`, a `String` or a
 /// [`Preset`] is one without a parent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct EnhanceRequest {
     /// The preset: a [`Preset::tool_id`], not empty.
     pub tool_id: String,
@@ -318,50 +316,96 @@ pub struct EnhanceRequest {
     pub parent_version_id: Option<VersionId>,
 }
 
-macro_rules! request {
-    ($request:ident, $field:ident, $what:literal) => {
-        impl $request {
-            #[doc = concat!("Makes ", $what, " on the unedited photo.")]
-            pub fn new($field: impl Into<String>) -> Self {
-                Self {
-                    $field: $field.into(),
-                    parent_version_id: None,
-                }
-            }
-
-            /// Builds on this version instead. The service overwrites the branch that is not kept.
-            #[must_use]
-            pub fn parent(mut self, version: impl Into<VersionId>) -> Self {
-                self.parent_version_id = Some(version.into());
-                self
-            }
+impl CopilotRequest {
+    /// Makes a prompt on the unedited image.
+    pub fn new(instruction: impl Into<String>) -> Self {
+        Self {
+            instruction: instruction.into(),
+            parent_version_id: None,
         }
+    }
 
-        impl<T: AsRef<str>> From<T> for $request {
-            fn from(text: T) -> Self {
-                Self::new(text.as_ref())
-            }
-        }
-    };
+    /// Builds on this version instead. The service overwrites the branch that is not kept.
+    #[must_use]
+    pub fn parent(mut self, version: impl Into<VersionId>) -> Self {
+        self.parent_version_id = Some(version.into());
+        self
+    }
 }
-request!(CopilotRequest, instruction, "a prompt");
-request!(EnhanceRequest, tool_id, "a preset");
+
+impl From<String> for CopilotRequest {
+    fn from(instruction: String) -> Self {
+        Self::new(instruction)
+    }
+}
+
+impl From<&String> for CopilotRequest {
+    fn from(instruction: &String) -> Self {
+        Self::new(instruction)
+    }
+}
+
+impl From<&str> for CopilotRequest {
+    fn from(instruction: &str) -> Self {
+        Self::new(instruction)
+    }
+}
+
+impl EnhanceRequest {
+    /// Makes a preset on the unedited image.
+    pub fn new(tool_id: impl Into<String>) -> Self {
+        Self {
+            tool_id: tool_id.into(),
+            parent_version_id: None,
+        }
+    }
+
+    /// Builds on this version instead. The service overwrites the branch that is not kept.
+    #[must_use]
+    pub fn parent(mut self, version: impl Into<VersionId>) -> Self {
+        self.parent_version_id = Some(version.into());
+        self
+    }
+}
+
+impl From<String> for EnhanceRequest {
+    fn from(tool_id: String) -> Self {
+        Self::new(tool_id)
+    }
+}
+
+impl From<&String> for EnhanceRequest {
+    fn from(tool_id: &String) -> Self {
+        Self::new(tool_id)
+    }
+}
+
+impl From<&str> for EnhanceRequest {
+    fn from(tool_id: &str) -> Self {
+        Self::new(tool_id)
+    }
+}
+
+impl From<Preset> for EnhanceRequest {
+    fn from(preset: Preset) -> Self {
+        Self::new(preset.tool_id)
+    }
+}
 
 impl From<&Preset> for EnhanceRequest {
     fn from(preset: &Preset) -> Self {
-        Self::new(preset.tool_id.as_str())
+        Self::new(&preset.tool_id)
     }
 }
 
 /// What to do to a photo: words or a preset, for [`Chain::apply`](crate::Chain::apply).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CopilotEdit {
-    // The aliases stand in chains that were saved when the names were not yet those of the wire.
     /// The instruction of a [`CopilotRequest`].
-    #[serde(rename = "instruction", alias = "Instruction")]
+    #[serde(rename = "instruction")]
     Instruction(String),
     /// The `tool_id` of an [`EnhanceRequest`].
-    #[serde(rename = "tool_id", alias = "Preset")]
+    #[serde(rename = "tool_id")]
     Preset(String),
 }
 

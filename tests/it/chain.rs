@@ -6,10 +6,11 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use imagen_ai::{
-    Chain, CopilotEdit, DownloadLink, Error, Image, Recovery, Result, Step, VersionId, Wait,
+    CopilotEdit, CopilotRequest, DownloadLink, EnhanceRequest, Error, Image, Recovery, Result,
+    Step, VersionId, Wait,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -560,48 +561,78 @@ fn what_cannot_be_written_is_not_sent_and_an_answer_is_kept_all_the_same() {
     // The file that was left behind knows of the first edit only that it is out. The next edit
     // writes what came of it.
     fs::rename(&moved, &folder).unwrap();
-    assert_eq!(read(&path)["pending"]["edit"]["instruction"], "a");
+    assert_eq!(read(&path)["chain"]["pending"]["edit"]["instruction"], "a");
     chain.copilot("b").unwrap();
     let saved = read(&moved.join("edits.json"));
-    assert_eq!(saved["path"], json!([123]));
-    assert_eq!(saved["pending"]["edit"]["instruction"], "b");
+    assert_eq!(saved["chain"]["path"], json!([123]));
+    assert_eq!(saved["chain"]["pending"]["edit"]["instruction"], "b");
     assert!(is_io(chain.reset()), "the service has discarded them");
 }
 
 #[test]
-fn the_wait_counts_from_the_sending_today_and_tomorrow() {
-    // The edit is told to come again, and lost when it does.
-    let mut edits = 0;
-    let network = Faulty::each(move |request| {
-        edits += u32::from(request.method() == "POST");
-        match (request.method(), edits) {
-            ("GET", _) => listing("[]"),
-            (_, 1) => Reply::status(429).header("Retry-After", "1"),
-            _ => End::Close.after_request(),
-        }
+fn the_wait_counts_from_when_the_answer_was_lost() {
+    let network = Faulty::each(|request| match request.method() {
+        "GET" => listing("[]"),
+        _ => End::Close.after_request(),
     });
+    let mut chain = photo_behind(&network).chain();
+    chain.copilot("a").unwrap_err();
+    let wait = wait(10, 50);
+    std::thread::sleep(wait.total);
+
+    assert_eq!(chain.recover(&wait).unwrap(), Recovery::NotApplied);
+
+    assert_eq!(sent(&network, "GET"), 1, "the wait was over already");
+}
+
+/// The clock may have been wrong then or now, so that no time in the file counts.
+#[test]
+fn the_wait_for_an_edit_of_a_killed_process_counts_from_the_opening() {
+    let (simulator, network) = behind([Late(4)]);
     let (photo, folder) = (photo_behind(&network), TempDir::new().unwrap());
     let path = file(&folder);
-    let questions = |chain: &mut Chain| {
-        let before = sent(&network, "GET");
-        assert_eq!(
-            chain.recover(&wait(100, 500)).unwrap(),
-            Recovery::NotApplied
-        );
-        assert_eq!(read(&path)["pending"], Value::Null);
-        sent(&network, "GET") - before
-    };
     let mut chain = photo.chain_saved_in(&path).unwrap();
     chain.copilot("a").unwrap_err();
+    drop(chain);
     let mut saved = read(&path);
-    assert!(questions(&mut chain) > 2);
-    // A clock that was set back counts as no time.
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    for (time, count) in [(now - 60, 1), (now + 60, 6)] {
-        saved["pending"]["sent"]["secs_since_epoch"] = time.into();
-        fs::write(&path, saved.to_string()).unwrap();
-        assert_eq!(questions(&mut photo.chain_saved_in(&path).unwrap()), count);
+    saved["chain"]["pending"]["sent"] = json!({"secs_since_epoch": 1, "nanos_since_epoch": 0});
+    fs::write(&path, saved.to_string()).unwrap();
+
+    let mut chain = photo.chain_saved_in(&path).unwrap();
+
+    assert_eq!(made(chain.recover(&wait(10, 20_000))), Some(id(123)));
+    assert_eq!(ids(&simulator), [123]);
+}
+
+#[test]
+fn a_request_that_names_a_parent_moves_the_chain_there_first() {
+    let simulator = Simulator::start();
+    let mut chain = photo_at(&simulator.base_url()).chain();
+    for edit in ["a", "b", "c"] {
+        chain.copilot(edit).unwrap();
     }
+
+    chain.copilot(CopilotRequest::new("d").parent(124)).unwrap();
+    chain
+        .enhance(EnhanceRequest::new("virtual_staging").parent(123))
+        .unwrap();
+
+    assert_eq!(parents(&simulator), ["null", "123", "124", "124", "123"]);
+    assert_eq!(chain.path(), [id(123), id(127)]);
+}
+
+#[test]
+fn a_parent_in_a_request_decides_nothing_about_a_pending_edit() {
+    let (_simulator, network) = behind([Pass, LoseAfter]);
+    let mut chain = photo_behind(&network).chain();
+    chain.copilot("a").unwrap();
+    chain.copilot("b").unwrap_err();
+
+    let on_the_first = CopilotRequest::new("c").parent(123);
+
+    assert_refused(chain.copilot(on_the_first), "chain", "recover");
+    assert!(chain.pending().is_some());
+    assert_eq!(sent(&network, "POST"), 2);
 }
 
 /// Faults hit in any order: an answer lost before the edit is made, after it, or an edit that is

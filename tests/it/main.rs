@@ -50,3 +50,4 @@ mod properties;
 
 // The fault server itself.
 mod faulty;
+mod script;

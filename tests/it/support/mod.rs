@@ -14,11 +14,19 @@ use simulator::Simulator;
 pub mod canned;
 pub mod child;
 pub mod faulty;
+#[allow(dead_code, reason = "until all modules are converted to it")]
+pub mod file;
 pub mod logs;
+#[allow(dead_code, reason = "until all modules are converted to it")]
+pub mod nowhere;
 pub mod proxy;
+#[allow(dead_code, reason = "until all modules are converted to it")]
+pub mod script;
 pub use imagen_ai_simulator as simulator;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 pub mod tls;
+#[allow(dead_code, reason = "until all modules are converted to it")]
+pub mod wire;
 
 /// An agent's settings as `ureq` has them, but for the kind of TLS that this build has: the one
 /// that `ureq` would choose is refused where it is not there.

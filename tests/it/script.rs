@@ -1,0 +1,86 @@
+//! The script server does what a test of the crate would not notice if it did not: the client makes
+//! the same of a close and of a reset.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+
+use crate::support::script::End::{self, Close, HangUp, Reset, Stall};
+use crate::support::script::{Script, Turn};
+use crate::support::{eventually, ms};
+
+const HEAD: &[u8] = b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n";
+const HI: &str = "HTTP/1.1 200 Because\r\nContent-Length: 2\r\n\r\nhi";
+
+/// What a client sees that sends so much: the answer, and after it an end in order, a reset, or
+/// silence.
+fn seen(server: &Script, request: &[u8], answer: usize) -> (String, End) {
+    let mut client = TcpStream::connect(server.addr()).unwrap();
+    client.write_all(request).unwrap();
+    let mut text = vec![0; answer];
+    client.read_exact(&mut text).unwrap();
+    client.set_read_timeout(Some(ms(300))).unwrap();
+    let end = match client.read(&mut [0]) {
+        Ok(0) => Close,
+        Err(e) if e.kind() == ErrorKind::ConnectionReset => Reset,
+        Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Stall,
+        other => panic!("{other:?}"),
+    };
+    (String::from_utf8(text).unwrap(), end)
+}
+
+#[test]
+fn ends_are_what_they_are_called_and_happen_where_they_say() {
+    let whole = [HEAD, b"body"].concat();
+    let hi = || Turn::status(200).body("hi");
+    let chunks = "HTTP/1.1 200 Because\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n3\r\nell\r\n1\r\no\r\n0\r\n\r\n";
+    for (turn, sent, answer, end, requests) in [
+        (Close.on_accept(), &b""[..], "", Close, 0),
+        (Reset.on_accept(), b"P", "", Reset, 0),
+        (Stall.on_accept(), &whole, "", Stall, 0),
+        (Close.after_head(), HEAD, "", Close, 1),
+        (Reset.after_head(), HEAD, "", Reset, 1),
+        (Reset.after_request(), HEAD, "", Stall, 1),
+        (Reset.after_request(), &whole, "", Reset, 1),
+        (HangUp.after_request(), &whole, "", Close, 1),
+        (hi().cut_head(5, Reset), &whole, "HTTP/", Reset, 1),
+        (
+            hi().cut_body(1, Stall),
+            &whole,
+            &HI[..HI.len() - 1],
+            Stall,
+            1,
+        ),
+        (
+            hi().cut_body(1, Close),
+            &whole,
+            &HI[..HI.len() - 1],
+            Close,
+            1,
+        ),
+        (hi().then_pause(ms(20)).then(Reset), &whole, HI, Reset, 1),
+        (
+            hi().body("hello").chunked(&[1, 3]),
+            &whole,
+            chunks,
+            Stall,
+            1,
+        ),
+    ] {
+        let row = format!("{turn:?}");
+        let server = Script::of([turn]);
+        let seen = seen(&server, sent, answer.len());
+        assert_eq!(seen, (answer.to_owned(), end), "{row}");
+        assert_eq!(server.connections(), 1, "{row}");
+        assert_eq!(server.requests().len(), requests, "{row}");
+    }
+}
+
+#[cfg(panic = "unwind")]
+#[test]
+#[should_panic(expected = "the script panicked")]
+fn a_closure_that_panics_fails_the_test() {
+    let server = Script::each(|_| panic!("on purpose"));
+    let mut client = TcpStream::connect(server.addr()).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    eventually(|| client.peek(&mut [0]).is_ok_and(|read| read == 0));
+}

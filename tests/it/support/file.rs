@@ -1,0 +1,106 @@
+//! A file for downloads, as object storage serves it.
+
+use std::sync::Arc;
+
+use super::script::{Request, Turn};
+
+/// A file that is served with `Content-Length`, `ETag`, `Range` and `If-Range`, unless told
+/// otherwise. A server whose file changes has another one in a later [`Turn`].
+#[derive(Clone, Debug)]
+pub struct File {
+    content: Arc<[u8]>,
+    etag: Option<String>,
+    ranges: bool,
+    /// In place of the right one.
+    content_range: Option<String>,
+}
+
+impl File {
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        let content: Arc<[u8]> = bytes.into().into();
+        // Another content must not have the same tag; its start and length tell apart what tests
+        // use.
+        let start = content.iter().take(256);
+        let sum = start.fold(content.len(), |sum, &byte| {
+            sum.wrapping_mul(31) + usize::from(byte)
+        });
+        Self {
+            content,
+            etag: Some(format!("\"{sum:x}\"")),
+            ranges: true,
+            content_range: None,
+        }
+    }
+
+    /// So many bytes, the same ones for the same seed.
+    pub fn made(seed: u64, length: usize) -> Self {
+        let mut state = seed;
+        let mut bytes = Vec::with_capacity(length);
+        for _ in 0..length {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            bytes.push((state >> 56) as u8);
+        }
+        Self::new(bytes)
+    }
+
+    /// With its quotes; `None` for a server that has none.
+    pub fn etag(mut self, etag: Option<&str>) -> Self {
+        self.etag = etag.map(str::to_owned);
+        self
+    }
+
+    /// Every answer is the whole file.
+    pub fn without_ranges(mut self) -> Self {
+        self.ranges = false;
+        self
+    }
+
+    /// Ranges are answered with the right bytes and a wrong `Content-Range`.
+    pub fn with_content_range(mut self, wrong: &str) -> Self {
+        self.content_range = Some(wrong.to_owned());
+        self
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// Makes this turn one that answers the request.
+    pub(super) fn answer(&self, request: &Request, turn: Turn) -> Turn {
+        let whole = self.content.len();
+        let turn = match &self.etag {
+            Some(etag) => turn.header("ETag", etag),
+            None => turn,
+        };
+        match self.first_byte(request) {
+            None => turn.body(&*self.content),
+            Some(first) if first >= whole => turn
+                .status_line("HTTP/1.1 416 Because")
+                .header("Content-Range", format!("bytes */{whole}")),
+            Some(first) => {
+                let right = format!("bytes {first}-{}/{whole}", whole - 1);
+                turn.status_line("HTTP/1.1 206 Because")
+                    .header(
+                        "Content-Range",
+                        self.content_range.as_ref().unwrap_or(&right),
+                    )
+                    .body(&self.content[first..])
+            }
+        }
+    }
+
+    /// The start of the range that is asked for, if it may be served: there is no `If-Range`, or it
+    /// names this content. A weak tag never does.
+    fn first_byte(&self, request: &Request) -> Option<usize> {
+        let tag = request.header("if-range");
+        let is_current = tag.is_none() || tag == self.etag.as_deref();
+        let is_weak = tag.is_some_and(|tag| tag.starts_with("W/"));
+        if !self.ranges || !is_current || is_weak {
+            return None;
+        }
+        let range = request.header("range")?.strip_prefix("bytes=")?;
+        range.strip_suffix('-')?.parse().ok()
+    }
+}
