@@ -149,10 +149,7 @@ impl<'a> Download<'a> {
     ///
     /// [`Break`](ControlFlow::Break) ends the download with
     /// [`TransferReason::Cancelled`](crate::TransferReason::Cancelled).
-    pub fn progress(
-        mut self,
-        callback: impl FnMut(&Progress<'_>) -> ControlFlow<()> + 'a,
-    ) -> Self {
+    pub fn progress(mut self, callback: impl FnMut(&Progress<'_>) -> ControlFlow<()> + 'a) -> Self {
         self.callback = Box::new(callback);
         self
     }
@@ -167,10 +164,10 @@ impl<'a> Download<'a> {
     /// alone. (On a file system without locks, part files of killed processes stay until somebody
     /// deletes them.) Nothing else in the folder is opened or deleted.
     ///
-    /// With [`Overwrite::Never`] and [`Overwrite::Skip`] a file that is there stays, even if another
-    /// download of the same name finished it meanwhile. With [`Overwrite::Always`] the last one to
-    /// finish stays. (A file system without hard links, such as exFAT, cannot rule out that a file
-    /// is replaced that appears at the very moment when the download ends.)
+    /// With [`Overwrite::Never`] and [`Overwrite::Skip`] a file that is there stays, even if
+    /// another download of the same name finished it meanwhile. With [`Overwrite::Always`] the
+    /// last one to finish stays. (A file system without hard links, such as exFAT, cannot rule
+    /// out that a file is replaced that appears at the very moment when the download ends.)
     ///
     /// A symbolic link to a file counts as that file. [`Overwrite::Always`] replaces the link, and
     /// leaves the file that it points to.

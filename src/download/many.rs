@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -227,12 +226,7 @@ impl Files<'_> {
         result
     }
 
-    fn by_link(
-        &self,
-        file: &File,
-        link: &DownloadLink,
-        tell: &mut Tell<'_>,
-    ) -> Result<Downloaded> {
+    fn by_link(&self, file: &File, link: &DownloadLink, tell: &mut Tell<'_>) -> Result<Downloaded> {
         if link.download_link.is_none() {
             return Err(self.client.transport.no_link("GET", &file.given_name));
         }

@@ -206,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_safe_after_it_was_cut_too() {
+        let spaces = " ".repeat(300);
+        for (start, end, safe) in [
+            ("CON", "x.jpg", "_CON.jpg"),
+            ("nul", "x", "_nul"),
+            ("a.jpg.imagen-part", "x", "a.jpg.imagen-part_"),
+            ("a.jpg", ".imagen-part", "a.jpg.imagen-part_"),
+            ("a.jpg..", "x", "a.jpg"),
+        ] {
+            assert_eq!(safe_name(&format!("{start}{spaces}{end}")), safe);
+        }
+    }
+
+    #[test]
     fn a_long_name_keeps_its_extension() {
         let long = safe_name(&format!("{}.JPEG", "é".repeat(300)));
         assert!(long.len() <= LONGEST && long.ends_with("é.JPEG"), "{long}");
@@ -219,8 +233,9 @@ mod tests {
             "A.JPG",
             "a (2).jpg",
             "a.jpg",
-            "straße",
-            "STRASSE",
+            "straße.jpg",
+            "STRASSE.jpg",
+            "stra\u{1e9e}e.jpg",
             "x/y",
             "x\\y",
         ];
@@ -230,8 +245,9 @@ mod tests {
             "A (3).JPG",
             "a (2).jpg",
             "a (4).jpg",
-            "straße",
-            "STRASSE (2)",
+            "straße.jpg",
+            "STRASSE (2).jpg",
+            "stra\u{1e9e}e (3).jpg",
             "x_y",
             "x_y (2)",
         ];
@@ -241,6 +257,30 @@ mod tests {
         let names = names_on_disk(&vec!["x".repeat(400); 12]);
         assert!(names.iter().all(|name| name.len() <= LONGEST));
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), 12);
+    }
+
+    #[test]
+    fn a_character_and_its_other_cases_are_folded_alike() {
+        for c in '\0'..=char::MAX {
+            let plain = folded(&c.to_string());
+            assert_eq!(plain, folded(&c.to_uppercase().to_string()), "{c}");
+            assert_eq!(plain, folded(&c.to_lowercase().to_string()), "{c}");
+        }
+    }
+
+    /// So the numbers that are tried are as many as the names, and not their square.
+    #[test]
+    fn long_names_of_one_stem_share_a_counter() {
+        let mut numbers = Numbers::default();
+        let mut taken = HashSet::new();
+        for n in 0..200 {
+            let name = safe_name(&format!("{}{n:06}.jpg", "x".repeat(400)));
+            let other = safe_name(&format!("{}{n:06}.jpg", "x".repeat(LONGEST - 10)));
+            numbers.next_free(&name, &mut taken);
+            numbers.next_free(&other, &mut taken);
+        }
+        let tried: u64 = numbers.0.values().map(|number| number - 1).sum();
+        assert_eq!((numbers.0.len(), tried, taken.len()), (1, 400, 400));
     }
 
     #[test]
@@ -261,7 +301,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_safe_name_is_one_visible_segment_and_stays_as_it_is(
-            given in "\\PC{0,20}|[./\\\\: a-cA-C\u{0}-\u{1f}]{0,300}|(con|nul|lpt1)[. ]{0,3}.{0,3}"
+            given in "\\PC{0,20}|[./\\\\: a-cA-C\u{0}-\u{1f}]{0,300}|(con|nul|lpt1)[. ]{0,3}.{0,3}\
+                     |(con|a|é{1,120})(\\.imagen-part)?[. ]{220,260}(x|_)?(\\.jpg|\\.imagen-part)?"
         ) {
             let name = safe_name(&given);
             prop_assert!(!name.is_empty() && name.len() <= LONGEST);
@@ -273,7 +314,7 @@ mod tests {
 
         #[test]
         fn no_two_names_are_equal(
-            given in proptest::collection::vec("[aAbB](\\.jpg| \\([23]\\))?|ß|SS|K|\u{212a}", 0..20)
+            given in proptest::collection::vec("[aAbB](\\.jpg| \\([23]\\))?|ß|SS|\u{1e9e}|K|\u{212a}", 0..20)
         ) {
             let names = names_on_disk(&given);
             let different: HashSet<String> = names.iter().map(|name| folded(name)).collect();

@@ -192,7 +192,8 @@ mod tests {
         let mut part = written(&target, "taken back");
         assert!(part.file.take_back().unwrap());
         part.file.write_all(b"whole").unwrap();
-        assert_eq!(names(folder.path()), ["a.jpg.imagen-part"]);
+        let [name] = names(folder.path()).try_into().unwrap();
+        assert!(is_part_name(name.to_str().unwrap()), "{name:?}");
         assert!(part.publish(Overwrite::Never).unwrap());
         assert_eq!(names(folder.path()), ["a.jpg"]);
         assert_eq!(fs::read(&target).unwrap(), b"whole");
@@ -218,16 +219,45 @@ mod tests {
     }
 
     #[test]
-    fn of_two_downloads_of_one_name_the_later_wins_and_neither_publishes_the_others_part() {
+    fn two_downloads_of_one_name_have_their_own_part_files() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a.jpg");
         let first = written(&target, "first");
-        let second = written(&target, "second, and only half of");
-        let error = first.publish(Overwrite::Always).unwrap_err();
-        assert!(error.to_string().contains("another download"), "{error}");
-        assert_eq!(names(folder.path()), ["a.jpg.imagen-part"]);
-        assert!(second.publish(Overwrite::Always).unwrap());
+        let second = written(&target, "other, and only half of");
+        remove_leftovers(folder.path());
+        assert!(first.publish(Overwrite::Never).unwrap());
+        assert_eq!(fs::read(&target).unwrap(), b"first");
+        assert!(!second.publish(Overwrite::Never).unwrap());
+        assert_eq!(fs::read(&target).unwrap(), b"first");
         assert_eq!(names(folder.path()), ["a.jpg"]);
+    }
+
+    #[test]
+    fn a_part_file_that_somebody_removed_is_an_error_that_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = written(&folder.path().join("a.jpg"), "gone");
+        fs::remove_file(&part.part).unwrap();
+        let error = part.publish(Overwrite::Never).unwrap_err();
+        assert!(error.to_string().contains("removed its part"), "{error}");
+    }
+
+    #[test]
+    fn only_files_with_exactly_the_name_of_a_part_file_are_leftovers() {
+        for (name, is_part) in [
+            ("0123456789abcdef.imagen-part", true),
+            ("0123456789ABCDEF.imagen-part", false),
+            ("0123456789abcde.imagen-part", false),
+            ("x0123456789abcdef.imagen-part", false),
+            ("a.jpg.imagen-part", false),
+            ("probe.imagen-part", false),
+            ("0123456789abcdef.imagen-part_", false),
+            (".imagen-part", false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(name), "left").unwrap();
+            remove_leftovers(folder.path());
+            assert_eq!(names(folder.path()).is_empty(), is_part, "{name}");
+        }
     }
 
     #[cfg(target_os = "linux")]

@@ -51,7 +51,10 @@ impl Download<'_> {
     pub(super) fn run(&mut self, sink: &mut dyn Sink, path: &Path, limit: u64) -> Result<u64> {
         check_limit("stall_timeout", self.stall_timeout)?;
         let Some(url) = &self.link.download_link else {
-            return Err(Error::invalid("url", "the service gave no URL for this picture"));
+            return Err(Error::invalid(
+                "url",
+                "the service gave no URL for this picture",
+            ));
         };
         let name = given_name(&self.link);
         let name_on_disk = safe_name(&name);

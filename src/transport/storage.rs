@@ -15,8 +15,7 @@ use ureq::{Body, SendBody};
 
 use super::agent::{self, REDIRECTS, configured, of_file, shorter};
 use super::{
-    ERROR_BODY, LOG, Transport, cause, is_https, may_pass, parse_url, request_id,
-    retry_after,
+    ERROR_BODY, LOG, Transport, cause, is_https, may_pass, parse_url, request_id, retry_after,
 };
 use crate::error::TransferReason::{
     self, Broken, Cancelled, LinkExpired, NoLink, Refused, Stalled,
@@ -277,12 +276,7 @@ impl Transport {
     }
 
     /// Fetches a file, or the rest of it. Redirects are followed, from https only to https.
-    pub(crate) fn get(
-        &self,
-        uri: &Uri,
-        rest: Option<&Rest>,
-        stall: Duration,
-    ) -> Fetched {
+    pub(crate) fn get(&self, uri: &Uri, rest: Option<&Rest>, stall: Duration) -> Fetched {
         let mut request = Request::get(uri);
         if let Some(rest) = rest {
             request = request
