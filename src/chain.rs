@@ -2,6 +2,7 @@
 
 mod decide;
 mod file;
+mod start;
 mod state;
 mod step;
 
@@ -10,7 +11,6 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::error::{CallError, Error, Result};
-use crate::history::{History, Version};
 use crate::image::{Image, check_edit};
 use crate::types::{CopilotEdit, CopilotRequest, EnhanceRequest, VersionId};
 use crate::wait::{Wait, asks_again};
@@ -23,117 +23,14 @@ pub use self::step::{Pending, Recovery, Step};
 /// The advice of an edit whose answer was lost, once the history has shown that it was not made.
 const NOT_MADE: &str = "the history shows that the edit was not made: send it again";
 
-impl Image {
-    /// Starts a chain at the unedited image. Nothing is sent.
-    ///
-    /// If the image has versions already, the service drops them once the first edit has made
-    /// another branch; [`Image::chain_from_latest`] builds on them.
-    pub fn chain(&self) -> Chain {
-        Chain::restored(self.clone(), State::default())
-    }
-
-    /// Starts a chain at this version. Nothing is sent, so a version that does not exist is an
-    /// error of the first edit.
-    pub fn chain_from(&self, version: impl Into<VersionId>) -> Chain {
-        let mut chain = self.chain();
-        chain.state.branch_from(version.into());
-        chain
-    }
-
-    /// Asks for the history and starts a chain at the newest version
-    /// ([`ImageHistory::latest`](crate::ImageHistory::latest)), or at the unedited image if the
-    /// history lists it without versions.
-    ///
-    /// # Errors
-    /// - [`Error::InvalidInput`]: the history does not list the image, holds versions that could
-    ///   not be read, or does not tell which version is the newest. A chain that starts too early
-    ///   would overwrite a branch.
-    /// - Those of [`Project::history`](crate::Project::history).
-    pub fn chain_from_latest(&self) -> Result<Chain> {
-        let history = self.project().history()?;
-        let Some(path) = path_to_latest(&history, self.file_name()) else {
-            return Err(Error::invalid(
-                "history",
-                "it does not list the image, or does not tell for sure which version is the \
-                 newest; Image::chain_from() starts where you say",
-            ));
-        };
-
-        let mut state = State::default();
-        if let Some(first) = path.first() {
-            state.is_root_unknown = !first.parent_told || first.parent.is_some();
-        }
-        state.path = path.iter().map(|version| version.id.clone()).collect();
-        state.learn(&history, self.file_name());
-        Ok(Chain::restored(self.clone(), state))
-    }
-
-    /// Goes on with the chain that is saved in a file. If there is no such file, it starts a chain
-    /// at the unedited photo and makes the file. Nothing is sent.
-    ///
-    /// The chain keeps the file up to date: it is written before each edit is sent, after each
-    /// known outcome, and by the methods that move the chain. So a program that was killed in
-    /// the middle of an edit finds out what became of it.
-    ///
-    /// ```no_run
-    /// # let photo = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
-    /// use imagen_ai::{Recovery, Wait};
-    ///
-    /// let wait = Wait::for_an_edit();
-    /// let mut edits = photo.chain_saved_in("edits.json")?.recovering(wait);
-    /// if edits.pending().is_some() {
-    ///     if let Recovery::CannotTell { candidates } = edits.recover(&wait)? {
-    ///         panic!("a person has to look at {candidates:?}");
-    ///     }
-    /// }
-    /// let all = ["make the sky more blue", "brighten the interior", "warm evening light"];
-    /// for instruction in &all[edits.path().len()..] {
-    ///     edits.copilot(*instruction)?;
-    /// }
-    /// # Ok::<(), imagen_ai::Error>(())
-    /// ```
-    ///
-    /// # The file
-    /// It holds the project's id and kind, the photo's name, ids of versions, and the edit that is
-    /// out with its time; no key and no URL. It is replaced as a whole, by way of a file of the
-    /// same name with `.imagen-part` added. A power cut in the seconds after that may bring the
-    /// file before back. Only one chain at a time may use it.
-    ///
-    /// # Errors
-    /// - [`Error::InvalidInput`]: the file is that of another photo, project or kind of project,
-    ///   has a form that this version does not know, is cut short, or is something else. It is not
-    ///   changed.
-    /// - [`Error::Io`]: it cannot be read or made.
-    pub fn chain_saved_in(&self, path: impl Into<PathBuf>) -> Result<Chain> {
-        let file = path.into();
-        let state = file::open(self, &file)?;
-        let mut chain = Chain::restored(self.clone(), state);
-        chain.file = Some(file);
-        Ok(chain)
-    }
-}
-
-/// Returns the versions up to the newest one. `None` if the history does not tell which that is.
-fn path_to_latest<'h>(history: &'h History, file_name: &str) -> Option<Vec<&'h Version>> {
-    if history.unread() > 0 {
-        return None;
-    }
-    let image = history.find(file_name)?;
-    if image.versions().is_empty() {
-        return Some(Vec::new());
-    }
-    let latest = image.latest()?;
-    Some(image.path_to(&latest.id))
-}
-
-/// Edits of one photo, each built on the one before.
+/// Copilot edits of one image, each built on the one before.
 ///
 /// ```no_run
 /// # let client = imagen_ai::Client::from_env()?;
-/// # let photo = client.project("65f3a1c2d4e5f6a7b8c9d0e1").image("DSC_0001.JPEG");
+/// # let image = client.project("65f3a1c2d4e5f6a7b8c9d0e1").image("DSC_0001.JPEG");
 /// use imagen_ai::Wait;
 ///
-/// let mut edits = photo.chain().recovering(Wait::for_an_edit());
+/// let mut edits = image.chain().recovering(Wait::for_an_edit());
 /// let sky = edits.copilot("make the sky more blue")?;
 /// edits.enhance("virtual_staging")?;
 /// edits.undo()?; // back on the blue sky
@@ -143,9 +40,9 @@ fn path_to_latest<'h>(history: &'h History, file_name: &str) -> Option<Vec<&'h V
 /// ```
 ///
 /// # Branches
-/// The service keeps one line of versions for each photo: "subsequent edits will overwrite the
+/// The service keeps one line of versions for each image: "subsequent edits will overwrite the
 /// branch you didn't keep" ([vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Chain edits"). After
-/// [`undo`](Self::undo), [`branch_from`](Self::branch_from) or a start at the unedited photo, the
+/// [`undo`](Self::undo), [`branch_from`](Self::branch_from) or a start at the unedited image, the
 /// next edit makes the service drop the versions that came after.
 ///
 /// # An edit whose answer was lost
@@ -426,7 +323,7 @@ impl Chain {
         self.change(State::give_up_pending)
     }
 
-    /// Moves to the version before, or to the unedited photo. Nothing is sent; the service
+    /// Moves to the version before, or to the unedited image. Nothing is sent; the service
     /// [drops](Self#branches) the undone version with the next edit.
     ///
     /// # Errors
@@ -456,7 +353,7 @@ impl Chain {
         self.change(|state| state.branch_from(version.into()))
     }
 
-    /// Discards all edits of the photo, as [`Image::reset`], and starts over at the unedited photo.
+    /// Discards all edits of the image, as [`Image::reset`], and starts over at the unedited image.
     /// A pending edit is forgotten too; if it is still running it may appear afterwards.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::project::Project;
 use crate::transport::Call;
-use crate::types::{ProjectKind, ProjectStatus, words};
+use crate::types::{ProjectKind, ProjectStatus, lenient, words};
 
 /// Where to look when it is not known whether a call was carried out.
 const EDIT_ADVICE: &str = "the edit may have begun: look at Project::edit_status() before calling again (a Smart Editing \
@@ -197,6 +197,7 @@ pub struct StepStatus {
     /// How far it is.
     pub status: ProjectStatus,
     /// The same as a number from 0 to 100, if the service gives one.
+    #[serde(default, deserialize_with = "lenient")]
     pub progress: Option<f64>,
     /// What else the service says. Its shape is not published.
     pub details: Option<Value>,

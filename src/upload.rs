@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result, TransferReason};
 use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
-use crate::profile::{ImageType, Profile};
+use crate::profile::{ImageType, JPEG_EXTENSIONS, Profile, RAW_EXTENSIONS};
 use crate::progress::{Batch, Progress, ProgressCallback};
 use crate::project::Project;
 use crate::transport::{Call, FileCall, STALL, Tell, Transfer, check_limit};
-use crate::types::{PHOTO, ProjectKind, SignedUrl};
+use crate::types::{ProjectKind, SignedUrl};
 
 /// How [`Project::upload`] sends files.
 #[derive(Clone, Debug)]
@@ -243,11 +243,9 @@ fn check(
         else {
             return refuse("its name is not Unicode".to_owned());
         };
-        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-        let kind = match extension.to_str().unwrap_or_default() {
-            "jpg" | "jpeg" => ImageType::Jpg,
-            extension if PHOTO.split(' ').any(|known| known == extension) => ImageType::Raw,
-            _ => return refuse(format!("its extension is none of {PHOTO}")),
+        let Some(kind) = ImageType::of(path) else {
+            let known = [JPEG_EXTENSIONS.join(" "), RAW_EXTENSIONS.join(" ")].join(" ");
+            return refuse(format!("its extension is none of {known}"));
         };
         let (like, whose) =
             expected.get_or_insert_with(|| (kind.clone(), path.display().to_string()));

@@ -53,8 +53,8 @@ impl Search<'_> {
     fn candidates(&self) -> Vec<Version> {
         let mut candidates = Vec::new();
         for version in self.image.map(ImageHistory::versions).unwrap_or_default() {
-            let has_failed = version.status == Some(EnhancementStatus::Failed);
-            if !has_failed && !self.is_known(&version.id) && !self.has_another_parent(version) {
+            let is_old = self.is_known(&version.id);
+            if !is_old && !version.has_failed() && !self.has_another_parent(version) {
                 candidates.push(version.clone());
             }
         }

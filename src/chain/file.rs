@@ -2,14 +2,61 @@
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Chain;
 use super::state::State;
 use crate::download::{Overwrite, PartFile};
 use crate::error::{Error, Result};
 use crate::image::Image;
+
+impl Image {
+    /// Goes on with the chain that is saved in a file. If there is no such file, it starts a chain
+    /// at the unedited image and makes the file. Nothing is sent.
+    ///
+    /// The chain keeps the file up to date: it is written before each edit is sent, after each
+    /// known outcome, and by the methods that move the chain. So a program that was killed in
+    /// the middle of an edit finds out what became of it.
+    ///
+    /// ```no_run
+    /// # let image = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
+    /// use imagen_ai::{Recovery, Wait};
+    ///
+    /// let wait = Wait::for_an_edit();
+    /// let mut edits = image.chain_saved_in("edits.json")?.recovering(wait);
+    /// if edits.pending().is_some() {
+    ///     if let Recovery::CannotTell { candidates } = edits.recover(&wait)? {
+    ///         panic!("a person has to look at {candidates:?}");
+    ///     }
+    /// }
+    /// let all = ["make the sky more blue", "brighten the interior", "warm evening light"];
+    /// for instruction in &all[edits.path().len()..] {
+    ///     edits.copilot(*instruction)?;
+    /// }
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
+    /// # The file
+    /// It holds the project's id and kind, the image's name, ids of versions, and the edit that is
+    /// out with its time; no key and no URL. It is replaced as a whole, by way of a file of the
+    /// same name with `.imagen-part` added. A power cut in the seconds after that may bring the
+    /// file before back. Only one chain at a time may use it.
+    ///
+    /// # Errors
+    /// - [`Error::InvalidInput`]: the file is that of another image, project or kind of project,
+    ///   has a form that this version does not know, is cut short, or is something else. It is not
+    ///   changed.
+    /// - [`Error::Io`]: it cannot be read or made.
+    pub fn chain_saved_in(&self, path: impl Into<PathBuf>) -> Result<Chain> {
+        let file = path.into();
+        let state = open(self, &file)?;
+        let mut chain = Chain::restored(self.clone(), state);
+        chain.file = Some(file);
+        Ok(chain)
+    }
+}
 
 /// What stands in the file.
 #[derive(Serialize, Deserialize)]
@@ -20,7 +67,7 @@ struct Saved {
 }
 
 /// Reads the file, or makes it if there is none.
-pub(super) fn open(image: &Image, path: &Path) -> Result<State> {
+fn open(image: &Image, path: &Path) -> Result<State> {
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(e) if e.kind() == ErrorKind::NotFound => {

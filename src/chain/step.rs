@@ -75,7 +75,10 @@ impl From<Step> for DownloadLink {
 
 impl From<&Step> for DownloadLink {
     fn from(step: &Step) -> Self {
-        Self::from(step.clone())
+        Self {
+            file_name: None,
+            download_link: step.url.clone(),
+        }
     }
 }
 

@@ -41,14 +41,10 @@ impl fmt::Display for SignedUrl {
 
 impl fmt::Debug for SignedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (before, query) = self
-            .0
-            .split_at(self.0.find(['?', '#']).unwrap_or(self.0.len()));
-        write!(
-            f,
-            "{:?}",
-            [before, if query.is_empty() { "" } else { "?[redacted]" }].concat()
-        )
+        match self.0.split_once(['?', '#']) {
+            Some((before, _query)) => write!(f, "{:?}", format!("{before}?[redacted]")),
+            None => write!(f, "{:?}", self.0),
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! The identifier of a version.
 
 use std::cmp::Ordering;
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
 
 use serde::de::{Deserializer, Error as _};
 use serde::ser::{Error as _, Serializer};
@@ -12,7 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::error::Error;
 
-/// Identifies one version of a photo: the `version_id` of an answer, the `parent_version_id` of a
+/// Identifies one version of an image: the `version_id` of an answer, the `parent_version_id` of a
 /// request.
 ///
 /// It is opaque. The service's examples show numbers and its clients leave the type open, so it
@@ -37,28 +40,69 @@ use crate::error::Error;
 /// assert_eq!(from_a_terminal, VersionId::from(123));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct VersionId(Box<str>);
+///
+/// A clone costs nothing, and neither does hashing or comparing clones, however long the id is.
+#[derive(Clone)]
+pub struct VersionId {
+    json: Arc<str>,
+    /// The hash of `json`, under the keys of this process.
+    hash: u64,
+}
+
+/// Keys that nobody outside knows, so that nobody can choose ids that share a hash.
+static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl VersionId {
+    /// Makes the id that is written so.
+    pub(crate) fn of_json(json: impl Into<Arc<str>>) -> Self {
+        let json = json.into();
+        let hash = KEYS.hash_one(&*json);
+        Self { json, hash }
+    }
+
     /// Makes the id that is this string, whatever it looks like.
     pub(crate) fn of_string(id: &str) -> Self {
-        Self(Value::from(id).to_string().into())
+        Self::of_json(Value::from(id).to_string())
     }
 
     /// Returns the number, if it is an integer of 64 bits.
     pub(crate) fn as_integer(&self) -> Option<i128> {
-        let number: i128 = self.0.parse().ok()?;
-        (i128::from(i64::MIN)..=i128::from(u64::MAX))
-            .contains(&number)
-            .then_some(number)
+        let number: i128 = self.json.parse().ok()?;
+        let smallest = i128::from(i64::MIN);
+        let largest = i128::from(u64::MAX);
+        if number < smallest || number > largest {
+            return None;
+        }
+        Some(number)
+    }
+
+    /// Returns the length of the id, in bytes of JSON.
+    pub(crate) fn len(&self) -> usize {
+        self.json.len()
+    }
+}
+
+impl PartialEq for VersionId {
+    fn eq(&self, other: &Self) -> bool {
+        if self.hash != other.hash {
+            return false;
+        }
+        Arc::ptr_eq(&self.json, &other.json) || self.json == other.json
+    }
+}
+
+impl Eq for VersionId {}
+
+impl Hash for VersionId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
     }
 }
 
 /// Prints the JSON: `123` or `"abc"`.
 impl fmt::Debug for VersionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.json)
     }
 }
 
@@ -69,7 +113,7 @@ impl Ord for VersionId {
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             // Two spellings of one number are two ids.
-            _ => self.0.cmp(&other.0),
+            _ => self.json.cmp(&other.json),
         }
     }
 }
@@ -97,21 +141,42 @@ impl FromStr for VersionId {
 
 impl fmt::Display for VersionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = serde_json::from_str::<String>(&self.0);
-        f.pad(text.as_deref().unwrap_or(&self.0))
+        match serde_json::from_str::<String>(&self.json) {
+            Ok(text) => f.pad(&text),
+            Err(_) => f.pad(&self.json),
+        }
     }
 }
 
-macro_rules! version_id_from {
-    ($($type:ty),*) => {$(
-        impl From<$type> for VersionId {
-            fn from(id: $type) -> Self {
-                Self(Value::from(id).to_string().into())
-            }
-        }
-    )*};
+impl From<i32> for VersionId {
+    fn from(id: i32) -> Self {
+        Self::of_json(id.to_string())
+    }
 }
-version_id_from!(i32, i64, u32, u64, usize);
+
+impl From<i64> for VersionId {
+    fn from(id: i64) -> Self {
+        Self::of_json(id.to_string())
+    }
+}
+
+impl From<u32> for VersionId {
+    fn from(id: u32) -> Self {
+        Self::of_json(id.to_string())
+    }
+}
+
+impl From<u64> for VersionId {
+    fn from(id: u64) -> Self {
+        Self::of_json(id.to_string())
+    }
+}
+
+impl From<usize> for VersionId {
+    fn from(id: usize) -> Self {
+        Self::of_json(id.to_string())
+    }
+}
 
 impl From<&VersionId> for VersionId {
     fn from(id: &VersionId) -> Self {
@@ -121,7 +186,7 @@ impl From<&VersionId> for VersionId {
 
 impl Serialize for VersionId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw: &RawValue = serde_json::from_str(&self.0).map_err(S::Error::custom)?;
+        let raw: &RawValue = serde_json::from_str(&self.json).map_err(S::Error::custom)?;
         raw.serialize(serializer)
     }
 }
@@ -130,7 +195,7 @@ impl<'de> Deserialize<'de> for VersionId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         match raw.get().as_bytes() {
-            [b'"', _, _, ..] | [b'-' | b'0'..=b'9', ..] => Ok(Self(Box::<str>::from(raw))),
+            [b'"', _, _, ..] | [b'-' | b'0'..=b'9', ..] => Ok(Self::of_json(raw.get())),
             _ => Err(D::Error::custom(
                 "a version id is a number or a string that is not empty",
             )),

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::killed::{Dice, PHOTO, assert_in_order, photo_at};
 use crate::support::canned::Canned;
 use crate::support::faulty::{End, Faulty, Reply, Request};
-use crate::support::simulator::{I2I, READY, Received, Simulator};
+use crate::support::simulator::{READY, Received, SMART, Simulator};
 use crate::support::{refused, side_by_side};
 
 fn photo_behind(network: &Faulty) -> Image {
@@ -61,8 +61,8 @@ fn behind(
     })
 }
 
-/// A simulator behind raw TCP: what mockito does for one request takes longer than all the rest.
-/// What becomes of a request is decided with the simulator's way to answer it at hand.
+/// A simulator behind raw TCP. What becomes of a request is decided with the simulator's way to
+/// answer it at hand.
 fn in_process(
     mut network: impl FnMut(&Request, &dyn Fn(&Request) -> Reply) -> Reply + Send + 'static,
 ) -> (Arc<Simulator>, Faulty) {
@@ -516,7 +516,7 @@ fn a_file_that_is_not_of_this_chain_is_refused_and_stays() {
     for (other, word) in [
         (photo.project().image("DSC_0002.JPEG"), PHOTO),
         (client.smart_project(READY).image(PHOTO), "I2I"),
-        (client.project(I2I).image(PHOTO), I2I),
+        (client.project(SMART).image(PHOTO), SMART),
     ] {
         assert_refused(other.chain_saved_in(&path), "path", word);
     }

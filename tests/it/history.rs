@@ -418,7 +418,7 @@ DSC_0001.JPEG: 9 version(s)
     let list =
         "DSC_0001.JPEG: 9 version(s)\nb .jpg: 0 version(s)\n1 version(s) could not be placed";
     assert_eq!(history.to_string(), list);
-    assert_eq!(format!("{history:?}"), "History(2 photos, 1 unread)");
+    assert_eq!(format!("{history:?}"), "History(2 images, 1 unread)");
 }
 
 proptest! {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::canned::Canned;
 use crate::support::faulty::{Faulty, Reply};
-use crate::support::simulator::{I2I, NOT_EXPORTED, ProjectSpec, READY, Simulator};
+use crate::support::simulator::{NOT_EXPORTED, ProjectSpec, READY, SMART, Simulator};
 use crate::support::{client_at, client_of, refused};
 
 #[test]
@@ -94,7 +94,7 @@ fn all_pages_are_listed_one_at_a_time() {
     let simulator = Simulator::start();
     for number in 0..250 {
         simulator.add_project(
-            ProjectSpec::regular(&format!("id-{number}"))
+            ProjectSpec::profile_based(&format!("id-{number}"))
                 .name(format!("{number}"))
                 .photo_count(0),
         );
@@ -128,7 +128,7 @@ fn all_pages_are_listed_one_at_a_time() {
         is_archived: Some(false),
     };
     let found: Vec<_> = client.projects(&filter).map(Result::unwrap).collect();
-    assert_eq!(found[0].project_uuid.as_deref(), Some(I2I));
+    assert_eq!(found[0].project_uuid.as_deref(), Some(SMART));
     assert_eq!(
         asked(),
         ["/v1/i2i/projects?size=100&page=0&is_archived=false"]
@@ -230,7 +230,7 @@ fn profiles_and_templates_come_bare_or_in_an_object() {
         let profiles = server.client().profiles().unwrap();
         let types = [
             Some(ImageType::Raw),
-            Some(ImageType::Jpg),
+            Some(ImageType::Jpeg),
             None,
             Some(ImageType::Other("HEIC".to_owned())),
         ];

@@ -10,17 +10,16 @@ use std::time::Duration;
 use imagen_ai::ureq::http::{Request, Response};
 use imagen_ai::ureq::middleware::MiddlewareNext;
 use imagen_ai::ureq::{self, Body, SendBody};
-use imagen_ai::{
-    CauseKind, Client, ClientBuilder, DownloadLink, Error, ProjectInfo, Result, RetryPolicy,
-};
+use imagen_ai::{CauseKind, Client, ClientBuilder, DownloadLink, Error, Result, RetryPolicy};
 use log::Level;
 use serde_json::{Value, json};
 
 use crate::faults::{self, Call, INSTRUCTION, REQUEST_ID};
-use crate::support::faulty::End::Close;
-use crate::support::faulty::{Faulty, Reply};
 use crate::support::link;
 use crate::support::logs::{DUMP, Line, logged, logged_but};
+use crate::support::script::End::Close;
+use crate::support::script::{Script, Turn};
+use crate::support::wire::Wire;
 use crate::support::{agent_config, side_by_side, with_both_agents};
 
 /// As a real one looks. No part of it is found in anything by chance.
@@ -60,14 +59,16 @@ fn check_records(what: &str, call: Call, result: &Result<()>, lines: &[Line], ca
     let records = ours(lines, Level::Debug);
     assert_eq!(records.len(), calls, "{what}: {records:#?}");
     let record = records.last().unwrap();
-    let (method, path) = match call {
-        Call::Copilot => ("POST ", "/images/DSC_0001.JPEG/copilot"),
-        Call::Enhance => ("POST ", "/images/DSC_0001.JPEG/enhance"),
-        Call::Create => ("POST ", "/projects/"),
-        Call::Info => ("GET ", "/projects/65f3a1c2d4e5f6a7b8c9d0e1"),
-        Call::Tools => ("GET ", "/ai-tools"),
-        Call::Reset => ("DELETE ", "/images/DSC_0001.JPEG/copilot"),
-        Call::Finalize => ("POST ", "/finalize"),
+    let line = match call {
+        Call::Copilot => "POST /projects/65f3a1c2d4e5f6a7b8c9d0e1/images/DSC_0001.JPEG/copilot: ",
+        Call::Enhance => "POST /projects/65f3a1c2d4e5f6a7b8c9d0e1/images/DSC_0001.JPEG/enhance: ",
+        Call::Create => "POST /projects/: ",
+        Call::Edit => "POST /projects/65f3a1c2d4e5f6a7b8c9d0e1/edit: ",
+        Call::Export => "POST /projects/65f3a1c2d4e5f6a7b8c9d0e1/export: ",
+        Call::Info => "GET /projects/65f3a1c2d4e5f6a7b8c9d0e1: ",
+        Call::Tools => "GET /projects/65f3a1c2d4e5f6a7b8c9d0e1/ai-tools: ",
+        Call::Reset => "DELETE /projects/65f3a1c2d4e5f6a7b8c9d0e1/images/DSC_0001.JPEG/copilot: ",
+        Call::Finalize => "POST /projects/65f3a1c2d4e5f6a7b8c9d0e1/finalize: ",
     };
     let error = result.as_ref().err();
     let status = error
@@ -76,7 +77,7 @@ fn check_records(what: &str, call: Call, result: &Result<()>, lines: &[Line], ca
     let status = format!("status {}", status.as_deref().unwrap_or("none"));
     let id = error.map_or(Some(REQUEST_ID), Error::request_id);
     let id = format!(" s, request {}", id.unwrap_or("none"));
-    for part in [method, path, &status, "attempt ", &id] {
+    for part in [line, &status, "attempt ", &id] {
         assert!(
             record.contains(part),
             "{what}: {record} does not tell {part}"
@@ -113,7 +114,7 @@ fn check_records(what: &str, call: Call, result: &Result<()>, lines: &[Line], ca
 fn no_fault_tells_the_key() {
     let faults = faults::faults();
     // Those that are idle say nothing new, and those that are slow not of every call.
-    let faults = faults.iter().filter(|fault| fault.pause.is_zero());
+    let faults = faults.iter().filter(|fault| !fault.is_idle());
     let few = [Call::Copilot, Call::Info];
     let plays = faults.flat_map(|fault| fault.calls().map(move |call| (fault, call)));
     let plays: Vec<_> = plays
@@ -122,7 +123,7 @@ fn no_fault_tells_the_key() {
     let sent = AtomicUsize::new(0);
     side_by_side(&plays, |(fault, call)| {
         let what = format!("{call:?}, {}", fault.name);
-        let (played, lines) = logged_but(DUMP, || fault.play(*call, KEY, None));
+        let (played, lines) = logged_but(DUMP, || fault.play(*call, KEY, None, 1));
         for line in &lines {
             assert_keyless(&what, &line.text);
         }
@@ -137,12 +138,12 @@ fn no_fault_tells_the_key() {
             *call,
             &played.result,
             &lines,
-            1 + usize::from(fault.call_before),
+            1 + fault.calls_before(),
         );
         // It is there to be found: the API got it.
         let heard = played
-            .server
-            .map(|server| server.bytes_received())
+            .script
+            .map(|script| script.bytes_received())
             .unwrap_or_default();
         let keyed = String::from_utf8_lossy(&heard).contains(&format!("x-api-key: {KEY}\r\n"));
         sent.fetch_add(usize::from(keyed), Ordering::Relaxed);
@@ -176,41 +177,42 @@ fn check_calls(what: &str, client: &Client) -> [Result<()>; 2] {
 #[test]
 fn a_server_that_repeats_the_key_is_not_repeated() {
     let json = |key: &str| format!(r#"{{"message":"no such key: {key}"}}"#);
-    let mut replies = vec![
-        Reply::status(429)
-            .body(json(KEY))
-            .header("Retry-After", KEY),
-        Reply::status(422).body(format!(
+    let mut turns = vec![
+        Turn::status(429).body(json(KEY)).header("Retry-After", KEY),
+        Turn::status(422).body(format!(
             r#"{{"detail":[{{"loc":["header","{KEY}"],"msg":"bad {KEY}"}}]}}"#
         )),
-        Reply::html(502, format!("<html>{KEY}{KEY}</html>")),
-        Reply::json(format!("\"{KEY}\"")),
-        Reply::json(format!(r#"{{"error":"{KEY}","status":"{KEY}"}}"#)),
-        Reply::json(format!(r#"{{"{KEY}":"{KEY}","number_of_images":"{KEY}""#)),
-        Reply::status(404).header("cf-ray", format!("{}{KEY}", "r".repeat(110))),
-        Reply::json("{}").header("x-amzn-requestid", format!("id-{KEY}-id")),
-        Reply::redirect(302, format!("https://{KEY}.example/{KEY}?key={KEY}")),
-        Reply::status(KEY),
-        Reply::raw(KEY),
-        Reply::raw(format!("HTTP/1.1 200 OK\r\n{KEY}\0: x\r\n\r\n")),
-        Reply::ok().raw_chunks(format!("{KEY}\r\n")),
+        Turn::html(502, format!("<html>{KEY}{KEY}</html>")),
+        Turn::json(format!("\"{KEY}\"")),
+        Turn::json(format!(r#"{{"error":"{KEY}","status":"{KEY}"}}"#)),
+        Turn::json(format!(r#"{{"{KEY}":"{KEY}","number_of_images":"{KEY}""#)),
+        Turn::status(404).header("cf-ray", format!("{}{KEY}", "r".repeat(110))),
+        Turn::json("{}").header("x-amzn-requestid", format!("id-{KEY}-id")),
+        Turn::redirect(302, format!("https://{KEY}.example/{KEY}?key={KEY}")),
+        Turn::status(KEY),
+        Turn::raw(KEY),
+        Turn::raw(format!("HTTP/1.1 200 OK\r\n{KEY}\0: x\r\n\r\n")),
+        Turn::status(200)
+            .unframed()
+            .header("Transfer-Encoding", "chunked")
+            .body(format!("{KEY}\r\n")),
     ];
     // Wherever a text is cut, and white space is folded: in a message, in what is read of a body.
     for fill in (290 - KEY.len()..=302).step_by(3) {
-        replies.push(Reply::html(502, format!("{}{KEY}", "x".repeat(fill))));
-        replies.push(Reply::status(400).body(json(&format!("{}{KEY}", "x".repeat(fill)))));
-        replies.push(Reply::json(format!("{}{KEY}", "x".repeat(fill))));
+        turns.push(Turn::html(502, format!("{}{KEY}", "x".repeat(fill))));
+        turns.push(Turn::status(400).body(json(&format!("{}{KEY}", "x".repeat(fill)))));
+        turns.push(Turn::json(format!("{}{KEY}", "x".repeat(fill))));
     }
     for before in (0..KEY.len() + 6).step_by(4) {
         for limit in [300, 64 << 10] {
-            replies.push(Reply::html(
+            turns.push(Turn::html(
                 500,
                 format!("a{}{KEY}", " ".repeat(limit - before)),
             ));
         }
     }
-    side_by_side(&replies, |reply| {
-        let server = Faulty::start([reply.clone()]);
+    side_by_side(&turns, |turn| {
+        let server = Script::of([turn.clone()]);
         for limit in [50, 1 << 20] {
             let client = none()
                 .base_url(server.url())
@@ -224,9 +226,9 @@ fn a_server_that_repeats_the_key_is_not_repeated() {
 
 #[test]
 fn a_client_warns_once_of_a_logger_that_is_told_the_key() {
-    let server = Faulty::start([Reply::status(404)]);
+    let wire = Wire::answering(404, "");
     let make = || {
-        let client = none().base_url(server.url()).build().unwrap();
+        let client = none().base_url(wire.url()).build().unwrap();
         let _ = (
             client.project("p").info(),
             client.clone().project("p").info(),
@@ -273,21 +275,21 @@ fn an_agent_that_quotes_the_request_is_not_quoted() {
 #[test]
 fn a_download_takes_no_key_along_and_tells_no_query() {
     let query = "X-Amz-Signature=Vd93kPqx71Zw";
-    let elsewhere = Faulty::start([Reply::ok().body("a picture")]);
+    let elsewhere = Script::of([Turn::status(200).body("a picture")]);
     let target = format!("{}/b.jpg?{query}", elsewhere.url());
-    for reply in [
-        Reply::redirect(302, target.clone()),
-        Reply::redirect(307, format!("ftp://elsewhere.example/{query}?{query}")),
-        Reply::s3_error(
+    for turn in [
+        Turn::redirect(302, target.clone()),
+        Turn::redirect(307, format!("ftp://elsewhere.example/{query}?{query}")),
+        Turn::s3_error(
             403,
             "AccessDenied",
             &format!("Request has expired: {target} {query} {KEY}"),
         ),
-        Reply::html(503, target.clone()),
-        Reply::ok().body("a picture").cut_body(3, Close),
-        Reply::raw(format!("{KEY} {query}\r\n\r\n")),
+        Turn::html(503, target.clone()),
+        Turn::status(200).body("a picture").cut_body(3, Close),
+        Turn::raw(format!("{KEY} {query}\r\n\r\n")),
     ] {
-        let server = Faulty::start([reply]);
+        let server = Script::of([turn]);
         for builder in with_both_agents(none) {
             let client = builder.build().unwrap();
             let download = client.download(link(format!("{}/a.jpg?{query}", server.url())));
@@ -308,7 +310,7 @@ fn a_download_takes_no_key_along_and_tells_no_query() {
         assert_keyless("the storage", server.bytes_received());
     }
     assert_keyless("a redirect's target", elsewhere.bytes_received());
-    assert_eq!(elsewhere.requests(), 2);
+    assert_eq!(elsewhere.requests().len(), 2);
 }
 
 /// Whoever holds the query of a presigned URL can read the picture, and `Debug` is what ends up in
@@ -321,12 +323,10 @@ fn debug_tells_no_query_wherever_the_url_stands() {
     let url = "https://s3.example/a.jpg?X-Amz-Signature=SECRET";
     let link = json!({"file_name": "a.jpg", "download_link": url});
     let edit = json!({"status": "SUCCESS", "version_id": 1, "enhanced_image_url": url});
-    let failed = Reply::status(400).body(format!(r#"{{"message":"see {url}"}}"#));
-    let server = Faulty::start([failed]);
-    let client = none().base_url(server.url()).build().unwrap();
+    let wire = Wire::answering(400, format!(r#"{{"message":"see {url}"}}"#));
+    let client = wire.client();
     for value in [
         read::<DownloadLink>(link.clone()),
-        read::<ProjectInfo>(json!({"status": "Completed", "thumbnail_src": url})),
         read::<imagen_ai::Enhancement>(edit),
         Box::new(client.project("p").info().unwrap_err()),
     ] {

@@ -10,7 +10,9 @@ use imagen_ai::{
 use crate::support::canned::{Canned, KEY};
 use crate::support::faulty::End::Close;
 use crate::support::faulty::{Faulty, Reply};
-use crate::support::simulator::{FAILED, I2I, IN_PROGRESS, NOT_EXPORTED, READY, Simulator, Status};
+use crate::support::simulator::{
+    FAILED, IN_PROGRESS, NOT_EXPORTED, READY, SMART, Simulator, Status,
+};
 use crate::support::{client_of, ms};
 
 const QUICK: Wait = Wait {
@@ -70,7 +72,7 @@ fn a_project_is_asked_for_until_it_is_completed() {
     let (busy, done) = (ProjectStatus::InProgress, ProjectStatus::Completed);
     assert_eq!(seen, [busy.clone(), busy.clone(), busy, done]);
 
-    for ready in [client.project(READY), client.smart_project(I2I)] {
+    for ready in [client.project(READY), client.smart_project(SMART)] {
         simulator.clear_requests();
         ready.wait_until_completed(&Wait::default()).unwrap();
         assert_eq!(simulator.requests().len(), 1);

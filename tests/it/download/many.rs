@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{KEY, client, names};
 use crate::support::script::{Request, Script, Turn};
-use crate::support::simulator::{I2I, NOT_EXPORTED, READY, Simulator};
+use crate::support::simulator::{SMART, NOT_EXPORTED, READY, Simulator};
 use crate::support::{client_of, ms, refused};
 
 /// A storage whose files hold their own name, and that knows none called `lost`.
@@ -243,7 +243,7 @@ fn finalize_to_puts_the_finished_photos_on_disk() {
     let simulator = Simulator::start();
     simulator.configure(|settings| settings.jpeg_size = 100_000);
     let client = client_of(&simulator);
-    for project in [client.project(READY), client.smart_project(I2I)] {
+    for project in [client.project(READY), client.smart_project(SMART)] {
         let folder = tempfile::tempdir().unwrap();
         let files = project.finalize_to(folder.path(), &DownloadOptions::default());
         assert_eq!(files.unwrap().all().unwrap().len(), 3);

@@ -25,7 +25,7 @@ mod reply;
 mod wire;
 
 pub use file::File;
-pub use nowhere::{BacklogFull, Refused};
+pub use nowhere::Refused;
 pub use reply::{End, Reply};
 pub use wire::Request;
 

@@ -1,5 +1,6 @@
 //! A file for downloads, as object storage serves it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::script::{Request, Turn};
@@ -18,15 +19,12 @@ pub struct File {
 impl File {
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         let content: Arc<[u8]> = bytes.into().into();
-        // Another content must not have the same tag; its start and length tell apart what tests
-        // use.
-        let start = content.iter().take(256);
-        let sum = start.fold(content.len(), |sum, &byte| {
-            sum.wrapping_mul(31) + usize::from(byte)
-        });
+        // Another content has another tag.
+        let mut hasher = DefaultHasher::new();
+        content.hash(&mut hasher);
         Self {
             content,
-            etag: Some(format!("\"{sum:x}\"")),
+            etag: Some(format!("\"{:x}\"", hasher.finish())),
             ranges: true,
             content_range: None,
         }
@@ -34,15 +32,8 @@ impl File {
 
     /// So many bytes, the same ones for the same seed.
     pub fn made(seed: u64, length: usize) -> Self {
-        let mut state = seed;
-        let mut bytes = Vec::with_capacity(length);
-        for _ in 0..length {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            bytes.push((state >> 56) as u8);
-        }
-        Self::new(bytes)
+        let bytes = (seed..).map(|number| (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8);
+        Self::new(bytes.take(length).collect::<Vec<_>>())
     }
 
     /// With its quotes; `None` for a server that has none.

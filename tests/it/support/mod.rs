@@ -13,6 +13,11 @@ use simulator::Simulator;
 
 pub mod canned;
 pub mod child;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "until all modules are converted from it"
+)]
 pub mod faulty;
 #[allow(dead_code, reason = "until all modules are converted to it")]
 pub mod file;

@@ -2,9 +2,8 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
-
-use super::script::{listen, own_address};
 
 /// An address that refuses connections.
 ///
@@ -27,7 +26,7 @@ impl Refused {
 /// it drops what more comes.
 pub struct BacklogFull(
     TcpListener,
-    #[expect(dead_code, reason = "kept open")] Vec<TcpStream>,
+    #[allow(dead_code, reason = "kept open")] Vec<TcpStream>,
 );
 
 impl BacklogFull {
@@ -50,6 +49,22 @@ impl BacklogFull {
     pub fn url(&self) -> String {
         format!("http://{}", address(&self.0))
     }
+}
+
+/// A loopback address that no other server uses, of this process or of another.
+pub(super) fn own_address() -> Ipv4Addr {
+    static USED: AtomicU16 = AtomicU16::new(0);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let [used_high, used_low] = USED.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    // 127.0 has the address that everybody uses.
+    Ipv4Addr::new(127, 1 + (high ^ used_high) % 250, low, used_low)
+}
+
+/// Listens there, or at the usual address where the system has no such address.
+pub(super) fn listen(address: Ipv4Addr) -> TcpListener {
+    TcpListener::bind((address, 0))
+        .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .expect("a free port")
 }
 
 fn address(listener: &TcpListener) -> SocketAddr {

@@ -25,7 +25,7 @@ impl Refused {
 /// it drops what more comes.
 pub struct BacklogFull(
     TcpListener,
-    #[expect(dead_code, reason = "kept open")] Vec<TcpStream>,
+    #[allow(dead_code, reason = "kept open")] Vec<TcpStream>,
 );
 
 impl BacklogFull {

@@ -1,9 +1,8 @@
 //! One connection: reading requests, and the ways to end it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::turn::{End, Reads};
 use super::{PATIENCE, Shared};
@@ -31,119 +30,81 @@ impl Request {
 
     /// The first header of that name, in whatever case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.head.lines().filter_map(|line| line.split_once(':'));
-        let (_, value) = headers.find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-        Some(value.trim())
-    }
-
-    fn length(&self) -> usize {
-        let length = self.header("content-length").unwrap_or("0");
-        length.parse().unwrap_or(0)
+        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        let header = headers.find(|(known, _)| known.eq_ignore_ascii_case(name));
+        header.map(|(_, value)| value)
     }
 }
 
-pub(super) struct Connection<'s> {
-    shared: &'s Shared,
-    stream: Arc<TcpStream>,
+pub(super) struct Connection {
+    pub(super) shared: Arc<Shared>,
+    pub(super) stream: Arc<TcpStream>,
     /// Which one it is, for the record.
-    id: usize,
+    pub(super) id: usize,
     /// What arrived and is not part of a request yet.
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     /// Whether the last byte of `buffer` is still in the socket. See [`Connection::fill`].
-    held: bool,
+    pub(super) held: bool,
 }
 
-impl<'s> Connection<'s> {
-    pub(super) fn new(shared: &'s Shared, stream: Arc<TcpStream>, id: usize) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self {
-            shared,
-            stream,
-            id,
-            buffer: Vec::new(),
-            held: false,
-        })
-    }
-
+impl Connection {
     /// Plays turn after turn until one ends the connection or the client leaves.
     pub(super) fn serve(mut self) -> io::Result<()> {
-        let mut turn = self.shared.next_turn(Reads::Nothing);
+        self.stream.set_nodelay(true)?;
+        self.stream.set_read_timeout(Some(PATIENCE))?;
+        self.stream.set_write_timeout(Some(PATIENCE))?;
+        let mut next = self.shared.next_turn(Reads::Nothing);
         loop {
-            if turn.is_none() {
+            if next.is_none() {
                 // A connection that nothing comes over takes no turn.
-                self.read_until(|bytes| !bytes.is_empty())?;
-                turn = self.shared.next_turn(Reads::Request);
+                self.take(|bytes| bytes.first().map(|_| 0))?;
+                next = self.shared.next_turn(Reads::Request);
             }
-            let reads = turn.as_ref().map_or(Reads::Request, |turn| turn.reads);
-            let mut request = Request::default();
-            if reads >= Reads::Head {
-                request = self.read_head()?;
-            }
-            if reads == Reads::Request {
-                self.read_body(&mut request)?;
-            }
-            let playing = turn.take().unwrap_or_else(|| self.shared.decide(&request));
-            if let Some(end) = playing.play(&request, &mut self)? {
+            let reads = next.as_ref().map_or(Reads::Request, |turn| turn.reads);
+            let request = self.read(reads)?;
+            let turn = next.take().unwrap_or_else(|| self.shared.decide(&request));
+            if let Some(end) = turn.play(&request, &mut self)? {
                 return self.end(end);
             }
-            if reads < Reads::Head {
-                request = self.read_head()?;
-            }
             if reads < Reads::Request {
-                self.read_body(&mut request)?;
+                return self.end(End::Stall);
             }
+            self.shared.state().done += 1;
         }
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        (&*self.stream).write_all(bytes)
-    }
-
-    pub(super) fn pause(&self, time: Duration) -> io::Result<()> {
-        self.shared.pause(time)
-    }
-
-    pub(super) fn stop_listening(&self) {
-        self.shared.stop_listening();
-    }
-
-    /// Reads a head and puts it on record.
-    fn read_head(&mut self) -> io::Result<Request> {
-        self.read_until(|bytes| head_length(bytes).is_some())?;
-        let length = head_length(&self.buffer).unwrap_or_default();
-        let head: Vec<u8> = self.buffer.drain(..length).collect();
-        let request = Request {
-            head: String::from_utf8_lossy(&head[..length - 4]).into_owned(),
-            body: Vec::new(),
-            connection: self.id,
-        };
-        self.shared.state().requests.push(request.clone());
+    /// Reads so much of a request, and puts it on record.
+    fn read(&mut self, reads: Reads) -> io::Result<Request> {
+        let mut request = Request::default();
+        if reads == Reads::Nothing {
+            return Ok(request);
+        }
+        let head = self.take(|bytes| {
+            let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+            Some(end + 4)
+        })?;
+        request.connection = self.id;
+        request.head = String::from_utf8_lossy(&head).trim_end().to_owned();
+        let place = self.shared.record(request.clone());
+        if reads == Reads::Request {
+            let length = request.header("content-length").unwrap_or("0");
+            let length = length.parse().map_err(io::Error::other)?;
+            request.body = self.take(|bytes| (bytes.len() >= length).then_some(length))?;
+            self.shared.state().requests[place] = request.clone();
+        }
         Ok(request)
     }
 
-    /// Reads the body that the head announces and adds it to the record.
-    fn read_body(&mut self, request: &mut Request) -> io::Result<()> {
-        let length = request.length();
-        self.read_until(|bytes| bytes.len() >= length)?;
-        request.body = self.buffer.drain(..length).collect();
-        let mut state = self.shared.state();
-        // One request of a connection is underway at a time, so its last one is this one.
-        let mut requests = state.requests.iter_mut();
-        if let Some(record) = requests.rfind(|record| record.connection == self.id) {
-            record.body.clone_from(&request.body);
-        }
-        Ok(())
-    }
-
-    fn read_until(&mut self, is_enough: impl Fn(&[u8]) -> bool) -> io::Result<()> {
-        while !is_enough(&self.buffer) {
+    /// Waits for so many bytes as the buffer shows to be needed, and takes them.
+    fn take(&mut self, needed: impl Fn(&[u8]) -> Option<usize>) -> io::Result<Vec<u8>> {
+        loop {
+            if let Some(length) = needed(&self.buffer) {
+                return Ok(self.buffer.drain(..length).collect());
+            }
             if !self.fill()? {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-        Ok(())
     }
 
     /// Waits for more, and says whether it came.
@@ -154,14 +115,20 @@ impl<'s> Connection<'s> {
         self.release()?;
         let mut bytes = [0; 16 << 10];
         let count = self.stream.peek(&mut bytes)?;
-        if count == 0 {
+        let Some(last) = count.checked_sub(1) else {
             return Ok(false);
-        }
-        (&*self.stream).read_exact(&mut bytes[..count - 1])?;
+        };
+        (&*self.stream).read_exact(&mut bytes[..last])?;
         self.held = true;
         self.buffer.extend(&bytes[..count]);
         self.shared.state().heard[self.id].extend(&bytes[..count]);
         Ok(true)
+    }
+
+    /// Waits for a byte of the next request.
+    pub(super) fn wait_for_more(&mut self) -> io::Result<()> {
+        self.release()?;
+        self.stream.peek(&mut [0]).map(drop)
     }
 
     fn release(&mut self) -> io::Result<()> {
@@ -173,28 +140,24 @@ impl<'s> Connection<'s> {
 
     fn end(mut self, how: End) -> io::Result<()> {
         match how {
-            End::Close => {
-                self.stream.shutdown(Shutdown::Write)?;
-                self.drain()
-            }
-            End::Stall => self.drain(),
-            End::HangUp => self.release(),
-            End::Reset if self.held => Ok(()),
-            End::Reset => self.fill().map(drop),
+            End::HangUp => self.release()?,
+            End::Reset if !self.held => drop(self.fill()?),
+            End::Reset => {}
+            End::Close | End::Stall => return self.drain(how),
         }
-    }
-
-    /// Takes and records what still comes, until the client closes.
-    fn drain(&mut self) -> io::Result<()> {
-        while self.fill()? {
-            self.buffer.clear();
-        }
+        let shared = Arc::clone(&self.shared);
+        drop(self);
+        shared.state().done += 1;
         Ok(())
     }
-}
 
-/// The length of a head with the empty line at its end.
-fn head_length(bytes: &[u8]) -> Option<usize> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
-    Some(end + 4)
+    /// Records what still comes, until the client leaves.
+    fn drain(mut self, how: End) -> io::Result<()> {
+        if how == End::Close {
+            self.stream.shutdown(Shutdown::Write)?;
+        }
+        self.shared.state().done += 1;
+        while self.fill()? {}
+        Ok(())
+    }
 }

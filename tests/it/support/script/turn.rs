@@ -1,7 +1,10 @@
 //! What happens to one request: how much of it is read, what is written and how, and the end.
 
 use std::fmt::Display;
-use std::io;
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use super::CAP;
@@ -41,28 +44,28 @@ impl End {
 }
 
 /// How much of a request is read before something is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reads {
     Nothing,
     Head,
+    #[default]
     Request,
 }
 
 /// What happens to one request. Unless told otherwise, the whole request is read, the answer is
 /// proper, and the connection stays open.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Turn {
     pub(super) reads: Reads,
     /// Whether the port is closed before anything is written.
     pub(super) leaves: bool,
-    /// What is written before the answer.
+    /// Interim answers.
     before: Vec<u8>,
     /// Empty for what is no HTTP.
     status_line: String,
-    /// Each with its line end.
     headers: Vec<u8>,
-    /// Whether the head gets a `Content-Length`, if it has nothing else to tell the end by.
-    framed: bool,
+    /// Whether nothing tells where the body ends, but for headers that were given.
+    unframed: bool,
     body: Vec<u8>,
     /// What the body goes on with again and again.
     endless: Vec<u8>,
@@ -87,6 +90,8 @@ struct Limits {
 enum Step {
     Write(Vec<u8>),
     Pause(Duration),
+    /// Until a byte is there, which is not read.
+    Await,
     End(End),
 }
 
@@ -94,20 +99,7 @@ enum Step {
 impl Turn {
     /// An empty answer; the status need not be one that exists.
     pub fn status(code: impl Display) -> Self {
-        Self {
-            reads: Reads::Request,
-            leaves: false,
-            before: Vec::new(),
-            status_line: format!("HTTP/1.1 {code} Because"),
-            headers: Vec::new(),
-            framed: true,
-            body: Vec::new(),
-            endless: Vec::new(),
-            file: None,
-            head_limits: Limits::default(),
-            body_limits: Limits::default(),
-            then: Vec::new(),
-        }
+        Self::default().status_line(format!("HTTP/1.1 {code} Because"))
     }
 
     pub fn json(body: impl Into<Vec<u8>>) -> Self {
@@ -127,11 +119,11 @@ impl Turn {
     }
 
     /// The storage's own way of saying no.
-    pub fn s3_error(status: impl Display, code: &str, message: &str) -> Self {
-        let start = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
-        let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
-        let turn = Self::status(status).header("Content-Type", "application/xml");
-        turn.body(format!("{start}\n{error}"))
+    pub fn s3_error(code: impl Display, name: &str, message: &str) -> Self {
+        let xml = format!("<Error><Code>{name}</Code><Message>{message}</Message></Error>");
+        Self::status(code)
+            .header("Content-Type", "application/xml")
+            .body(xml)
     }
 
     /// The file, or the part of it that the request asks for.
@@ -143,7 +135,7 @@ impl Turn {
 
     /// These bytes and nothing else, HTTP or not.
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
-        Self::status("").status_line("").body(bytes)
+        Self::default().body(bytes)
     }
 
     pub fn status_line(mut self, line: impl Into<String>) -> Self {
@@ -152,14 +144,14 @@ impl Turn {
     }
 
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        let line = [name.as_bytes(), b": ", value.as_ref(), b"\r\n"].concat();
-        self.headers.extend(line);
+        let line = [name.as_bytes(), b": ", value.as_ref(), b"\r\n"];
+        self.headers.extend(line.concat());
         self
     }
 
     /// Without a word about where the body ends, unless a header says it.
     pub fn unframed(mut self) -> Self {
-        self.framed = false;
+        self.unframed = true;
         self
     }
 
@@ -170,28 +162,29 @@ impl Turn {
 
     /// These bytes again and again, after those that the body or [`Turn::raw`] has.
     pub fn endless(mut self, bytes: impl AsRef<[u8]>) -> Self {
-        let bytes = bytes.as_ref();
-        self.endless = bytes.repeat((64 << 10) / bytes.len());
+        self.endless = bytes.as_ref().repeat(1 << 12);
         self
     }
 
-    /// The body so far in chunks of these sizes, the last one repeating.
+    /// The body so far in chunks of these sizes, the last one repeating. An endless body goes on in
+    /// larger ones.
     pub fn chunked(mut self, sizes: &[usize]) -> Self {
-        let mut sizes = sizes.iter().chain(sizes.last().into_iter().cycle());
-        let mut rest = &*self.body;
-        let mut chunks = Vec::new();
-        while let Some(size) = sizes.next().filter(|_| !rest.is_empty()) {
-            let (this, next) = rest.split_at(rest.len().min(*size));
-            chunks.extend(chunk(this));
+        let last = sizes.last().copied().unwrap_or(1);
+        let mut sizes = sizes.iter().copied();
+        let body = std::mem::take(&mut self.body);
+        let mut rest = &*body;
+        while !rest.is_empty() {
+            let size = sizes.next().unwrap_or(last);
+            let (this, next) = rest.split_at(size.min(rest.len()));
+            self.body.extend(chunk(this));
             rest = next;
         }
         if self.endless.is_empty() {
-            chunks.extend(chunk(b""));
+            self.body.extend(chunk(b""));
         } else {
-            let size = sizes.next().copied().unwrap_or(1);
-            self.endless = chunk(&self.endless[..size]).repeat((64 << 10) / size);
+            self.endless = chunk(&self.endless);
         }
-        self.header("Transfer-Encoding", "chunked").body(chunks)
+        self.header("Transfer-Encoding", "chunked").unframed()
     }
 
     /// A body that ends with the connection.
@@ -199,7 +192,7 @@ impl Turn {
         self.unframed().then(End::Close)
     }
 
-    /// Interim answers before it: 100, 102, 103.
+    /// An interim answer before it: 100, 102, 103.
     pub fn interim(mut self, code: u16) -> Self {
         let interim = format!("HTTP/1.1 {code} Interim\r\n\r\n");
         self.before.extend(interim.into_bytes());
@@ -209,13 +202,13 @@ impl Turn {
 
 /// When, how fast, and how far.
 impl Turn {
-    /// Answers without having read the request's body.
+    /// Answers without having read the request's body. Nothing is read afterwards.
     pub fn early(mut self) -> Self {
         self.reads = Reads::Head;
         self
     }
 
-    /// Answers without having read anything.
+    /// Answers without having read anything. Nothing is read afterwards.
     pub fn on_accept(mut self) -> Self {
         self.reads = Reads::Nothing;
         self
@@ -262,6 +255,12 @@ impl Turn {
         self
     }
 
+    /// Waits after the answer until the next request begins to arrive, and reads nothing of it.
+    pub fn then_await(mut self) -> Self {
+        self.then.push(Step::Await);
+        self
+    }
+
     /// Ends the connection after the answer.
     pub fn then(mut self, end: End) -> Self {
         self.then.push(Step::End(end));
@@ -275,28 +274,33 @@ impl Turn {
     pub(super) fn play(
         mut self,
         request: &Request,
-        connection: &mut Connection<'_>,
+        on: &mut Connection,
     ) -> io::Result<Option<End>> {
         if self.leaves {
-            connection.stop_listening();
+            on.shared.stop_accepting();
+            // Until the thread that accepts has closed the port.
+            while TcpStream::connect(on.shared.addr).is_ok() {}
         }
         if let Some(file) = self.file.take() {
             self = file.answer(request, self);
         }
-        connection.write(&self.before)?;
-        if let Some(end) = self.head_limits.write(&self.head(), b"", connection)? {
+        let stream = Arc::clone(&on.stream);
+        let mut stream = &*stream;
+        stream.write_all(&self.before)?;
+        if let Some(end) = self.head_limits.write(&self.head(), stream)? {
             return Ok(Some(end));
         }
-        if let Some(end) = self
-            .body_limits
-            .write(&self.body, &self.endless, connection)?
-        {
+        if let Some(end) = self.body_limits.write(&self.body, stream)? {
             return Ok(Some(end));
+        }
+        for _ in 0..CAP.checked_div(self.endless.len()).unwrap_or(0) {
+            stream.write_all(&self.endless)?;
         }
         for step in self.then {
             match step {
-                Step::Write(bytes) => connection.write(&bytes)?,
-                Step::Pause(time) => connection.pause(time)?,
+                Step::Write(bytes) => stream.write_all(&bytes)?,
+                Step::Pause(time) => thread::sleep(time),
+                Step::Await => on.wait_for_more()?,
                 Step::End(end) => return Ok(Some(end)),
             }
         }
@@ -307,15 +311,11 @@ impl Turn {
         if self.status_line.is_empty() {
             return Vec::new();
         }
-        let headers = String::from_utf8_lossy(&self.headers);
-        let says_where = headers.contains("Content-Length:") || headers.contains("Transfer-Enc");
-        let length = match self.endless.len() {
-            0 => self.body.len(),
-            _ => CAP * 2,
-        };
         let mut head = format!("{}\r\n", self.status_line).into_bytes();
         head.extend(&self.headers);
-        if self.framed && !says_where {
+        if !self.unframed {
+            // Less than `CAP` of what is endless may come.
+            let length = self.body.len() as u64 + self.endless.len() as u64 * CAP as u64;
             head.extend(format!("Content-Length: {length}\r\n").into_bytes());
         }
         head.extend(b"\r\n");
@@ -324,25 +324,13 @@ impl Turn {
 }
 
 impl Limits {
-    /// Writes the bytes and then the endless ones, and returns the end if there is a cut.
-    fn write(
-        &self,
-        bytes: &[u8],
-        endless: &[u8],
-        connection: &mut Connection<'_>,
-    ) -> io::Result<Option<End>> {
-        let cut = self
-            .cut
-            .map_or(bytes.len(), |(length, _)| length.min(bytes.len()));
-        let (size, pause) = self.drip.unwrap_or((usize::MAX, Duration::ZERO));
-        for drop in bytes[..cut].chunks(size) {
-            connection.write(drop)?;
-            connection.pause(pause)?;
-        }
-        if !endless.is_empty() {
-            for _ in 0..CAP / endless.len() {
-                connection.write(endless)?;
-            }
+    /// Writes within the limits, and returns the end if it was cut.
+    fn write(&self, bytes: &[u8], mut stream: &TcpStream) -> io::Result<Option<End>> {
+        let cut = self.cut.unwrap_or((bytes.len(), End::Stall));
+        let drip = self.drip.unwrap_or((bytes.len().max(1), Duration::ZERO));
+        for drop in bytes[..cut.0.min(bytes.len())].chunks(drip.0) {
+            stream.write_all(drop)?;
+            thread::sleep(drip.1);
         }
         Ok(self.cut.map(|(_, end)| end))
     }
