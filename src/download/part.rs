@@ -100,22 +100,31 @@ pub(super) fn try_folder(folder: &Path) -> io::Result<()> {
     fs::remove_file(part)
 }
 
-/// Makes a part file and locks it.
+/// Makes a part file of a name that is free.
 fn create_in(folder: &Path) -> io::Result<(PathBuf, File)> {
     for _ in 0..ATTEMPTS {
         let part = folder.join(random_name());
-        let file = match File::create_new(&part) {
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => continue,
-            result => result?,
-        };
-        // Until it is locked, another download may take it for a leftover, lock it and remove it.
-        let is_taken = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
-        if !is_taken && part.symlink_metadata().is_ok() {
+        if let Some(file) = create_at(&part)? {
             return Ok((part, file));
         }
-        let _ = fs::remove_file(part);
     }
     Err(io::Error::other("no part file could be made"))
+}
+
+/// Makes a file and locks it. Returns `None` if the path is not free, or another download removed
+/// the file.
+fn create_at(part: &Path) -> io::Result<Option<File>> {
+    let file = match File::create_new(part) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => return Ok(None),
+        result => result?,
+    };
+    // Until it is locked, another download may take it for a leftover, lock it and remove it.
+    let is_taken = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+    if is_taken || part.symlink_metadata().is_err() {
+        let _ = fs::remove_file(part);
+        return Ok(None);
+    }
+    Ok(Some(file))
 }
 
 fn random_name() -> String {
@@ -230,6 +239,19 @@ mod tests {
         assert!(!second.publish(Overwrite::Never).unwrap());
         assert_eq!(fs::read(&target).unwrap(), b"first");
         assert_eq!(names(folder.path()), ["a.jpg"]);
+    }
+
+    #[test]
+    fn a_part_file_is_never_made_of_what_is_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        let link = folder.path().join("link");
+        fs::hard_link(&victim, &link).unwrap();
+        assert!(create_at(&link).unwrap().is_none());
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+        assert_eq!(names(folder.path()), ["link", "victim"]);
+        assert!(create_at(&folder.path().join("free")).unwrap().is_some());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{KEY, client, names};
 use crate::support::script::{Request, Script, Turn};
-use crate::support::simulator::{SMART, NOT_EXPORTED, READY, Simulator};
+use crate::support::simulator::{NOT_EXPORTED, ProjectSpec, READY, SMART, Simulator};
 use crate::support::{client_of, ms, refused};
 
 /// A storage whose files hold their own name, and that knows none called `lost`.
@@ -295,6 +295,36 @@ fn a_project_that_cannot_be_asked_for_makes_no_folder() {
     let result = nowhere.finalize_to(&out, &DownloadOptions::default());
     refused(result, "project_uuid");
     assert!(!out.exists());
+}
+
+/// How many requests to the simulator had this in their path.
+fn paths(simulator: &Simulator, part: &str) -> usize {
+    let requests = simulator.requests();
+    requests.iter().filter(|it| it.path.contains(part)).count()
+}
+
+#[test]
+fn a_job_that_takes_longer_than_its_links_live_goes_on() {
+    let simulator = Arc::new(Simulator::start());
+    simulator.add_project(ProjectSpec::profile_based("long").photo_count(12));
+    let clock = Arc::clone(&simulator);
+    let options = DownloadOptions {
+        progress: told(move |p| {
+            if matches!(p.ended, Some(Ok(()))) && p.index == 3 {
+                clock.expire_links();
+            }
+            ControlFlow::Continue(())
+        }),
+        ..one_thread()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let project = client_of(&simulator).project("long");
+    let files = project.finalize_to(folder.path(), &options).unwrap();
+    assert_eq!(files.all().unwrap().len(), 12);
+    assert_photos(&simulator, "long", folder.path(), 12);
+    // A file that was there was not fetched again.
+    assert_eq!(paths(&simulator, "/get_download_link"), 8);
+    assert_eq!(paths(&simulator, "/storage/"), 12 + 8);
 }
 
 /// A service whose project `p` has these files, with its storage. `decide` answers a request for a
