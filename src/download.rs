@@ -116,8 +116,10 @@ pub struct Download<'a> {
     stall_timeout: Duration,
     /// Whether the leftovers of killed processes were removed from the folder before.
     folder_is_clean: bool,
-    callback: Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + 'a>,
+    callback: Box<Callback<'a>>,
 }
+
+type Callback<'a> = dyn FnMut(&Progress<'_>) -> ControlFlow<()> + 'a;
 
 impl fmt::Debug for Download<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

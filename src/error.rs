@@ -436,6 +436,13 @@ pub enum WaitReason {
     /// [`Project::export`](crate::Project::export) is done.
     #[error("it is completed but was not exported; Project::export() does that")]
     NotExported,
+    /// Nothing but `Pending` came for as long as [`Wait::not_begun`](crate::Wait::not_begun): what
+    /// is waited for was probably never started.
+    #[error(
+        "nothing but Pending came for too long; look whether it was started (Project::edit(), \
+         Project::export()) and whether the photos arrived (Project::info())"
+    )]
+    NotBegun,
     /// [`Wait::total`](crate::Wait::total) is over: wait again, or ask the vendor.
     #[error("it was not done within the time to wait")]
     TimedOut,

@@ -65,6 +65,16 @@ impl Call {
         }
     }
 
+    /// Adds a field to the query. Its value is encoded.
+    pub(crate) fn field(mut self, name: &str, value: &str) -> Self {
+        self.query
+            .push(if self.query.is_empty() { '?' } else { '&' });
+        self.query.push_str(name);
+        self.query.push('=');
+        self.query.extend(utf8_percent_encode(value, RESERVED));
+        self
+    }
+
     pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self> {
         self.body =
             Some(serde_json::to_vec(body).map_err(|e| Error::invalid("request", e.to_string()))?);
@@ -105,6 +115,14 @@ mod tests {
     fn a_name_is_one_segment_whatever_it_holds() {
         let call = Call::get(["projects", "a/b c", "ü#?%.jpg", ""]);
         assert_eq!(call.path, "/projects/a%2Fb%20c/%C3%BC%23%3F%25.jpg/");
+    }
+
+    #[test]
+    fn a_field_of_the_query_can_hold_anything() {
+        let call = Call::get(["a"])
+            .field("name", "a&b=c d+é")
+            .field("size", "1");
+        assert_eq!(call.query, "?name=a%26b%3Dc%20d%2B%C3%A9&size=1");
     }
 
     #[test]

@@ -89,6 +89,12 @@ impl<'t> Transfer<'t> {
         })
     }
 
+    /// Sends the next attempts to another link.
+    pub(crate) fn use_link(&mut self, url: &SignedUrl) -> Result<()> {
+        self.uri = parse_url("url", url.as_str(), false)?;
+        Ok(())
+    }
+
     /// Makes attempts until one succeeds or no other would help. The progress is told before each
     /// and while it waits.
     pub(crate) fn run(&mut self, attempt: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()> {
