@@ -299,9 +299,9 @@ mod linux {
             assert!(project.image("a").copilot("x").is_err());
             assert!(began.elapsed() < BUSY);
         }
-        // A vector that grows has up to twice its content and is copied while it does, and the script
-        // has its part too. Without the limit it would be as much as the script sends, which is 512
-        // MiB.
+        // A vector that grows has up to twice its content and is copied while it does, and the
+        // script has its part too. Without the limit it would be as much as the script
+        // sends, which is 512 MiB.
         let grown = memory("VmHWM:") - before;
         assert!(grown * 1024 < 8 * LIMIT, "{grown} KiB");
     }

@@ -213,7 +213,8 @@ mod environment {
 
     const TEST: &str = "proxy::environment::proxies_of_the_environment_are_used";
 
-    /// How often this proxy is asked by two calls to the service at this host, with these variables.
+    /// How often this proxy is asked by two calls to the service at this host, with these
+    /// variables.
     fn asked(wire: &Wire, proxy: &Proxy, host: &str, proxies: &[(&str, &str)]) -> usize {
         let url = format!("http://{host}:{}/v1", wire.addr().port());
         let mut variables = vec![("IMAGEN_BASE_URL", &*url)];
