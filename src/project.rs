@@ -289,7 +289,7 @@ pub struct Project {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Output {
-    /// The finished photos.
+    /// The finished images.
     Jpeg,
     /// The sidecars with the edits, of profile-based projects only. DNG and JPEG files come back
     /// with the edits inside.

@@ -256,6 +256,26 @@ fn reason_of(status: u16, code: Option<&str>) -> TransferReason {
 impl Transport {
     /// Makes the error of a file for which there is no link.
     pub(crate) fn no_link(&self, method: &'static str, name: &str) -> Error {
+        self.not_begun(
+            method,
+            name,
+            NoLink,
+            "the service gave no link for the file",
+        )
+    }
+
+    /// Makes the error of a file that no request was sent for, since the callback ended the work.
+    pub(crate) fn cancelled(&self, method: &'static str, name: &str) -> Error {
+        self.not_begun(method, name, Cancelled, ENDED)
+    }
+
+    fn not_begun(
+        &self,
+        method: &'static str,
+        name: &str,
+        reason: TransferReason,
+        message: &str,
+    ) -> Error {
         let name = self.redact(name, &[]);
         let context = Context {
             method,
@@ -264,8 +284,8 @@ impl Transport {
         };
         Error::Transfer(Box::new(TransferError {
             name,
-            reason: NoLink,
-            message: "the service gave no link for the file".to_owned(),
+            reason,
+            message: message.to_owned(),
             bytes: 0,
             context,
         }))
