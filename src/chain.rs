@@ -13,8 +13,9 @@ use crate::clock::Clock;
 use crate::error::{CallError, Error, Result};
 use crate::history::History;
 use crate::image::{Image, check_edit};
+use crate::lookup::{Found, look_for};
 use crate::types::{CopilotEdit, CopilotRequest, EnhanceRequest, VersionId};
-use crate::wait::{Wait, asks_again};
+use crate::wait::Wait;
 
 pub(crate) use self::state::{Change, State};
 pub use self::step::{Pending, Recovery, Step};
@@ -314,30 +315,19 @@ impl Chain {
         if self.state.pending.is_none() {
             return Err(Error::invalid("chain", "no edit is pending"));
         }
-        let total = wait.total.saturating_sub(self.pending_for());
-        let mut pauses = Wait {
-            total,
+        let wait = Wait {
+            total: wait.total.saturating_sub(self.pending_for()),
             ..wait.clone()
-        }
-        .pauses();
-        loop {
-            let pause = pauses.next(Duration::ZERO);
-            let recovery = self.look(pause.is_none());
-            let is_open = match &recovery {
-                Ok(recovery) => matches!(recovery, Recovery::CannotTell { .. }),
-                Err(e) => asks_again(e),
-            };
-            match pause {
-                Some(pause) if is_open => self.clock.pause(pause),
-                _ => return recovery,
-            }
-        }
-    }
-
-    /// Asks the history once for the pending edit, and settles it if the answer tells.
-    fn look(&mut self, time_is_up: bool) -> Result<Recovery> {
-        let history = self.image.project().history()?;
-        Ok(self.look_in(&history, time_is_up))
+        };
+        let project = self.image.project().returning_refusals();
+        let clock = self.clock.clone();
+        look_for(&wait, &clock, |time_is_up| {
+            let recovery = self.look_in(&project.history()?, time_is_up);
+            Ok(match recovery {
+                Recovery::CannotTell { .. } => Found::Open(recovery),
+                _ => Found::Settled(recovery),
+            })
+        })
     }
 
     /// Settles the pending edit, if this history tells what became of it.

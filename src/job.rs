@@ -3,6 +3,7 @@
 mod batch;
 mod create;
 mod disk;
+mod finalize;
 mod header;
 mod journal;
 mod line;
@@ -27,7 +28,50 @@ use crate::project::Project;
 pub use self::batch::{BatchOptions, Edited};
 pub use self::report::{JobStep, Report, StepReport, StepState};
 
-/// A project and what was done to it, kept in a file.
+/// A project and what was done to it, kept in a file. A program that was killed goes on from there.
+///
+/// ```no_run
+/// # let client = imagen_ai::Client::from_env()?;
+/// # let photos = ["card/DSC_0001.NEF", "card/DSC_0002.NEF"];
+/// use imagen_ai::{BatchOptions, DownloadOptions, EditOptions, UploadOptions, Wait};
+///
+/// let mut job = client.open_job("wedding.job", "Smith wedding")?;
+/// job.upload(photos, &UploadOptions::default())?.all()?;
+/// job.edit(&EditOptions::profile(5700), &Wait::default())?;
+/// job.export(&Wait::default())?;
+/// let images = job.project().images()?;
+/// let edits = ["make the sky more blue"];
+/// job.copilot_each(images, edits, &BatchOptions::default())?.all()?;
+/// job.finalize_to("finished", &DownloadOptions::default())?.all()?;
+/// # Ok::<(), imagen_ai::Error>(())
+/// ```
+///
+/// The program can be killed at any moment and started again from the top: what is done is not
+/// done again, and nothing is paid for twice. Each step says in its docs how it finds out what
+/// became of a call whose answer it did not see, and what it costs.
+///
+/// # When it cannot be told
+/// Now and then the service does not show what became of a call. The step is then
+/// [`Error::OutcomeUnknown`], in this run and in the next ones, and is never sent again by itself:
+/// a person looks at the project and calls [`assume_done`](Self::assume_done) or
+/// [`assume_not_done`](Self::assume_not_done). [`report`](Self::report) lists these steps.
+///
+/// An answer that was lost is looked for as long as the step says. That time is counted from when
+/// this process opened the job, or lost the answer; the machine's date does not matter.
+///
+/// # The file
+/// It holds lines of JSON: ids, file names, options and instructions; no API key and no links.
+/// (A [`callback_url`](crate::EditOptions::callback_url) stands in it as it was given.) Lines are
+/// only ever added. What costs credits is written there, and brought to the disk, before it is
+/// sent; if that fails, it is not sent.
+///
+/// The job holds the lock of its file, until it and its chains are dropped or the process has
+/// ended. A second handle of the same file is [`Error::InvalidInput`], in this process too.
+///
+/// - On a network drive a job is for one machine at a time, since not all of them know locks of
+///   other machines. Where there are no locks at all, a job cannot be opened.
+/// - A copy of the file, or one that is restored from a backup, is another job. It knows nothing of
+///   what was done since, and can pay for that again.
 #[derive(Debug)]
 pub struct Job {
     project: Project,

@@ -122,6 +122,11 @@ impl Pauses {
         self.next = longer.unwrap_or(self.longest).min(self.longest);
         Some(pause)
     }
+
+    /// Whether the total is over: a question that is asked now is the last one.
+    pub(crate) fn are_over(&self) -> bool {
+        self.slept >= self.total
+    }
 }
 
 impl Project {

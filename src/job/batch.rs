@@ -1,20 +1,25 @@
 //! The same Copilot edits on many images.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use super::steps::SETTLE;
 use super::{Job, cannot_tell};
 use crate::chain::{Chain, NOT_MADE, Recovery, Step};
 use crate::clock::Clock;
-use crate::error::{ApiErrorKind, CallError, Error, Result};
+use crate::error::{
+    ApiErrorKind, CallError, Context, Error, Result, TransferError, TransferReason,
+};
 use crate::history::History;
 use crate::image::{Image, check_edit};
+use crate::lookup::{Found, look_for};
 use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
+use crate::progress::{Progress, ProgressCallback};
 use crate::project::Project;
 use crate::types::CopilotEdit;
-use crate::wait::{Wait, asks_again};
+use crate::wait::Wait;
 
 /// How often an edit of one image may be lost in a run before the image is given up. Each time it
 /// was looked for as long as [`BatchOptions::wait`], and was not made.
@@ -30,6 +35,11 @@ pub struct BatchOptions {
     ///
     /// An edit that is not in the history at the end of it counts as not made, and is sent again.
     pub wait: Wait,
+    /// Told of each image when its edits begin, and when it has ended.
+    /// [`Break`](std::ops::ControlFlow::Break) ends the batch: edits that are under way are waited
+    /// for, and images that were not begun are
+    /// [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). Default: none.
+    pub progress: Option<ProgressCallback>,
 }
 
 impl Default for BatchOptions {
@@ -37,6 +47,7 @@ impl Default for BatchOptions {
         Self {
             threads: 4,
             wait: Wait::for_an_edit(),
+            progress: None,
         }
     }
 }
@@ -95,13 +106,15 @@ impl Job {
         }
         let mut works = Vec::new();
         for image in images {
-            works.push(self.work_on(&image, &edits)?);
+            works.push(self.work_on(&image, &edits, works.len())?);
         }
         let batch = Batch {
             project: &self.project,
             clock: &self.log.clock,
             edits: &edits,
             options,
+            images: works.len(),
+            images_ended: AtomicUsize::new(0),
             ended: Mutex::new(None),
         };
         batch.run(&mut works)?;
@@ -121,7 +134,7 @@ impl Job {
     }
 
     /// Takes an image for the batch, with what the job has done for it.
-    fn work_on(&self, image: &Image, edits: &[CopilotEdit]) -> Result<Work> {
+    fn work_on(&self, image: &Image, edits: &[CopilotEdit], index: usize) -> Result<Work> {
         let chain = self.chain(image)?;
         self.check_begins_with(image.file_name(), edits)?;
         let steps: Vec<Step> = chain.path().iter().map(Step::of_id).collect();
@@ -133,10 +146,12 @@ impl Job {
             Standing::Ready
         };
         Ok(Work {
+            index,
             chain,
             steps,
             standing,
             lost: 0,
+            is_told: false,
         })
     }
 
@@ -166,12 +181,16 @@ impl Job {
 
 /// What is done for one image.
 struct Work {
+    /// Its place among the images.
+    index: usize,
     chain: Chain,
     /// What the edits gave that were made so far.
     steps: Vec<Step>,
     standing: Standing,
     /// How often an edit was lost and turned out not to be made.
     lost: u32,
+    /// Whether the callback was told of its end.
+    is_told: bool,
 }
 
 enum Standing {
@@ -185,6 +204,14 @@ enum Standing {
 }
 
 impl Work {
+    fn is_done(&self) -> bool {
+        matches!(self.standing, Standing::Done)
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_ready() || self.is_lost()
+    }
+
     fn is_ready(&self) -> bool {
         matches!(self.standing, Standing::Ready)
     }
@@ -248,28 +275,39 @@ struct Batch<'b> {
     clock: &'b Clock,
     edits: &'b [CopilotEdit],
     options: &'b BatchOptions,
+    images: usize,
+    images_ended: AtomicUsize,
     /// Why no more edits are sent.
     ended: Mutex<Option<Error>>,
 }
 
 impl Batch<'_> {
     fn run(&self, works: &mut [Work]) -> Result<()> {
-        if works
-            .iter()
-            .all(|work| matches!(work.standing, Standing::Done))
-        {
+        for work in works.iter_mut().filter(|work| work.is_done()) {
+            self.tell_end(work);
+        }
+        if works.iter().all(Work::is_done) {
             return Ok(());
         }
         self.look_before(works)?;
-        loop {
+        self.edit_all(works);
+        for work in works {
+            self.tell_end(work);
+        }
+        Ok(())
+    }
+
+    /// Sends all edits that are left, and those again that were lost and not made.
+    fn edit_all(&self, works: &mut [Work]) {
+        while works.iter().any(Work::is_open) {
             let ready = works.iter_mut().filter(|work| work.is_ready());
             parallel(ready, self.options.threads, |work| self.edit(work));
             if self.why_ended().is_some() {
-                return Ok(());
+                return;
             }
             self.look_for_lost(works);
             if !works.iter().any(Work::is_ready) {
-                return Ok(());
+                return;
             }
         }
     }
@@ -287,8 +325,17 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Sends the edits that an image lacks, one after the other.
+    /// Sends the edits that an image lacks, and tells the callback.
     fn edit(&self, work: &mut Work) {
+        self.tell(work, None);
+        self.send(work);
+        if !work.is_lost() {
+            self.tell_end(work);
+        }
+    }
+
+    /// Sends the edits that an image lacks, one after the other.
+    fn send(&self, work: &mut Work) {
         while let Some(edit) = self.edits.get(work.steps.len()) {
             if let Some(error) = self.why_ended() {
                 work.standing = Standing::Failed(error);
@@ -329,33 +376,58 @@ impl Batch<'_> {
             total: total.saturating_sub(youngest),
             ..self.options.wait.clone()
         };
-        let mut pauses = wait.pauses();
-        loop {
-            let pause = pauses.next(Duration::ZERO);
-            let is_over = pause.is_none();
-            // Before the question: an edit that comes after the answer is not in it.
-            let times: Vec<bool> = works
+        let project = self.project.returning_refusals();
+        // What cannot be asked leaves the edits lost, and their errors say so.
+        let _ = look_for(&wait, self.clock, |is_over| {
+            let overdue: Vec<bool> = works
                 .iter()
                 .map(|work| is_over || work.chain.pending_for() >= total)
                 .collect();
-            match self.project.history() {
-                Ok(history) => {
-                    for (work, time_is_up) in works.iter_mut().zip(times) {
-                        if work.is_lost() {
-                            work.look_in(&history, time_is_up);
-                        }
-                    }
+            let history = project.history()?;
+            let mut is_any_open = false;
+            for (work, time_is_up) in works.iter_mut().zip(overdue) {
+                if work.is_lost() {
+                    work.look_in(&history, time_is_up);
+                    is_any_open |= work.is_lost();
                 }
-                Err(e) if !asks_again(&e) => return,
-                Err(_) => {}
             }
-            if !works.iter().any(Work::is_lost) {
-                return;
-            }
-            match pause {
-                Some(pause) => self.clock.pause(pause),
-                None => return,
-            }
+            Ok(if is_any_open {
+                Found::Open(())
+            } else {
+                Found::Settled(())
+            })
+        });
+    }
+
+    /// Tells the callback of the end of an image, once.
+    fn tell_end(&self, work: &mut Work) {
+        if work.is_told {
+            return;
+        }
+        work.is_told = true;
+        self.images_ended.fetch_add(1, Relaxed);
+        let ended = match &work.standing {
+            Standing::Lost(error) | Standing::Failed(error) => Err(error),
+            Standing::Ready | Standing::Done => Ok(()),
+        };
+        self.tell(work, Some(ended));
+    }
+
+    fn tell(&self, work: &Work, ended: Option<Result<(), &Error>>) {
+        let Some(callback) = &self.options.progress else {
+            return;
+        };
+        let name = work.chain.image().file_name();
+        let progress = Progress {
+            index: work.index,
+            name,
+            ended,
+            items_done: self.images_ended.load(Relaxed),
+            items: self.images,
+            ..Progress::default()
+        };
+        if callback.call(&progress).is_break() {
+            self.end(&cancelled(&work.chain));
         }
     }
 
@@ -376,9 +448,13 @@ impl Batch<'_> {
             _ => false,
         };
         if in_vain {
-            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-            *ended = copy(error);
+            self.end(error);
         }
+    }
+
+    fn end(&self, error: &Error) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        *ended = copy(error);
     }
 }
 
@@ -387,6 +463,7 @@ fn copy(error: &Error) -> Option<Error> {
     match error {
         Error::Api(e) => Some(Error::Api(e.clone())),
         Error::Network(e) => Some(Error::Network(e.clone())),
+        Error::Transfer(e) => Some(Error::Transfer(e.clone())),
         Error::Io { path, source } => {
             let source = std::io::Error::new(source.kind(), source.to_string());
             Some(Error::io(path, source))
@@ -395,14 +472,32 @@ fn copy(error: &Error) -> Option<Error> {
     }
 }
 
+/// Makes the error of images that were not begun when the callback ended the batch.
+fn cancelled(chain: &Chain) -> Error {
+    Error::Transfer(Box::new(TransferError {
+        name: chain.image().file_name().to_owned(),
+        reason: TransferReason::Cancelled,
+        message: "the callback ended the batch".to_owned(),
+        bytes: 0,
+        context: Context {
+            method: "POST",
+            path: path_of(chain),
+            ..Context::default()
+        },
+    }))
+}
+
 /// Makes the error of an edit of an earlier run, or of one whose version is not known.
 fn unknown(chain: &Chain) -> Error {
-    let name = chain.image().file_name();
-    let uuid = chain.image().project().uuid();
     let message = match chain.pending() {
         Some(pending) if pending.made => "the edit was made, as a version that is not known",
         _ => "the edit was sent, and the history does not tell what became of it",
     };
-    let path = format!("/projects/{uuid}/images/{name}/copilot");
-    cannot_tell(path, message.to_owned(), SETTLE)
+    cannot_tell(path_of(chain), message.to_owned(), SETTLE)
+}
+
+fn path_of(chain: &Chain) -> String {
+    let image = chain.image();
+    let uuid = image.project().uuid();
+    format!("/projects/{uuid}/images/{}/copilot", image.file_name())
 }

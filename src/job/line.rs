@@ -33,9 +33,8 @@ pub(super) enum Line {
     FinalizeRefused,
     /// The edits are locked in.
     Finalized,
-    /// Finished files are about to be written to a folder, in which files of these names are
-    /// already: they are not the job's.
-    Folder { dir: String, there: Vec<String> },
+    /// Finished files of these names are about to be written to a folder that has none of them.
+    Files { folder: String, files: Vec<String> },
 }
 
 /// What happens to the edit or to the export of a project.

@@ -56,10 +56,7 @@ impl Log {
     /// error it must not be done.
     pub(super) fn announce(&self, line: Line) -> Result<()> {
         let mut shared = self.lock();
-        if line.costs() && shared.record.finalizing != Finalizing::NotBegun {
-            let why = "the project is finalized, or may be, and takes no edits any more";
-            return Err(Error::invalid("job", why));
-        }
+        shared.check(&line)?;
         shared.journal.announce(&line)?;
         shared.record.apply(&line, self.clock.now());
         Ok(())
@@ -111,6 +108,26 @@ impl Log {
             shared.journal.give_up();
             shared
         })
+    }
+}
+
+impl Shared {
+    /// Refuses to announce what must not be done now.
+    fn check(&self, line: &Line) -> Result<()> {
+        if line.costs() && self.record.finalizing != Finalizing::NotBegun {
+            let why = "the project is finalized, or may be, and takes no edits any more";
+            return Err(Error::invalid("job", why));
+        }
+        if matches!(line, Line::Finalize)
+            && let Some((image, what)) = self.record.unfinished()
+        {
+            let why = format!(
+                "{image:?} has an edit that {what}, and would be finalized without it; \
+                 project().finalize_to() does so"
+            );
+            return Err(Error::invalid("job", why));
+        }
+        Ok(())
     }
 }
 

@@ -153,7 +153,8 @@ impl World {
             JobStep::Finalize => return false,
         };
         let late = self.late.iter().filter_map(|(_, late)| paid_call(late));
-        late.chain(self.paid.keys().cloned()).any(|call| call.ends_with(&name))
+        late.chain(self.paid.keys().cloned())
+            .any(|call| call.ends_with(&name))
     }
 }
 
@@ -166,7 +167,10 @@ fn paid_call(request: &Received) -> Option<String> {
     let last = path.rsplit('/').next()?;
     match last {
         "projects" | "edit" | "export" => Some(path.to_owned()),
-        "copilot" => Some(format!("{path} {}", request.json()["instruction"].as_str()?)),
+        "copilot" => Some(format!(
+            "{path} {}",
+            request.json()["instruction"].as_str()?
+        )),
         "enhance" => Some(format!("{path} {}", request.json()["tool_id"].as_str()?)),
         _ => None,
     }
@@ -393,7 +397,10 @@ impl Runs {
                 Err(e) => panic!("{e}"),
             }
         }
-        panic!("the job has no end: {:#?}", self.open().map(|job| job.report()));
+        panic!(
+            "the job has no end: {:#?}",
+            self.open().map(|job| job.report())
+        );
     }
 
     fn assert_paid_once(&self) {

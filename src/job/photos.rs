@@ -51,7 +51,11 @@ impl Job {
     }
 
     /// Sends those of the photos that have not arrived.
-    fn send(&mut self, photos: Vec<Checked>, options: &UploadOptions) -> Result<Outcomes<Uploaded>> {
+    fn send(
+        &mut self,
+        photos: Vec<Checked>,
+        options: &UploadOptions,
+    ) -> Result<Outcomes<Uploaded>> {
         let mut known = Vec::new();
         let mut missing = Vec::new();
         for photo in photos {
@@ -69,7 +73,10 @@ impl Job {
                 bytes: uploaded.bytes,
             });
         };
-        let mut sent = self.project.send_photos(&missing, options, &note)?.into_iter();
+        let mut sent = self
+            .project
+            .send_photos(&missing, options, &note)?
+            .into_iter();
         let mut outcomes = Vec::new();
         for known in known {
             let Some(outcome) = known.map(Ok).or_else(|| sent.next()) else {

@@ -22,8 +22,8 @@ pub(super) struct Record {
     /// In the order of the names, as a report has them.
     pub(super) images: BTreeMap<String, ImageRecord>,
     pub(super) finalizing: Finalizing,
-    /// What was in a folder before finished files were written to it, by the folder.
-    pub(super) folders: HashMap<String, HashSet<String>>,
+    /// The finished files that the job has written, or was about to, by the folder.
+    files: HashMap<String, HashSet<String>>,
 }
 
 /// How far the edit or the export of the project is.
@@ -97,11 +97,29 @@ impl Record {
             Line::Finalize => self.finalizing = Finalizing::Announced,
             Line::FinalizeRefused => self.finalizing = Finalizing::NotBegun,
             Line::Finalized => self.finalizing = Finalizing::Done,
-            Line::Folder { dir, there } => {
-                let there = there.iter().cloned().collect();
-                self.folders.insert(dir.clone(), there);
+            Line::Files { folder, files } => {
+                let known = self.files.entry(folder.clone()).or_default();
+                known.extend(files.iter().cloned());
             }
         }
+    }
+
+    /// Returns the names of the files in a folder that the job has written, or was about to.
+    pub(super) fn files_in(&self, folder: &str) -> HashSet<String> {
+        self.files.get(folder).cloned().unwrap_or_default()
+    }
+
+    /// Returns an image with an edit that was not made, or may not have been, and which of the two.
+    pub(super) fn unfinished(&self) -> Option<(&str, &'static str)> {
+        for (name, image) in &self.images {
+            if image.chain.pending.is_some() {
+                return Some((name, "cannot be told"));
+            }
+            if image.not_made.is_some() {
+                return Some((name, "failed"));
+            }
+        }
+        None
     }
 
     fn image(&mut self, name: &str, now: Instant) -> &mut ImageRecord {

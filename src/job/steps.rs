@@ -9,11 +9,13 @@ use super::log::Log;
 use super::record::{Phase, Started};
 use super::{Job, cannot_tell};
 use crate::edit::{EditOptions, StepStatus};
-use crate::error::{ApiErrorKind, CallError, Error, Result, WaitReason};
+use crate::error::{ApiErrorKind, CallError, Error, Result, WaitFailed, WaitReason};
+use crate::lookup::{Found, look_for};
+use crate::progress::Progress;
 use crate::project::Project;
 use crate::types::ProjectKind;
 use crate::types::ProjectStatus::{self, Completed, Failed, InProgress};
-use crate::wait::{Wait, asks_again};
+use crate::wait::Wait;
 
 /// What to do about a call of which it cannot be told whether the service has it.
 pub(super) const SETTLE: &str = "run the job again later, or look at the project and say so with \
@@ -154,7 +156,7 @@ impl Step<'_> {
 
     /// Sends the call, and finds out whether the service has it.
     fn begin(&self, wait: &Wait) -> Result<()> {
-        let before = self.status()?;
+        let before = self.status_of(self.project)?;
         self.check_untouched(before.as_ref())?;
         let options = match self.call {
             Call::Edit(options) => Some(options.clone()),
@@ -200,19 +202,44 @@ impl Step<'_> {
         let Phase::Unanswered { before, since } = self.phase() else {
             return Ok(());
         };
-        let mut pauses = lookup(wait, self.log.clock.since(since)).pauses();
-        loop {
-            let pause = pauses.next(Duration::ZERO);
-            match self.status() {
-                Ok(status) if has_begun(before.as_ref(), status.as_ref()) => break,
-                Ok(status) if pause.is_none() => return Err(self.unknown(status)),
-                Err(e) if pause.is_none() || !asks_again(&e) => return Err(e),
-                _ => {}
+        let clock = &self.log.clock;
+        let project = self.project.returning_refusals();
+        let found = look_for(&lookup(wait, clock.since(since)), clock, |_| {
+            let status = self.status_of(&project)?;
+            if has_begun(before.as_ref(), status.as_ref()) {
+                return Ok(Found::Settled(None));
             }
-            self.log.clock.pause(pause.unwrap_or_default());
+            self.tell(wait, status.as_ref())?;
+            Ok(Found::Open(Some(status)))
+        })?;
+        if let Some(status) = found {
+            return Err(self.unknown(status));
         }
         self.note(Event::Accepted);
         Ok(())
+    }
+
+    /// Tells the callback of the wait that the status says nothing. It can end the looking.
+    fn tell(&self, wait: &Wait, status: Option<&ProjectStatus>) -> Result<()> {
+        let Some(callback) = &wait.progress else {
+            return Ok(());
+        };
+        let progress = Progress {
+            name: self.name(),
+            items: 1,
+            status,
+            ..Progress::default()
+        };
+        if callback.call(&progress).is_continue() {
+            return Ok(());
+        }
+        Err(Error::WaitFailed(Box::new(WaitFailed {
+            project_uuid: self.project.uuid().to_owned(),
+            waited_for: self.name(),
+            reason: WaitReason::Stopped,
+            status: status.cloned(),
+            message: String::new(),
+        })))
     }
 
     fn wait_until_done(&self, wait: &Wait) -> Result<StepStatus> {
@@ -221,7 +248,11 @@ impl Step<'_> {
             Call::Export => self.project.wait_until_exported(wait),
         };
         match &result {
-            Ok(status) => self.note(Event::Done(status.clone())),
+            // The details are whatever the service says: they are not kept in a file.
+            Ok(status) => self.note(Event::Done(StepStatus {
+                details: None,
+                ..status.clone()
+            })),
             Err(Error::WaitFailed(e)) if e.reason == WaitReason::Failed => {
                 // Once is enough.
                 if !matches!(self.phase(), Phase::Failed) {
@@ -234,10 +265,10 @@ impl Step<'_> {
     }
 
     /// Asks for the status. `None` if the service knows of no such edit or export.
-    fn status(&self) -> Result<Option<ProjectStatus>> {
+    fn status_of(&self, project: &Project) -> Result<Option<ProjectStatus>> {
         let status = match self.call {
-            Call::Edit(_) => self.project.edit_status(),
-            Call::Export => self.project.export_status(),
+            Call::Edit(_) => project.edit_status(),
+            Call::Export => project.export_status(),
         };
         match status {
             Ok(status) => Ok(Some(status.status)),
@@ -248,7 +279,11 @@ impl Step<'_> {
 
     fn unknown(&self, status: Option<ProjectStatus>) -> Error {
         let name = self.name();
-        let status = status.map_or("unknown".to_owned(), |status| status.to_string());
+        let transport = &self.project.client().transport;
+        let status = match status {
+            Some(status) => transport.redact(status.as_str(), &[]),
+            None => "unknown".to_owned(),
+        };
         let message = format!(
             "the {name} was sent, its answer is not known, and the status is still {status}"
         );
@@ -302,10 +337,11 @@ fn has_begun(before: Option<&ProjectStatus>, now: Option<&ProjectStatus>) -> boo
 /// can make it shorter: the end of it decides nothing.
 fn lookup(wait: &Wait, lost_for: Duration) -> Wait {
     let longest = Wait::for_an_edit();
+    let total = longest.total.min(wait.total);
     Wait {
         first: longest.first.min(wait.first),
         longest: longest.longest.min(wait.longest),
-        total: longest.total.min(wait.total).saturating_sub(lost_for),
+        total: total.saturating_sub(lost_for),
         ..longest
     }
 }
