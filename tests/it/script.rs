@@ -57,7 +57,7 @@ fn ends_are_what_they_are_called_and_happen_where_they_say() {
             Close,
             1,
         ),
-        (hi().then_pause(ms(20)).then(Reset), &whole, HI, Reset, 1),
+        (hi().then(Reset), &whole, HI, Reset, 1),
         (
             hi().body("hello").chunked(&[1, 3]),
             &whole,
