@@ -33,7 +33,7 @@ pub fn faults() -> Vec<Fault> {
         breaks("the server leaves during the TLS handshake", [Close.on_accept()])
             .over_tls().unheard().all("Network Closed", 3),
         // 429: every call is tried again.
-        answers("429", [status(429)]).retry(throttled()).all("Api RateLimited 429", 2),
+        answers("429", [status(429)]).retry(throttled()).twice().all("Api RateLimited 429", 2),
         answers("429, and the last Retry-After is too long", [status(429), wait_for("3600")])
             .all("Api RateLimited 429, wait 3600 s", 2),
         answers("429, then well", [status(429), ok()]).all("ok", 2),
@@ -241,7 +241,7 @@ pub fn faults() -> Vec<Fault> {
             .after_a_turn().all("ok", 1),
         // Here the close is on its way while the request is: whether the server saw it, nobody can
         // tell.
-        breaks("the server gives the connection up as the request comes", [ok().then(HangUpOnNext), ok()])
+        breaks("the server exits as the next request comes", [ok().then(HangUpOnNext), ok()])
             .after_a_call().one_unheard().once("OutcomeUnknown Closed", 1).rest("ok", 2),
         // The settings.
         answers("429 and no retries", [status(429), ok()]).retry(RetryPolicy::none())
@@ -288,7 +288,11 @@ const INTERIM: &str = "HTTP/1.1 102 A\r\n\r\nHTTP/1.1 103 B\r\nX-C: d\r\n\r\nHTT
     HTTP/1.1 199 F\r\n\r\nHTTP/1.1 200 OK";
 
 /// Thirty thousand zero bytes, compressed. Repeated, it goes on with more of them.
-const ZEROS: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xed\xc1\x31\x01\x00\x00\x00\xc2\xa0\xf5\x4f\x6d\x09\x4f\xa0\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x3e\x06\x20\x4a\x02\x65\x30\x75\x00\x00";
+const ZEROS: &[u8] = b"\
+    \x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xed\xc1\x31\x01\x00\x00\x00\xc2\xa0\xf5\
+    \x4f\x6d\x09\x4f\xa0\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\
+    \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x3e\x06\x20\x4a\x02\x65\
+    \x30\x75\x00\x00";
 
 pub(super) fn status(code: impl std::fmt::Display) -> Turn {
     Turn::status(code).header("X-Request-Id", REQUEST_ID)
