@@ -21,6 +21,7 @@ pub fn faults() -> Vec<Fault> {
         nobody("the connection is refused", Server::Refused).all("Network Connect", 3),
         nobody("the host's name is not found", Server::Url(TOO_LONG_A_LABEL))
             .all("Network Connect", 3),
+        #[cfg(not(windows))]
         nobody("connecting takes too long", Server::BacklogFull).twice().all("Network Timeout", 2),
         #[cfg(any(feature = "rustls", feature = "native-tls"))]
         breaks("the server speaks no TLS", [Turn::raw(NO).on_accept().then(Close)])

@@ -120,7 +120,7 @@ pub fn eventually(condition: impl Fn() -> bool) {
 
 /// Does something for each of many, a few at a time, since most of them wait most of the time.
 pub fn side_by_side<T: Sync>(many: &[T], each: impl Fn(&T) + Sync) {
-    imagen_ai::parallel(many, 32, each);
+    imagen_ai::parallel(many, 64, each);
 }
 
 /// Takes a lock that another thread may have held as it panicked.
