@@ -33,7 +33,9 @@ pub use self::report::{JobStep, Report, StepReport, StepState};
 /// ```no_run
 /// # let client = imagen_ai::Client::from_env()?;
 /// # let photos = ["card/DSC_0001.NEF", "card/DSC_0002.NEF"];
-/// use imagen_ai::{BatchOptions, DownloadOptions, EditOptions, UploadOptions, Wait};
+/// use imagen_ai::{
+///     BatchOptions, DownloadOptions, EditOptions, UploadOptions, Wait,
+/// };
 ///
 /// let mut job = client.open_job("wedding.job", "Smith wedding")?;
 /// job.upload(photos, &UploadOptions::default())?.all()?;
@@ -41,8 +43,10 @@ pub use self::report::{JobStep, Report, StepReport, StepState};
 /// job.export(&Wait::default())?;
 /// let images = job.project().images()?;
 /// let edits = ["make the sky more blue"];
-/// job.copilot_each(images, edits, &BatchOptions::default())?.all()?;
-/// job.finalize_to("finished", &DownloadOptions::default())?.all()?;
+/// job.copilot_each(images, edits, &BatchOptions::default())?
+///     .all()?;
+/// job.finalize_to("finished", &DownloadOptions::default())?
+///     .all()?;
 /// # Ok::<(), imagen_ai::Error>(())
 /// ```
 ///

@@ -43,7 +43,7 @@ impl Job {
         let files = self.project.finished_files(dir, options)?;
         let links = self.finalize()?;
         let ours = self.take_names(dir, files.names(&links))?;
-        Ok(files.download_but(links, &ours))
+        Ok(files.skipping(&ours).download(links))
     }
 
     /// Writes down which files the job is about to write to a folder, since there are none of

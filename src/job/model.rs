@@ -19,6 +19,7 @@ use super::create::Beginning;
 use super::{BatchOptions, Job, JobStep, StepState};
 use crate::client::Client;
 use crate::clock::Clock;
+use crate::download::DownloadOptions;
 use crate::edit::EditOptions;
 use crate::error::{Error, Result};
 use crate::progress::{Progress, ProgressCallback};
@@ -318,7 +319,8 @@ impl Runs {
         };
         job.copilot_each(images.into_iter().take(3), ["one", "two"], &options)?
             .all()?;
-        // FINALIZE
+        job.finalize_to(self.folder.path().join("out"), &DownloadOptions::default())?
+            .all()?;
         Ok(())
     }
 
@@ -425,7 +427,7 @@ fn kind() -> impl Strategy<Value = ProjectKind> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 200,
+        cases: 30,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
