@@ -281,7 +281,7 @@ fn what_cannot_be_written_is_found_out_before_the_edits_are_locked_in() {
 #[test]
 fn links_that_expire_half_way_are_asked_for_again() {
     let simulator = Arc::new(Simulator::start());
-    simulator.add_project(ProjectSpec::profile_based("long").photo_count(12));
+    simulator.add_project(ProjectSpec::profile_based("long").image_count(12));
     let client = client_of(&simulator);
     let folder = tempfile::tempdir().unwrap();
     // After every fourth file: as if the lot took three times as long as its links live.
