@@ -34,7 +34,7 @@ pub(crate) use self::call::{Call, check_segment};
 pub(crate) use self::redact::{is_unseen, one_line, redact};
 pub use self::retry::RetryPolicy;
 pub(crate) use self::retry::{may_pass, retry_after};
-pub(crate) use self::storage::{STALL, Tell, Transfer, no_link};
+pub(crate) use self::storage::{FileCall, Rest, STALL, Tell, Transfer};
 
 /// The target of this crate's log records.
 pub(crate) const LOG: &str = "imagen_ai";

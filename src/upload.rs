@@ -17,7 +17,7 @@ use crate::photo::{Photo, Source};
 use crate::profile::{ImageType, JPEG_EXTENSIONS, Profile, RAW_EXTENSIONS};
 use crate::progress::{Batch, ProgressCallback};
 use crate::project::Project;
-use crate::transport::{Call, STALL, Tell, Transfer, check_limit, no_link, parse_url};
+use crate::transport::{Call, FileCall, STALL, Tell, Transfer, check_limit};
 use crate::types::{ProjectKind, SignedUrl};
 
 /// How many links are asked for at a time. The answer for 10,000 photos has 14 MB, and its links
@@ -164,14 +164,19 @@ impl Project {
         tell: &mut Tell<'_>,
     ) -> Result<Uploaded> {
         let transport = &self.client().transport;
-        let name = photo.file_name.clone();
-        let mut file = Transfer::new(transport, "PUT", &link, name, stall, tell)?;
+        let call = FileCall {
+            method: "PUT",
+            url: &link,
+            name: photo.file_name.clone(),
+            stall,
+        };
+        let mut file = Transfer::new(transport, call, tell)?;
         file.total = Some(photo.bytes);
         let mut is_link_used_up = false;
         file.run(&mut |file| {
             if is_link_used_up {
                 let link = self.fresh_link(photo)?;
-                file.uri = parse_url("url", link.as_str(), false)?;
+                file.use_link(&link)?;
             }
             let result = attempt(photo, file);
             if let Err(error) = &result {
@@ -188,7 +193,15 @@ impl Project {
 
     fn fresh_link(&self, photo: &Checked) -> Result<SignedUrl> {
         let mut links = self.upload_links(slice::from_ref(photo))?;
-        take_link(&mut links, photo)
+        self.take_link(&mut links, photo)
+    }
+
+    fn take_link(&self, links: &mut Links, photo: &Checked) -> Result<SignedUrl> {
+        let name = &photo.file_name;
+        let transport = &self.client().transport;
+        links
+            .remove(name)
+            .ok_or_else(|| transport.no_link("PUT", name))
     }
 
     /// Asks for links, by the names of the photos.
@@ -254,13 +267,8 @@ impl<'p> Lot<'p> {
             Some(links) => links,
             none => none.insert(project.upload_links(self.photos)?),
         };
-        take_link(links, photo)
+        project.take_link(links, photo)
     }
-}
-
-fn take_link(links: &mut Links, photo: &Checked) -> Result<SignedUrl> {
-    let name = &photo.file_name;
-    links.remove(name).ok_or_else(|| no_link("PUT", name))
 }
 
 /// A photo that was looked at: what is sent, and what must still hold when it is.
