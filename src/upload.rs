@@ -131,6 +131,11 @@ impl Project {
         let batch = Batch::new(options.progress.as_ref(), photos.len());
         let send = |(index, (lot, photo)): (usize, (&Lot<'_>, &Checked))| {
             batch.item(index, &photo.file_name, |tell| {
+                // Links that nobody is going to use are not asked for.
+                if batch.is_stopped() {
+                    let transport = &self.client().transport;
+                    return Err(transport.cancelled("PUT", &photo.file_name));
+                }
                 let link = lot.link(self, photo)?;
                 self.send_photo(photo, link, options.stall_timeout, tell)
             })
@@ -198,10 +203,10 @@ impl Project {
 
     fn take_link(&self, links: &mut Links, photo: &Checked) -> Result<SignedUrl> {
         let name = &photo.file_name;
-        let transport = &self.client().transport;
-        links
-            .remove(name)
-            .ok_or_else(|| transport.no_link("PUT", name))
+        let Some(link) = links.remove(name) else {
+            return Err(self.client().transport.no_link("PUT", name));
+        };
+        Ok(link)
     }
 
     /// Asks for links, by the names of the photos.

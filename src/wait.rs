@@ -277,7 +277,8 @@ impl ProjectInfo {
 
 /// One wait, from its first question to its end.
 struct Waiting<'w> {
-    project: &'w Project,
+    /// One whose refused questions return at once: this waits for the service's limit itself.
+    project: Project,
     /// What is waited for, in a word.
     name: &'static str,
     wait: &'w Wait,
@@ -298,9 +299,9 @@ enum End {
 }
 
 impl<'w> Waiting<'w> {
-    fn new(project: &'w Project, name: &'static str, wait: &'w Wait) -> Self {
+    fn new(project: &Project, name: &'static str, wait: &'w Wait) -> Self {
         Self {
-            project,
+            project: project.returning_refusals(),
             name,
             wait,
             pauses: wait.pauses(),
@@ -313,7 +314,7 @@ impl<'w> Waiting<'w> {
     /// Asks until an answer ends the wait, or its time is up.
     fn until_done<A: Answer>(mut self, ask: impl Fn(&Project) -> Result<A>) -> Result<A> {
         loop {
-            let answer = ask(self.project);
+            let answer = ask(&self.project);
             let end = match &answer {
                 Ok(answer) => self.end_after(answer),
                 Err(error) => self.end_after_failure(error),

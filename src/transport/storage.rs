@@ -26,9 +26,6 @@ use crate::types::SignedUrl;
 /// The default limit for how long nothing of a file may move.
 pub(crate) const STALL: Duration = Duration::from_secs(60);
 
-/// Shorter parts of a query are not looked for in what the storage says.
-const SHORTEST_SECRET: usize = 12;
-
 /// How many new bytes make an attempt a good one, after which failures are counted anew. A network
 /// that cuts every connection after so many bytes must let a large file through, and a server that
 /// gives a byte an attempt must not be asked for ever.
@@ -171,6 +168,8 @@ impl<'t> Transfer<'t> {
             (None, _) => text,
         };
         let reason = reason_of(status, code.as_deref());
+        let query = self.uri.query().unwrap_or_default();
+        let words = self.transport.redact(&words, &[query]);
         let mut error = self.error(reason, format!("{status} {words}").trim_end());
         error.context.status = Some(status);
         error.context.request_id =
@@ -186,9 +185,6 @@ impl<'t> Transfer<'t> {
 
     fn error(&self, reason: TransferReason, message: &str) -> Box<TransferError> {
         let query = self.uri.query().unwrap_or_default();
-        let parts = query.split(['&', '=']);
-        let mut secrets = vec![query];
-        secrets.extend(parts.filter(|part| part.len() >= SHORTEST_SECRET));
         let context = Context {
             method: self.method,
             path: self.transport.shown(&self.uri),
@@ -199,7 +195,7 @@ impl<'t> Transfer<'t> {
         Box::new(TransferError {
             name: self.transport.redact(&self.name, &[]),
             reason,
-            message: self.transport.redact(message, &secrets),
+            message: self.transport.redact(message, &[query]),
             bytes: self.bytes,
             context,
         })
@@ -260,6 +256,26 @@ fn reason_of(status: u16, code: Option<&str>) -> TransferReason {
 impl Transport {
     /// Makes the error of a file for which there is no link.
     pub(crate) fn no_link(&self, method: &'static str, name: &str) -> Error {
+        self.not_begun(
+            method,
+            name,
+            NoLink,
+            "the service gave no link for the file",
+        )
+    }
+
+    /// Makes the error of a file that no request was sent for, since the callback ended the work.
+    pub(crate) fn cancelled(&self, method: &'static str, name: &str) -> Error {
+        self.not_begun(method, name, Cancelled, ENDED)
+    }
+
+    fn not_begun(
+        &self,
+        method: &'static str,
+        name: &str,
+        reason: TransferReason,
+        message: &str,
+    ) -> Error {
         let name = self.redact(name, &[]);
         let context = Context {
             method,
@@ -268,8 +284,8 @@ impl Transport {
         };
         Error::Transfer(Box::new(TransferError {
             name,
-            reason: NoLink,
-            message: "the service gave no link for the file".to_owned(),
+            reason,
+            message: message.to_owned(),
             bytes: 0,
             context,
         }))

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use imagen_ai::{CallError, Client, ClientBuilder, Error, RetryPolicy};
+use imagen_ai::{ApiErrorKind, CallError, Client, ClientBuilder, Error, RetryPolicy};
 
 use crate::support::script::End::Stall;
 use crate::support::script::{Script, Turn};
@@ -21,6 +21,7 @@ fn policy(max_attempts: u32) -> RetryPolicy {
         base_delay: ms(1),
         max_delay: ms(1),
         max_retry_after: SECOND,
+        max_throttled: BUSY,
     }
 }
 
@@ -70,68 +71,93 @@ fn when_one_call_is_told_to_slow_down_the_others_wait_too() {
 
 #[test]
 fn nobody_waits_for_what_does_not_concern_them() {
-    for (status, wait, longest) in [(500, "30", 60), (429, "60", 50)] {
-        let (script, _times) = first_answers(Turn::status(status).header("Retry-After", wait));
-        let policy = RetryPolicy {
-            max_retry_after: Duration::from_secs(longest),
-            ..policy(1)
-        };
-        let client = builder(&script).retry(policy).build().unwrap();
-        client.project("p").info().unwrap_err();
+    let (script, _times) = first_answers(Turn::status(500).header("Retry-After", "30"));
+    let policy = RetryPolicy {
+        max_retry_after: Duration::from_secs(60),
+        ..policy(1)
+    };
+    let client = builder(&script).retry(policy).build().unwrap();
+    client.project("p").info().unwrap_err();
 
-        let began = Instant::now();
-        client.project("p").image("a").copilot("x").unwrap();
+    let began = Instant::now();
+    client.project("p").image("a").copilot("x").unwrap();
 
-        assert!(began.elapsed() < BUSY);
-    }
+    assert!(began.elapsed() < BUSY);
 }
 
-/// The formula of [`RetryPolicy`] holds although the server never answers this call, and asks
-/// others of the same client to slow down again and again.
+#[test]
+fn after_a_retry_after_that_is_too_long_no_call_is_sent() {
+    let (script, _times) = first_answers(Turn::status(429).header("Retry-After", "60"));
+    let client = builder(&script).retry(policy(1)).build().unwrap();
+    client.project("p").info().unwrap_err();
+
+    let error = client.project("p").image("a").copilot("x").unwrap_err();
+
+    assert_eq!(error.api_kind(), Some(ApiErrorKind::RateLimited));
+    let left = error.retry_after().unwrap();
+    assert!(left > Duration::from_secs(30) && left <= Duration::from_secs(60));
+    assert!(error.is_safe_to_retry());
+    let context = error.context().unwrap();
+    assert_eq!((context.status, context.attempts), (None, 0));
+    assert_eq!(script.requests().len(), 1);
+}
+
+#[test]
+fn a_policy_without_waits_sends_every_call_at_once() {
+    let (script, _times) = first_answers(Turn::status(429).header("Retry-After", "60"));
+    let retry = RetryPolicy::none();
+    let client = builder(&script).retry(retry).build().unwrap();
+    client.project("p").info().unwrap_err();
+
+    client.project("p").image("a").copilot("x").unwrap();
+
+    assert_eq!(script.requests().len(), 2);
+}
+
+/// The formula of [`RetryPolicy`] holds although the server never answers this call.
 #[test]
 fn a_call_never_takes_longer_than_the_formula_says() {
-    const OTHERS: u32 = 10;
-    let mut others = 0;
-    let script = Script::each(move |request| {
-        if request.path().contains("stalled") {
-            return Stall.after_request();
-        }
-        others += 1;
-        // They come at once and are answered one after another, each time with a second from then
-        // on: the head leaves in two parts, with the wait between them.
-        let answer = Turn::status(429)
-            .header("Retry-After", "1")
-            .header("X-Filler", "x".repeat(60));
-        match others {
-            1..=OTHERS => answer.drip_head(70, ms(400) * others),
-            _ => Turn::json(OK),
-        }
-    });
+    let script = Script::of([Stall.after_request()]);
     let attempts = 2;
     let limit = ms(300);
     let client = builder(&script).retry(policy(attempts)).build().unwrap();
+    let stalled = client.with_timeout(limit).project("stalled");
+
+    let began = Instant::now();
+    let error = stalled.info().unwrap_err();
+    let took = began.elapsed();
+
+    // Connecting and sending take no time here.
+    let bound = limit * attempts;
+    assert!(matches!(error, Error::Network(_)), "{error}");
+    assert!(took >= bound, "it did not wait: {took:?}");
+    assert!(took <= bound + BUSY, "{took:?}, and not {bound:?}");
+}
+
+/// The service accepts nothing, so that no call of the client waits for longer than that.
+#[test]
+fn no_call_waits_longer_for_a_service_that_accepts_none() {
+    let script = Script::of([Turn::status(429).header("Retry-After", "1")]);
+    let max_throttled = 3 * SECOND;
+    let policy = RetryPolicy {
+        max_throttled,
+        ..policy(1)
+    };
+    let client = builder(&script).retry(policy).build().unwrap();
+
+    let began = Instant::now();
     thread::scope(|scope| {
-        for _ in 0..OTHERS {
-            scope.spawn(|| client.project("other").info());
+        for _ in 0..10 {
+            scope.spawn(|| {
+                let error = client.project("p").info().unwrap_err();
+                assert_eq!(error.api_kind(), Some(ApiErrorKind::RateLimited));
+            });
         }
-        thread::sleep(ms(700));
-        let stalled = client.with_timeout(limit).project("stalled");
-
-        let began = Instant::now();
-        let error = stalled.info().unwrap_err();
-        let took = began.elapsed();
-
-        // Connecting and sending take no time here.
-        let bound = (limit + SECOND) * attempts;
-        assert!(matches!(error, Error::Network(_)), "{error}");
-        assert!(
-            took > limit * attempts + ms(100),
-            "it did not wait: {took:?}"
-        );
-        assert!(took <= bound + BUSY, "{took:?}, and not {bound:?}");
-        // The others need not be waited for.
-        drop(script);
     });
+    let took = began.elapsed();
+
+    assert!(took >= SECOND, "it did not wait: {took:?}");
+    assert!(took <= max_throttled + BUSY, "{took:?}");
 }
 
 /// Each phase has the whole limit: an answer may take longer than the limit in all.

@@ -27,6 +27,7 @@ const RETRY: RetryPolicy = RetryPolicy {
     base_delay: Duration::from_millis(2),
     max_delay: Duration::from_millis(5),
     max_retry_after: Duration::from_secs(5),
+    max_throttled: Duration::from_secs(5),
 };
 
 /// A client whose API is nowhere: downloads do not need it.

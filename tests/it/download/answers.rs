@@ -90,7 +90,7 @@ fn only_https_and_this_machine_are_asked_and_what_is_refused_is_shown() {
         ),
         (
             "http://127.0.0.1.example/a.jpg?sig=SECRET",
-            "its scheme is https",
+            "its scheme must be https",
         ),
         (
             "ftp://127.0.0.1/a.jpg#SECRET",
