@@ -261,10 +261,12 @@ struct Runs {
 }
 
 impl Runs {
-    fn new(kind: ProjectKind, threads: usize, fates: Vec<Fate>) -> Self {
+    fn new(kind: ProjectKind, threads: usize, pending_polls: u32, fates: Vec<Fate>) -> Self {
         let folder = TempDir::new().unwrap();
         let clock = Clock::virtual_one();
         let simulator = Simulator::start();
+        // A service that goes straight to "In Progress" would hide the hard case.
+        simulator.configure(|settings| settings.pending_polls = pending_polls);
         let key = simulator.key();
         for number in 0..5 {
             let photo = folder.path().join(format!("DSC_{number}.NEF"));
@@ -436,9 +438,11 @@ proptest! {
     fn nothing_is_paid_for_twice_and_every_job_ends(
         kind in kind(),
         threads in 1usize..4,
+        // More than a lookup asks.
+        pending_polls in prop_oneof![Just(0), Just(5), Just(80)],
         fates in prop::collection::vec(fate(), 0..60),
     ) {
-        let runs = Runs::new(kind, threads, fates);
+        let runs = Runs::new(kind, threads, pending_polls, fates);
         runs.run_to_the_end();
         runs.assert_paid_once();
     }
