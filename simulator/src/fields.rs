@@ -1,124 +1,166 @@
-//! Checks the fields of a body or a query as strictly as the service does, and words its 422
+//! Reads the fields of a body or a query as strictly as the service does, and words its 422
 //! answers.
 
-use crate::service::Payload;
-use crate::wire::{Answer, Received};
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value, json};
 
-/// Reads the fields of a request. `place` and `fields` are as in `calls.txt`.
-pub(crate) fn read(request: &Received, place: &str, fields: &[&str]) -> Payload {
-    let invalid = |message: &str| {
-        Err(Answer::refused(
-            422,
-            vec![fault(&["body"], message, &Value::Null)],
-        ))
-    };
-    if place == "query" {
-        // Gateways refuse a `GET` with a body.
-        let given = request.query_fields().filter(|_| request.body.is_empty());
-        return check("query", given.ok_or_else(Answer::bad_request)?, fields);
-    } else if request.body.is_empty() {
-        let null = (place == "body?").then_some(Value::Null);
-        return null.map_or_else(|| invalid("Field required"), Ok);
-    } else if place != "json" && request.media_type() != "application/json" {
-        return Err(Answer::refused(
-            415,
-            "Content-Type must be application/json.",
-        ));
+use crate::wire::{Answer, Received};
+
+/// The fields of a body or a query.
+///
+/// A reader takes each field that it knows, and then calls [`end`](Self::end), which refuses the
+/// request if a field was missing, wrong or unknown. So one answer names all faults, as FastAPI's
+/// does. Until then a faulty field reads as the default of its type.
+pub(crate) struct Fields {
+    place: &'static str,
+    /// Those that were not taken yet.
+    given: Map<String, Value>,
+    faults: Vec<Value>,
+}
+
+impl Fields {
+    /// Reads a body that must be there and be called JSON.
+    pub(crate) fn body(request: &Received) -> Result<Self, Answer> {
+        match Self::optional_body(request)? {
+            Some(fields) => Ok(fields),
+            None => Err(invalid_body("Field required")),
+        }
     }
-    match serde_json::from_slice(&request.body) {
-        Ok(Value::Object(given)) => check("body", given, fields),
-        Ok(_) => invalid("Input should be a valid dictionary or object to extract fields from"),
-        Err(error) => invalid(&format!("JSON decode error: {error}")),
+
+    /// Reads a body that may be empty.
+    pub(crate) fn optional_body(request: &Received) -> Result<Option<Self>, Answer> {
+        if request.body.is_empty() {
+            return Ok(None);
+        }
+        if request.media_type() != "application/json" {
+            let detail = "Content-Type must be application/json.";
+            return Err(Answer::refused(415, detail));
+        }
+        Self::untyped_body(request).map(Some)
+    }
+
+    /// Reads a body that must be there, whatever it is called.
+    pub(crate) fn untyped_body(request: &Received) -> Result<Self, Answer> {
+        if request.body.is_empty() {
+            return Err(invalid_body("Field required"));
+        }
+        match serde_json::from_slice(&request.body) {
+            Ok(Value::Object(given)) => Ok(Self::new("body", given)),
+            Ok(_) => Err(invalid_body(
+                "Input should be a valid dictionary or object to extract fields from",
+            )),
+            Err(error) => Err(invalid_body(&format!("JSON decode error: {error}"))),
+        }
+    }
+
+    /// Reads the query of a call without a body. Gateways refuse a `GET` with one.
+    pub(crate) fn query(request: &Received) -> Result<Self, Answer> {
+        if !request.body.is_empty() {
+            return Err(Answer::bad_request());
+        }
+        match request.query_fields() {
+            Some(given) => Ok(Self::new("query", given)),
+            None => Err(Answer::bad_request()),
+        }
+    }
+
+    fn new(place: &'static str, given: Map<String, Value>) -> Self {
+        Self {
+            place,
+            given,
+            faults: Vec::new(),
+        }
+    }
+
+    /// Takes a field that must be there.
+    pub(crate) fn required<T: Default>(&mut self, name: &str, read: impl Read<T>) -> T {
+        if !self.given.contains_key(name) {
+            self.fault(name, "Field required", &Value::Null);
+        }
+        self.optional(name, read).unwrap_or_default()
+    }
+
+    /// Takes a field that may be absent.
+    pub(crate) fn optional<T>(&mut self, name: &str, read: impl Read<T>) -> Option<T> {
+        let value = self.given.remove(name)?;
+        match read(&value) {
+            Ok(read) => Some(read),
+            Err(what) => {
+                self.fault(name, &format!("Input should be {what}"), &value);
+                None
+            }
+        }
+    }
+
+    /// Refuses the request if anything about it was wrong.
+    pub(crate) fn end(mut self) -> Result<(), Answer> {
+        for (name, value) in std::mem::take(&mut self.given) {
+            self.fault(&name, "Extra inputs are not permitted", &value);
+        }
+        if self.faults.is_empty() {
+            return Ok(());
+        }
+        Err(Answer::refused(422, self.faults))
+    }
+
+    fn fault(&mut self, name: &str, message: &str, input: &Value) {
+        self.faults.push(fault(&[self.place, name], message, input));
     }
 }
 
-/// Names all faults at once, fields that nobody knows among them. The fields of the result are
-/// `Null` if absent.
-fn check(place: &str, given: Map<String, Value>, fields: &[&str]) -> Payload {
-    let known: Vec<(&str, &str)> = fields
-        .iter()
-        .filter_map(|field| field.split_once(':'))
-        .collect();
-    let mut faults = Vec::new();
-    for (field, what) in &known {
-        let name = field.trim_end_matches('?');
-        let value = given.get(name);
-        let missing = || (name == *field).then(|| "Field required".to_owned());
-        if let Some(message) = value.map_or_else(missing, |value| wrong(value, what)) {
-            faults.push(fault(
-                &[place, name],
-                &message,
-                value.unwrap_or(&Value::Null),
-            ));
-        }
-    }
-    for (name, value) in &given {
-        if !known
-            .iter()
-            .any(|(field, _)| field.trim_end_matches('?') == name)
-        {
-            faults.push(fault(
-                &[place, name],
-                "Extra inputs are not permitted",
-                value,
-            ));
-        }
-    }
-    let is_good = faults.is_empty();
-    is_good
-        .then(|| given.into())
-        .ok_or_else(|| Answer::refused(422, faults))
-}
+/// Reads a value, or says what it should be.
+pub(crate) trait Read<T>: Fn(&Value) -> Result<T, String> {}
 
-/// Returns what a value should be, if it is not.
-fn wrong(value: &Value, what: &str) -> Option<String> {
+impl<T, F: Fn(&Value) -> Result<T, String>> Read<T> for F {}
+
+/// A text that is not empty.
+pub(crate) fn text(value: &Value) -> Result<String, String> {
     let text = value.as_str().unwrap_or_default();
-    let is_good = match what {
-        "text" => !text.is_empty(),
-        "instruction" => (1..=255).contains(&text.chars().count()),
-        "number" => value.is_u64(),
-        "parent" => value.is_u64() || value.is_null(),
-        "flag" => value.is_boolean(),
-        "https" => text.starts_with("https://"),
-        "files" => {
-            !value[0].is_null()
-                && value
-                    .as_array()
-                    .is_some_and(|files| files.iter().all(is_file))
-        }
-        range if range.contains("..") => {
-            let number = |text: &str| text.parse::<u32>().ok();
-            let (least, most) = range.split_once("..")?;
-            number(text).is_some_and(|given| (number(least)..=number(most)).contains(&Some(given)))
-        }
-        words => words.split('|').any(|word| value == word),
-    };
-    let what = match what {
-        "text" => "string with at least 1 character",
-        "instruction" if text.is_empty() => "string with at least 1 character",
-        "instruction" => "string with at most 255 characters",
-        "number" | "parent" => "valid integer",
-        "flag" => "valid boolean",
-        "https" => "https URL",
-        "files" => "list of at least one {file_name, md5?}",
-        words => &*format!("'{}'", words.replace('|', "' or '")),
-    };
-    (!is_good).then(|| format!("Input should be {what}"))
+    if text.is_empty() {
+        return Err("string with at least 1 character".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
-fn is_file(value: &Value) -> bool {
-    let has_text = |name| value[name].as_str().is_some_and(|text| !text.is_empty());
-    let length = 1 + usize::from(has_text("md5"));
-    has_text("file_name") && value.as_object().is_some_and(|file| file.len() == length)
+pub(crate) fn integer(value: &Value) -> Result<u64, String> {
+    let integer = value.as_u64();
+    integer.ok_or_else(|| "valid integer".to_owned())
+}
+
+/// A number in a query.
+pub(crate) fn number_in(range: RangeInclusive<u32>) -> impl Read<u32> {
+    move |value| {
+        let number = value.as_str().and_then(|text| text.parse().ok());
+        let number = number.filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("between {} and {}", range.start(), range.end()))
+    }
+}
+
+pub(crate) fn boolean(value: &Value) -> Result<bool, String> {
+    let boolean = value.as_bool();
+    boolean.ok_or_else(|| "valid boolean".to_owned())
+}
+
+/// One of these words, exactly so.
+pub(crate) fn one_of(words: &'static [&'static str]) -> impl Read<&'static str> {
+    move |value| {
+        let word = words.iter().copied().find(|word| value == word);
+        word.ok_or_else(|| format!("'{}'", words.join("' or '")))
+    }
 }
 
 /// Refuses a body that breaks a rule between its fields.
 pub(crate) fn rule(is_kept: bool, name: &str, message: &str) -> Result<(), Answer> {
-    let fault = || fault(&["body", name], message, &Value::Null);
-    is_kept
-        .then_some(())
-        .ok_or_else(|| Answer::refused(422, vec![fault()]))
+    if is_kept {
+        return Ok(());
+    }
+    let fault = fault(&["body", name], message, &Value::Null);
+    Err(Answer::refused(422, vec![fault]))
+}
+
+fn invalid_body(message: &str) -> Answer {
+    Answer::refused(422, vec![fault(&["body"], message, &Value::Null)])
 }
 
 /// One entry of a 422 list, in FastAPI's shape.

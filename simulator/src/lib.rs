@@ -1,35 +1,50 @@
 #![doc = include_str!("../README.md")]
 
-mod calls;
+mod callback;
+mod catalog;
+mod checksum;
+mod clock;
+mod copilot;
+mod edit;
 mod fields;
+mod images;
+mod limit;
+mod objects;
+mod photos;
 mod project;
-mod relay;
+mod projects;
+mod routes;
+mod server;
 mod service;
+mod settings;
+mod state;
 mod storage;
 mod wire;
 
-pub use self::{
-    project::{Edit, ProjectSpec, Source, Status, Uploaded, VersionRecord},
-    service::Settings,
-    storage::checksum,
-    wire::Received,
-};
-
-use project::{Photo, Project};
-use serde_json::Value;
-use service::State;
-use std::any::Any;
+use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
-use std::ops::DerefMut;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::Duration;
-use wire::Answer;
+
+use serde_json::Value;
+
+pub use self::checksum::checksum;
+pub use self::limit::{Quota, RateLimit, RetryAfter};
+pub use self::project::{Edit, ProjectKind, ProjectSpec, Status, Uploaded, VersionRecord};
+pub use self::settings::Settings;
+pub use self::wire::Received;
+
+use self::checksum::Digest;
+use self::project::{Image, Project};
+use self::server::Server;
+use self::state::{FailureTarget, PlannedFailure, State};
+use self::storage::{Content, Object};
+use self::wire::Answer;
 
 /// A profile-based project that is ready for Copilot.
 pub const READY: &str = "65f3a1c2d4e5f6a7b8c9d0e1";
 /// A Smart Editing project that is ready for Copilot.
-pub const I2I: &str = "65f3a1c2d4e5f6a7b8c9d0e2";
+pub const SMART: &str = "65f3a1c2d4e5f6a7b8c9d0e2";
 /// A profile-based project that is completed, but not exported.
 pub const NOT_EXPORTED: &str = "65f3a1c2d4e5f6a7b8c9d0e3";
 /// A profile-based project that is still being edited.
@@ -37,57 +52,37 @@ pub const IN_PROGRESS: &str = "65f3a1c2d4e5f6a7b8c9d0e4";
 /// A profile-based project that failed.
 pub const FAILED: &str = "65f3a1c2d4e5f6a7b8c9d0e5";
 
-/// A running simulator. It ends when this is dropped, except for the port of
-/// [`start_slow`](Self::start_slow).
-#[derive(Debug)]
+/// A running simulator. Dropping it ends it: the port closes, and calls that still wait are
+/// answered 503 and not made.
 pub struct Simulator {
-    state: Arc<Mutex<State>>,
+    server: Server,
     origin: String,
-    /// Keeps the server up.
-    _server: Box<dyn Any + Send + Sync>,
 }
 
 impl Simulator {
     /// Starts a simulator on a free port.
+    ///
+    /// # Panics
+    ///
+    /// If there is no free port.
     pub fn start() -> Self {
-        let server = mockito::Server::new();
-        let origin = server.url();
-        Self::on(server, origin)
+        Self::start_on(0).expect("a free port on 127.0.0.1")
     }
 
     /// Starts a simulator on a port; 0 is any free one.
     pub fn start_on(port: u16) -> io::Result<Self> {
-        // mockito panics if the port is taken.
-        drop(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?);
-        let options = mockito::ServerOpts {
-            port,
-            ..Default::default()
-        };
-        let server = Box::new(mockito::Server::new_with_opts(options));
-        let origin = server.url();
-        Ok(Self::on(server, origin))
+        let server = Server::start(port, first_projects())?;
+        let origin = server.shared.state().storage.origin.clone();
+        Ok(Self { server, origin })
     }
 
     /// Starts a simulator whose `copilot`, `enhance` and `finalize` calls each take `latency`, side
-    /// by side. Such a call has its effect at the end of the latency, also when the client is
-    /// gone by then, if its request arrived whole.
+    /// by side. Such a call has its effect at the end of the latency, even if the client is gone by
+    /// then, if its request arrived whole.
     pub fn start_slow(port: u16, latency: Duration) -> io::Result<Self> {
-        let server = mockito::Server::new();
-        let address = relay::start(port, server.socket_address(), latency)?;
-        Ok(Self::on(server, format!("http://{address}")))
-    }
-
-    fn on(
-        mut server: impl DerefMut<Target = mockito::Server> + Any + Send + Sync,
-        origin: String,
-    ) -> Self {
-        let state = mount(&mut server, &origin);
-        let _server: Box<dyn Any + Send + Sync> = Box::new(server);
-        Self {
-            state,
-            origin,
-            _server,
-        }
+        let simulator = Self::start_on(port)?;
+        simulator.configure(|settings| settings.latency = latency);
+        Ok(simulator)
     }
 
     /// Returns the base URL, in place of `https://api.imagen-ai.com/v1`.
@@ -107,12 +102,7 @@ impl Simulator {
 
     /// Adds a project, in place of one with the same id.
     pub fn add_project(&self, spec: ProjectSpec) {
-        let mut state = self.state();
-        let project = Project::new(spec, state.now());
-        state
-            .projects
-            .retain(|other| other.spec.id != project.spec.id);
-        state.projects.push(project);
+        self.state().add_project(spec);
     }
 
     /// Returns all projects as they are now, the oldest first.
@@ -122,12 +112,11 @@ impl Simulator {
 
     /// Sets the status of a project's edit, and leaves it there.
     pub fn set_status(&self, project: &str, status: Status) {
-        self.project(project, |project| {
-            project.edit.set(status);
-            if status == Status::Completed {
-                project.finish_photos();
-            }
-        });
+        self.change(project, |project| project.edit.set(status));
+        if status == Status::Completed {
+            let completed = self.state().complete_edit(project);
+            debug_assert!(completed.is_ok(), "the project is there");
+        }
     }
 
     /// Sets whether a profile-based project is exported.
@@ -137,49 +126,47 @@ impl Simulator {
         } else {
             Status::Pending
         };
-        self.project(project, |project| project.export.set(status));
+        self.change(project, |project| project.export.set(status));
     }
 
     /// Keeps the present status of a project's edit for the next `polls` polls. The poll after them
     /// sees it completed.
     pub fn complete_after(&self, project: &str, polls: u32) {
-        self.project(project, |project| project.edit.polls_left = Some(polls));
+        self.change(project, |project| project.edit.end_after(polls));
     }
 
     /// Lets the project's edit that is running, or else the next one, end as failed, with these
     /// details.
     pub fn fail_edit(&self, project: &str, details: &str) {
-        self.project(project, |project| {
-            project.edit.failure = Some(details.to_owned())
-        });
+        let details = Some(details.to_owned());
+        self.change(project, |project| project.edit.failure = details);
     }
 
     /// Lets the project's export that is running, or else the next one, end as failed, with these
     /// details.
     pub fn fail_export(&self, project: &str, details: &str) {
-        self.project(project, |project| {
-            project.export.failure = Some(details.to_owned())
-        });
+        let details = Some(details.to_owned());
+        self.change(project, |project| project.export.failure = details);
     }
 
-    /// Answers every edit of this photo with `status` and `body`, and applies none, until
+    /// Answers every edit of this image with `status` and `body`, and applies none, until
     /// [`mend_photo`](Self::mend_photo). `status` may be a success, for a body such as
     /// `{"status":"FAILED"}`.
     pub fn fail_photo(&self, project: &str, file: &str, status: u16, body: Value) {
-        self.photo(project, file, |photo| photo.failure = Some((status, body)));
+        let failure = Some(Answer::json(status, &body));
+        self.change_image(project, file, |image| image.failure = failure);
     }
 
     /// Ends what [`fail_photo`](Self::fail_photo) began.
     pub fn mend_photo(&self, project: &str, file: &str) {
-        self.photo(project, file, |photo| photo.failure = None);
+        self.change_image(project, file, |image| image.failure = None);
     }
 
-    /// Answers the next `times` requests of a method to a path that ends like this, and does
-    /// nothing else with them.
+    /// Answers the next `times` requests of a method to a path that ends like this, at once, and
+    /// does nothing else with them.
     ///
     /// The path is as on the wire: percent-encoded and without the query. That of a presigned URL
-    /// ends with the name of the file. `Value::Null` is an empty body, and a string a body of
-    /// text: XML if it starts with `<?xml`, else HTML.
+    /// ends with the name of the file. For the body, see [`Failure`].
     pub fn fail_next(
         &self,
         method: &str,
@@ -188,46 +175,75 @@ impl Simulator {
         body: impl Into<Value>,
         times: u32,
     ) {
-        let answer = match body.into() {
-            Value::Null => Answer::empty(status),
-            Value::String(xml) if xml.starts_with("<?xml") => {
-                Answer::new(status, "application/xml", xml)
-            }
-            Value::String(html) => Answer::new(status, "text/html", html),
-            body => Answer::json(status, &body),
+        let failure = Failure::new(status, body);
+        self.fail_next_with(method, path_ending, failure, times);
+    }
+
+    /// Does what [`fail_next`](Self::fail_next) does, with headers.
+    pub fn fail_next_with(&self, method: &str, path_ending: &str, failure: Failure, times: u32) {
+        let target = FailureTarget::Path {
+            method: method.to_owned(),
+            ending: path_ending.to_owned(),
         };
-        let failure = (method.to_owned(), path_ending.to_owned(), answer, times);
-        self.state().failures.push(failure);
+        self.plan(target, failure, times);
     }
 
-    /// Returns a photo's versions, from the first to the newest.
+    /// Answers the next `times` `copilot` and `enhance` calls with a failure, at once, and does
+    /// nothing else with them.
+    pub fn fail_next_edits(&self, failure: Failure, times: u32) {
+        self.plan(FailureTarget::CopilotEdits, failure, times);
+    }
+
+    fn plan(&self, target: FailureTarget, failure: Failure, times: u32) {
+        self.state().failures.push(PlannedFailure {
+            target,
+            answer: failure.into_answer(),
+            times_left: times,
+        });
+    }
+
+    /// Returns an image's versions, from the first to the newest.
     pub fn versions(&self, project: &str, file: &str) -> Vec<VersionRecord> {
-        self.photo(project, file, |photo| photo.versions.clone())
+        self.change_image(project, file, |image| image.versions.clone())
     }
 
-    /// Returns the files that were uploaded to a project, in the order in which they arrived.
+    /// Returns the photos that were uploaded to a project, in the order in which they arrived.
     pub fn uploaded(&self, project: &str) -> Vec<Uploaded> {
-        self.project(project, |project| project.uploads.clone())
+        self.change(project, |project| project.uploads.clone())
+    }
+
+    /// Returns how many uploads in parts were begun in a project and neither completed nor aborted.
+    pub fn unfinished_uploads(&self, project: &str) -> usize {
+        self.change(project, |project| {
+            let uploads = project.part_uploads.iter();
+            uploads.filter(|upload| !upload.is_over).count()
+        })
     }
 
     /// Returns whether a project was finalized.
     pub fn is_finalized(&self, project: &str) -> bool {
-        self.project(project, |project| project.finalized)
+        self.change(project, |project| project.finalized)
     }
 
-    /// Returns the bytes that a link to this version serves; `None` is the unedited photo.
+    /// Returns the bytes that a link to this version serves; `None` is the unedited image.
     pub fn jpeg(&self, project: &str, file: &str, version: Option<u64>) -> Vec<u8> {
-        let state = version.map_or("unedited".to_owned(), |version| version.to_string());
-        storage::jpeg(&[project, &state, file], self.state().settings.jpeg_size)
+        let object = Object {
+            project: project.to_owned(),
+            content: version.map_or(Content::Unedited, Content::Version),
+            name: file.to_owned(),
+        };
+        storage::jpeg(&object, self.state().settings.jpeg_size)
     }
 
     /// Answers a request without the network. Returns status and body.
     pub fn answer(&self, request: Received) -> (u16, Vec<u8>) {
-        let answer = self.state().answer(request);
+        let digest = Digest::of(&request.body);
+        let answer = self.server.shared.answer(&request, digest);
         (answer.status, answer.body)
     }
 
-    /// Returns all requests received so far, in order, those to the storage among them.
+    /// Returns all requests received so far, in the order in which they arrived whole, those to the
+    /// storage among them.
     pub fn requests(&self) -> Vec<Received> {
         self.state().received.clone()
     }
@@ -239,132 +255,95 @@ impl Simulator {
 
     /// Sets the simulator's clock forward.
     pub fn advance_clock(&self, by: Duration) {
-        self.state().clock_ahead += by;
+        self.state().clock.advance(by);
     }
 
     /// Sets the clock forward until every presigned URL made so far has expired.
     pub fn expire_links(&self) {
         let mut state = self.state();
-        let last = state.links.values().map(|(_, _, expiry)| *expiry).max();
-        let left = last.and_then(|expiry| expiry.duration_since(state.now()).ok());
-        state.clock_ahead += left.unwrap_or_default() + Duration::from_secs(1);
+        let Some(last) = state.storage.last_expiry else {
+            return;
+        };
+        let left = last.duration_since(state.clock.now());
+        let left = left.unwrap_or_default();
+        state.clock.advance(left + Duration::from_secs(1));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        self.server.shared.state()
     }
 
-    fn project<T>(&self, id: &str, then: impl FnOnce(&mut Project) -> T) -> T {
+    fn change<T>(&self, id: &str, change: impl FnOnce(&mut Project) -> T) -> T {
         let mut state = self.state();
-        let project = state.find(id, None);
-        then(project.unwrap_or_else(|_| panic!("the simulator has no project {id}")))
+        match state.project(id) {
+            Ok(project) => change(project),
+            Err(_) => panic!("the simulator has no project {id}"),
+        }
     }
 
-    fn photo<T>(&self, id: &str, name: &str, then: impl FnOnce(&mut Photo) -> T) -> T {
-        self.project(id, |project| match project.photo(name) {
-            Ok(photo) => then(photo),
-            Err(_) => panic!("the simulator has no photo {name} in the project {id}"),
+    fn change_image<T>(&self, id: &str, name: &str, change: impl FnOnce(&mut Image) -> T) -> T {
+        self.change(id, |project| match project.image(name) {
+            Ok(image) => change(image),
+            Err(_) => panic!("the simulator has no image {name} in the project {id}"),
         })
     }
 }
 
-/// The projects that every simulator has at first.
-fn demo() -> [ProjectSpec; 5] {
-    let unexported = |id| ProjectSpec::regular(id).exported(false);
-    [
-        ProjectSpec::regular(READY).name("12 Elm Street"),
-        ProjectSpec::i2i(I2I).name("Harbour loft"),
-        unexported(NOT_EXPORTED).name("Not exported"),
-        unexported(IN_PROGRESS)
-            .name("In progress")
-            .status(Status::InProgress),
-        unexported(FAILED).name("Failed").status(Status::Failed),
-    ]
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = &mut f.debug_struct("Simulator");
+        fields
+            .field("base_url", &self.base_url())
+            .finish_non_exhaustive()
+    }
 }
 
-/// The methods to answer. Without a mock for its method, a request would be answered 501.
-const METHODS: [&str; 7] = ["GET", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH", "PUT"];
+/// An answer in place of the service's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// The status; it may be a success.
+    pub status: u16,
+    /// Headers beside those that every answer has.
+    pub headers: Vec<(String, String)>,
+    /// The body. `Value::Null` is an empty one, and a string is a body of text: XML if it starts
+    /// with `<?xml`, else HTML.
+    pub body: Value,
+}
 
-/// The sets of headers that an answer may have. In mockito a header's value may depend on the
-/// request, but not whether the header is there, so there is a mock for each set.
-const HEADER_SETS: [&str; 8] = [
-    "x-request-id",
-    "content-type x-request-id",
-    "x-amz-request-id",
-    "etag x-amz-request-id",
-    "content-type x-amz-request-id",
-    "content-type content-range x-amz-request-id",
-    "content-type etag last-modified accept-ranges x-amz-request-id",
-    "content-type content-range etag last-modified accept-ranges x-amz-request-id",
-];
-
-/// Puts a new state behind all paths of the server. For one request mockito calls the request
-/// matchers of all mocks in the order of their creation, and then the callbacks of the one that
-/// matched, all under one lock. So one place for the answer is enough: the first matcher makes it
-/// and matches nothing, the others compare headers.
-fn mount(server: &mut mockito::Server, origin: &str) -> Arc<Mutex<State>> {
-    let mut state = State::default();
-    state.origin = origin.to_owned();
-    state.projects = demo().map(|spec| Project::new(spec, state.now())).into();
-    let state = Arc::new(Mutex::new(state));
-    let answer = Arc::new(Mutex::new(Answer::default()));
-    for method in METHODS {
-        let (service, place) = (state.clone(), answer.clone());
-        let make_answer = move |request: &mockito::Request| {
-            *lock(&place) = lock(&service).answer(received(request));
-            false
-        };
-        let mock = server.mock(method, mockito::Matcher::Any);
-        mock.match_request(make_answer).create();
-        // mockito decodes the whole body for each mock, and an answer to an upload has no part of a
-        // file in it.
-        let is_possible = |names: &&str| method != "PUT" || !names.contains("range");
-        for names in HEADER_SETS.into_iter().filter(is_possible) {
-            mock_headers(server.mock(method, mockito::Matcher::Any), names, &answer);
+impl Failure {
+    /// Makes one without headers.
+    pub fn new(status: u16, body: impl Into<Value>) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
         }
     }
-    state
-}
 
-/// Sends the answer if it has exactly these headers.
-fn mock_headers(mut mock: mockito::Mock, names: &'static str, answer: &Arc<Mutex<Answer>>) {
-    let place = answer.clone();
-    mock = mock.match_request(move |_| {
-        lock(&place)
-            .headers
-            .iter()
-            .map(|(name, _)| *name)
-            .eq(names.split(' '))
-    });
-    let place = answer.clone();
-    mock = mock.with_status_code_from_request(move |_| lock(&place).status.into());
-    for name in names.split(' ') {
-        let place = answer.clone();
-        mock = mock.with_header_from_request(name, move |_| lock(&place).header(name));
-    }
-    let place = answer.clone();
-    mock = mock.with_body_from_request(move |_| std::mem::take(&mut lock(&place).body));
-    mock.create();
-}
-
-/// Converts a request from mockito's type.
-fn received(request: &mockito::Request) -> Received {
-    let target = request.path_and_query();
-    let mut headers = Vec::new();
-    for (name, value) in request.headers() {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        headers.push((name.to_string(), value.into_owned()));
-    }
-    Received {
-        method: request.method().to_owned(),
-        path: request.path().to_owned(),
-        query: target.split_once('?').map(|(_, query)| query.to_owned()),
-        headers,
-        body: request.body().cloned().unwrap_or_default(),
+    fn into_answer(self) -> Answer {
+        let mut answer = match self.body {
+            Value::Null => Answer::empty(self.status),
+            Value::String(xml) if xml.starts_with("<?xml") => {
+                Answer::new(self.status, "application/xml", xml)
+            }
+            Value::String(html) => Answer::new(self.status, "text/html", html),
+            body => Answer::json(self.status, &body),
+        };
+        answer.headers.extend(self.headers);
+        answer
     }
 }
 
-/// Takes a lock even if another thread panicked while it held it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// The projects that every simulator has at first.
+fn first_projects() -> [ProjectSpec; 5] {
+    let not_exported = |id| ProjectSpec::profile_based(id).exported(false);
+    [
+        ProjectSpec::profile_based(READY).name("12 Elm Street"),
+        ProjectSpec::smart(SMART).name("Harbour loft"),
+        not_exported(NOT_EXPORTED).name("Not exported"),
+        not_exported(IN_PROGRESS)
+            .name("In progress")
+            .status(Status::InProgress),
+        not_exported(FAILED).name("Failed").status(Status::Failed),
+    ]
 }

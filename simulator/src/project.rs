@@ -1,17 +1,20 @@
-//! What the service knows: projects, their photos, and what was done to each photo.
+//! Projects, their images, and what was done to each image.
 
-use crate::wire::Answer;
-use serde_json::{Value, json};
 use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use crate::checksum::Digest;
+use crate::wire::Answer;
 
 /// The kind of a project; the service's `project_source`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Source {
-    /// Profile-based.
+pub enum ProjectKind {
+    /// Profile-based: `REGULAR` on the wire.
     #[default]
-    Regular,
-    /// Smart Editing.
-    I2i,
+    ProfileBased,
+    /// Smart Editing: `I2I` on the wire.
+    Smart,
 }
 
 /// The status of a project, an edit or an export.
@@ -40,8 +43,8 @@ impl Status {
     }
 }
 
-/// A project to add to the simulator. [`regular`](Self::regular) and [`i2i`](Self::i2i) make one
-/// that is ready for Copilot.
+/// A project to add to the simulator. [`profile_based`](Self::profile_based) and
+/// [`smart`](Self::smart) make one that is ready for Copilot.
 #[derive(Clone, Debug, Default)]
 pub struct ProjectSpec {
     /// The identifier: any text.
@@ -49,23 +52,23 @@ pub struct ProjectSpec {
     /// The name, unique among all projects.
     pub name: String,
     /// Profile-based or Smart Editing.
-    pub source: Source,
+    pub kind: ProjectKind,
     /// The status of its edit.
     pub status: Status,
     /// Whether it was exported. Matters to profile-based projects only.
     pub exported: bool,
-    /// The names of its finished photos.
+    /// The names of its images.
     pub photos: Vec<String>,
-    /// The id of its first version. Later ones count up from it, across the project's photos.
+    /// The id of its first version. Later ones count up from it, across the project's images.
     pub first_version: u64,
     /// Instructions with one of these words in them, in any case, are refused as not realistic.
     pub unrealistic_words: Vec<String>,
 }
 
 impl ProjectSpec {
-    /// A profile-based project, completed and exported, with the photos `DSC_0001.JPEG` to
+    /// A profile-based project, completed and exported, with the images `DSC_0001.JPEG` to
     /// `DSC_0003.JPEG`.
-    pub fn regular(id: &str) -> Self {
+    pub fn profile_based(id: &str) -> Self {
         let spec = Self {
             id: id.to_owned(),
             name: format!("Project {id}"),
@@ -78,10 +81,10 @@ impl ProjectSpec {
         spec.photo_count(3)
     }
 
-    /// A completed Smart Editing project with the same photos.
-    pub fn i2i(id: &str) -> Self {
-        let mut spec = Self::regular(id).exported(false);
-        spec.source = Source::I2i;
+    /// A completed Smart Editing project with the same images.
+    pub fn smart(id: &str) -> Self {
+        let mut spec = Self::profile_based(id).exported(false);
+        spec.kind = ProjectKind::Smart;
         spec
     }
 
@@ -91,13 +94,13 @@ impl ProjectSpec {
         self
     }
 
-    /// Sets the names of the finished photos.
+    /// Sets the names of the images.
     pub fn photos<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.photos = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets `count` photos, from `DSC_0001.JPEG` on.
+    /// Sets `count` images, from `DSC_0001.JPEG` on.
     pub fn photo_count(self, count: usize) -> Self {
         self.photos((1..=count).map(|number| format!("DSC_{number:04}.JPEG")))
     }
@@ -124,12 +127,12 @@ pub enum Edit {
     Preset(String),
 }
 
-/// One version of a photo, as the service knows it.
+/// One version of an image, as the service knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionRecord {
     /// Its id.
     pub id: u64,
-    /// The version that it was built on; `None` for the unedited photo.
+    /// The version that it was built on; `None` for the unedited image.
     pub parent: Option<u64>,
     /// What was asked for.
     pub edit: Edit,
@@ -137,7 +140,7 @@ pub struct VersionRecord {
     pub created_at: SystemTime,
 }
 
-/// A file that arrived through an upload link.
+/// A photo that arrived through upload links.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uploaded {
     /// The name that the link was asked for.
@@ -146,92 +149,160 @@ pub struct Uploaded {
     pub length: u64,
     /// The [`checksum`](crate::checksum) of the whole file.
     pub checksum: u64,
-    /// The bytes; of a longer file, the first MiB.
+    /// The bytes; of a longer file, the first
+    /// [`Settings::kept_bytes`](crate::Settings::kept_bytes).
     pub bytes: Vec<u8>,
 }
 
-/// A photo. Each new version drops whatever else was built on its parent, so the versions always
-/// form one line from the unedited photo.
+impl Uploaded {
+    pub(crate) fn digest(&self) -> Digest {
+        Digest {
+            length: self.length,
+            checksum: self.checksum,
+        }
+    }
+}
+
+/// An image. Each new version drops whatever else was built on its parent, so the versions always
+/// form one line from the unedited image.
 #[derive(Debug, Default)]
-pub(crate) struct Photo {
+pub(crate) struct Image {
     pub(crate) name: String,
     pub(crate) versions: Vec<VersionRecord>,
-    /// What every edit of this photo is answered instead.
-    pub(crate) failure: Option<(u16, Value)>,
+    /// What every edit of this image is answered instead.
+    pub(crate) failure: Option<Answer>,
 }
 
-fn photos(names: impl Iterator<Item = String>) -> Vec<Photo> {
-    let mut photos = Vec::new();
-    for name in names {
-        photos.push(Photo::default());
-        photos.last_mut().expect("one was added").name = name;
+impl Image {
+    fn named(name: String) -> Self {
+        Self {
+            name,
+            ..Self::default()
+        }
     }
-    photos
 }
 
-/// The edit or the export of a project.
+/// The edit or the export of a project. Polls move it on.
 #[derive(Debug, Default)]
-pub(crate) struct Job {
+pub(crate) struct Step {
     pub(crate) status: Status,
-    /// How many polls are left before it ends. `None` lets it stay as it is.
-    pub(crate) polls_left: Option<u32>,
+    course: Course,
     /// Lets it end as failed, with these details.
     pub(crate) failure: Option<String>,
 }
 
-impl Job {
+/// What polls do to a step.
+#[derive(Clone, Copy, Debug, Default)]
+enum Course {
+    /// Nothing.
+    #[default]
+    Rests,
+    /// So many see it pending, and then so many in progress.
+    Waits { pending: u32, running: u32 },
+    /// So many see it as it is, and the next one ends it.
+    Runs { left: u32 },
+}
+
+impl Step {
+    /// Sets the status, for good.
     pub(crate) fn set(&mut self, status: Status) {
-        (self.status, self.polls_left) = (status, None);
+        self.status = status;
+        self.course = Course::Rests;
     }
 
-    pub(crate) fn start(&mut self, polls: u32) {
-        self.failure = self
-            .failure
-            .take()
-            .filter(|_| self.status != Status::Failed);
-        (self.status, self.polls_left) = (Status::InProgress, Some(polls));
+    /// Begins. A failure that it ended with before is forgotten; one that is yet to come is not.
+    pub(crate) fn start(&mut self, pending: u32, running: u32) {
+        if self.status == Status::Failed {
+            self.failure = None;
+        }
+        if pending > 0 {
+            self.status = Status::Pending;
+            self.course = Course::Waits { pending, running };
+        } else {
+            self.status = Status::InProgress;
+            self.course = Course::Runs { left: running };
+        }
+    }
+
+    /// Keeps the present status for so many polls. The one after them ends it.
+    pub(crate) fn end_after(&mut self, polls: u32) {
+        self.course = Course::Runs { left: polls };
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        let is_under_way = !matches!(self.course, Course::Rests);
+        is_under_way || self.status == Status::InProgress
     }
 
     /// Counts one poll. Returns whether it completed with it.
     pub(crate) fn poll(&mut self) -> bool {
-        let is_over = self.polls_left == Some(0);
-        self.polls_left = self.polls_left.and_then(|polls| polls.checked_sub(1));
-        if is_over {
-            let failed = self.failure.is_some();
-            self.status = if failed {
-                Status::Failed
-            } else {
-                Status::Completed
-            };
+        if let Course::Waits {
+            pending: 0,
+            running,
+        } = self.course
+        {
+            self.status = Status::InProgress;
+            self.course = Course::Runs { left: running };
         }
-        is_over && self.status == Status::Completed
+        match &mut self.course {
+            Course::Rests => {}
+            Course::Waits { pending, .. } => *pending -= 1,
+            Course::Runs { left: 0 } => return self.end(),
+            Course::Runs { left } => *left -= 1,
+        }
+        false
+    }
+
+    /// Ends. Returns whether it completed.
+    pub(crate) fn end(&mut self) -> bool {
+        let is_good = self.failure.is_none();
+        self.set(if is_good {
+            Status::Completed
+        } else {
+            Status::Failed
+        });
+        is_good
     }
 
     pub(crate) fn report(&self) -> Value {
-        let progress = match (self.status, self.polls_left) {
+        let progress = match (self.status, self.course) {
             (Status::Completed, _) => Some(100),
-            (Status::InProgress, Some(left)) => Some(100 / (left + 2)),
+            (Status::InProgress, Course::Runs { left }) => Some(100 / (left + 2)),
             _ => None,
         };
-        let details = self
-            .failure
-            .as_ref()
-            .filter(|_| self.status == Status::Failed);
+        let has_failed = self.status == Status::Failed;
+        let details = self.failure.as_ref().filter(|_| has_failed);
         json!({ "status": self.status.as_str(), "progress": progress, "details": details })
     }
 }
 
-/// A project and its state. Status and photos in `spec` are those at its beginning.
+/// A file that is uploaded in parts.
+#[derive(Debug)]
+pub(crate) struct PartUpload {
+    pub(crate) id: String,
+    pub(crate) key: String,
+    pub(crate) name: String,
+    /// Whether it was completed or aborted.
+    pub(crate) is_over: bool,
+    /// Those that have arrived, in the order of their numbers.
+    pub(crate) parts: Vec<Option<Uploaded>>,
+}
+
+/// A project and its state. Status and images in `spec` are those at its beginning.
 #[derive(Debug, Default)]
 pub(crate) struct Project {
     pub(crate) spec: ProjectSpec,
-    pub(crate) edit: Job,
-    pub(crate) export: Job,
+    pub(crate) edit: Step,
+    pub(crate) export: Step,
+    /// Whether the export begins by itself when the edit is done.
+    pub(crate) exports_itself: bool,
     pub(crate) uploads: Vec<Uploaded>,
-    pub(crate) photos: Vec<Photo>,
-    /// The name of the profile and the options of its edit.
+    pub(crate) part_uploads: Vec<PartUpload>,
+    pub(crate) images: Vec<Image>,
+    /// The name of the profile of its edit.
     pub(crate) profile: Value,
-    pub(crate) tools: Vec<String>,
+    /// The options of its edit.
+    pub(crate) tools: Vec<&'static str>,
     pub(crate) created_at: Option<SystemTime>,
     next_version: u64,
     pub(crate) finalized: bool,
@@ -240,7 +311,7 @@ pub(crate) struct Project {
 impl Project {
     pub(crate) fn new(spec: ProjectSpec, created_at: SystemTime) -> Self {
         let mut project = Self {
-            photos: photos(spec.photos.iter().cloned()),
+            images: spec.photos.iter().cloned().map(Image::named).collect(),
             next_version: spec.first_version,
             created_at: Some(created_at),
             spec,
@@ -258,77 +329,79 @@ impl Project {
         ProjectSpec {
             status: self.edit.status,
             exported: self.export.status == Status::Completed,
-            photos: self.photos.iter().map(|photo| photo.name.clone()).collect(),
+            photos: self.images.iter().map(|image| image.name.clone()).collect(),
             ..self.spec.clone()
         }
     }
 
-    /// Counts one poll of the edit.
-    pub(crate) fn poll_edit(&mut self) {
-        if self.edit.poll() {
-            self.finish_photos();
+    /// Turns the uploaded photos, if any, into images: `DSC_0001.NEF` into `DSC_0001.JPEG`.
+    pub(crate) fn make_images(&mut self) {
+        if self.uploads.is_empty() {
+            return;
+        }
+        self.images.clear();
+        for photo in &self.uploads {
+            let name = format!("{}.JPEG", stem(&photo.name));
+            self.images.push(Image::named(name));
         }
     }
 
-    /// Turns the uploaded files, if any, into finished photos: `DSC_0001.NEF` into `DSC_0001.JPEG`.
-    pub(crate) fn finish_photos(&mut self) {
-        if !self.uploads.is_empty() {
-            let name = |file: &Uploaded| format!("{}.JPEG", stem(&file.name));
-            self.photos = photos(self.uploads.iter().map(name));
-        }
+    /// Takes a photo, in place of one with the same name.
+    pub(crate) fn take_photo(&mut self, photo: Uploaded) {
+        self.uploads.retain(|other| other.name != photo.name);
+        self.uploads.push(photo);
     }
 
     /// Refuses a project whose edit is not completed.
     pub(crate) fn edited(&mut self) -> Result<&mut Self, Answer> {
-        let is_edited = self.edit.status == Status::Completed;
-        Answer::unless(is_edited, 400, "Project has not been completed yet.")?;
+        if self.edit.status != Status::Completed {
+            return Err(Answer::refused(400, "Project has not been completed yet."));
+        }
         Ok(self)
     }
 
-    /// Refuses a project without finished photos, which Copilot and the links to the JPEGs need.
+    /// Refuses a project without images, which Copilot and the links to the JPEGs need.
     pub(crate) fn ready(&mut self) -> Result<&mut Self, Answer> {
-        let is_exported =
-            self.export.status == Status::Completed || self.spec.source == Source::I2i;
-        let is_ready = is_exported && self.edit.status == Status::Completed;
-        Answer::unless(is_ready, 400, "Project has not been exported yet.")?;
+        let needs_export = self.spec.kind == ProjectKind::ProfileBased;
+        let is_exported = self.export.status == Status::Completed || !needs_export;
+        if !is_exported || self.edit.status != Status::Completed {
+            return Err(Answer::refused(400, "Project has not been exported yet."));
+        }
         Ok(self)
     }
 
-    /// The finished JPEGs by name and state: the newest version once the project is finalized,
-    /// unedited before.
-    pub(crate) fn jpegs(&self) -> Vec<(String, String)> {
-        let state = |photo: &Photo| {
-            let newest = photo.versions.last().filter(|_| self.finalized);
-            newest.map_or("unedited".to_owned(), |version| version.id.to_string())
-        };
-        let photos = self.photos.iter();
-        photos
-            .map(|photo| (photo.name.clone(), state(photo)))
-            .collect()
-    }
-
-    /// Finds a photo by its name, byte for byte.
-    pub(crate) fn photo(&mut self, name: &str) -> Result<&mut Photo, Answer> {
-        let photo = self.photos.iter_mut().find(|photo| photo.name == name);
-        photo.ok_or_else(|| Answer::refused(404, "Image not found."))
+    /// Finds an image by its name, byte for byte.
+    pub(crate) fn image(&mut self, name: &str) -> Result<&mut Image, Answer> {
+        let image = self.images.iter_mut().find(|image| image.name == name);
+        image.ok_or_else(|| Answer::refused(404, "Image not found."))
     }
 
     /// Adds a version on top of its parent, drops the branch that is not kept, and returns the
     /// version's id.
-    pub(crate) fn apply(&mut self, name: &str, mut version: VersionRecord) -> Result<u64, Answer> {
+    pub(crate) fn add_version(
+        &mut self,
+        image: &str,
+        parent: Option<u64>,
+        edit: Edit,
+        created_at: SystemTime,
+    ) -> Result<u64, Answer> {
         let id = self.next_version;
-        let photo = self.photo(name)?;
-        let kept = version.parent.map_or(Some(0), |parent| {
-            let position = photo
-                .versions
-                .iter()
-                .position(|version| version.id == parent);
-            position.map(|position| position + 1)
+        let image = self.image(image)?;
+        let kept = match parent {
+            None => 0,
+            Some(parent) => {
+                let position = image.versions.iter().position(|made| made.id == parent);
+                let refusal = || Answer::refused(404, "Parent version not found.");
+                position.ok_or_else(refusal)? + 1
+            }
+        };
+        image.versions.truncate(kept);
+        image.versions.push(VersionRecord {
+            id,
+            parent,
+            edit,
+            created_at,
         });
-        let refusal = || Answer::refused(404, "Parent version not found.");
-        photo.versions.truncate(kept.ok_or_else(refusal)?);
-        version.id = id;
-        photo.versions.push(version);
         self.next_version += 1;
         Ok(id)
     }
@@ -336,16 +409,25 @@ impl Project {
 
 /// A file's name without its extension.
 pub(crate) fn stem(name: &str) -> &str {
-    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+    match name.rsplit_once('.') {
+        Some((stem, _)) => stem,
+        None => name,
+    }
 }
 
-const RAW: &str = "dng nef cr2 arw nrw crw srf sr2 orf raw rw2 raf ptx pef rwl srw cr3 3fr fff";
+const RAW_EXTENSIONS: [&str; 19] = [
+    "dng", "nef", "cr2", "arw", "nrw", "crw", "srf", "sr2", "orf", "raw", "rw2", "raf", "ptx",
+    "pef", "rwl", "srw", "cr3", "3fr", "fff",
+];
 
-/// The `image_type` of a file, by its name.
+/// The `image_type` of a photo, by its name.
 pub(crate) fn image_type(name: &str) -> Option<&'static str> {
-    let extension = name.rsplit_once('.')?.1.to_ascii_lowercase();
-    match extension.as_str() {
-        "jpg" | "jpeg" => Some("JPG"),
-        raw => RAW.split(' ').any(|known| known == raw).then_some("RAW"),
+    let (_, extension) = name.rsplit_once('.')?;
+    let extension = extension.to_ascii_lowercase();
+    if matches!(extension.as_str(), "jpg" | "jpeg") {
+        return Some("JPG");
     }
+    RAW_EXTENSIONS
+        .contains(&extension.as_str())
+        .then_some("RAW")
 }

@@ -1,201 +1,206 @@
-//! Answers requests, however they came: [`State::answer`].
+//! From a request to its answer.
 
-use crate::project::{Project, Source};
-use crate::storage::{self, Link};
-use crate::wire::{Answer, Received, decode};
-use crate::{calls, fields};
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
+
+use crate::checksum::Digest;
+use crate::routes::Route;
+use crate::state::{FailureTarget, State};
+use crate::storage::ROOT;
+use crate::wire::{Answer, Received, decode};
+use crate::{catalog, copilot, edit, images, objects, photos, projects};
 
 /// The only key that is accepted.
 pub(crate) const KEY: &str = "sim-key-0123456789";
 
-/// How many bytes of a body are kept.
-pub(crate) const KEPT: usize = 1 << 20;
+/// The longest body that the API takes.
+pub(crate) const LONGEST_BODY: usize = 16 << 20;
 
-/// What can be changed while the simulator runs, with
-/// [`Simulator::configure`](crate::Simulator::configure).
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Wraps the payload of every success in `{"data": ...}`. Default: `false`.
-    pub envelope: bool,
-    /// Answers `profiles` and `templates` with a bare list, not with an object. Default: `false`.
-    pub bare_lists: bool,
-    /// Lists a photo in the history of `ai-tools` even while it has no versions. Default: `true`.
-    pub list_unedited: bool,
-    /// Answers `finalize` with an empty body. Default: `false`.
-    pub empty_finalize: bool,
-    /// Makes an edit with a profile want `Content-Type: application/json`, not an empty one.
-    /// Default: `false`.
-    pub edit_wants_json: bool,
-    /// How many polls see an edit in progress. Default: 2.
-    pub edit_polls: u32,
-    /// How many polls see an export in progress. Default: 2.
-    pub export_polls: u32,
-    /// How long a presigned URL made from now on can be used. Default: one hour.
-    pub link_lifetime: Duration,
-    /// The least size of a JPEG in bytes. Default: 0, which makes about 250 bytes.
-    pub jpeg_size: usize,
-    /// The presets of `enhance`, as `ai-tools` lists them. Default: four, with the key
-    /// `enhancement_type`.
-    pub presets: Vec<Value>,
-    /// The profiles, as they are listed. Default: 5700 for RAW, 5701 for JPEG. One without
-    /// `image_type` takes either.
-    pub profiles: Vec<Value>,
-    /// The sky templates, as they are listed. Default: 1 to 3.
-    pub sky_templates: Vec<Value>,
+/// A request that has arrived whole.
+pub(crate) struct Arrival {
+    /// The header that says its id.
+    pub(crate) request_id: (&'static str, String),
+    pub(crate) next: Next,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        let defaults: Value =
-            serde_json::from_str(include_str!("defaults.json")).expect("the file is JSON");
-        let list = |name| defaults[name].as_array().cloned().unwrap_or_default();
-        Self {
-            envelope: false,
-            bare_lists: false,
-            list_unedited: true,
-            empty_finalize: false,
-            edit_wants_json: false,
-            edit_polls: 2,
-            export_polls: 2,
-            link_lifetime: Duration::from_secs(3600),
-            jpeg_size: 0,
-            presets: list("presets"),
-            profiles: list("profiles"),
-            sky_templates: list("sky_templates"),
+/// What comes after an arrival.
+pub(crate) enum Next {
+    /// The answer is clear at once.
+    Send(Answer),
+    /// The storage answers.
+    Store,
+    /// The call takes so long, and has its effect at the end of it.
+    Run(Route, Duration),
+}
+
+/// Takes a request in, and remembers it.
+pub(crate) fn arrive(state: &mut State, request: &Received) -> Arrival {
+    state.request_count += 1;
+    let mut kept = request.clone();
+    kept.body.truncate(state.settings.kept_bytes);
+    kept.body.shrink_to_fit();
+    state.received.push(kept);
+
+    let is_storage = request.path.starts_with(ROOT);
+    let name = if is_storage {
+        "x-amz-request-id"
+    } else {
+        "x-request-id"
+    };
+    Arrival {
+        request_id: (name, format!("sim-{:06}", state.request_count)),
+        next: match next(state, request) {
+            Ok(next) => next,
+            Err(refusal) => Next::Send(refusal),
+        },
+    }
+}
+
+fn next(state: &mut State, request: &Received) -> Result<Next, Answer> {
+    let route = route(state, request);
+    if let Some(answer) = planned_failure(state, request, route.as_ref().ok()) {
+        return Ok(Next::Send(answer));
+    }
+    if request.path.starts_with(ROOT) {
+        return Ok(Next::Store);
+    }
+    let route = route?;
+    if request.body.len() > LONGEST_BODY {
+        return Err(Answer::gateway(413, "Request Too Long"));
+    }
+    if route.is_copilot_edit() {
+        limit(state)?;
+    }
+    let latency = if route.is_slow() {
+        state.settings.latency
+    } else {
+        Duration::ZERO
+    };
+    Ok(Next::Run(route, latency))
+}
+
+fn planned_failure(state: &mut State, request: &Received, route: Option<&Route>) -> Option<Answer> {
+    let is_copilot_edit = route.is_some_and(Route::is_copilot_edit);
+    let mut failures = state.failures.iter_mut();
+    let failure = failures.find(|failure| match &failure.target {
+        _ if failure.times_left == 0 => false,
+        FailureTarget::CopilotEdits => is_copilot_edit,
+        FailureTarget::Path { method, ending } => {
+            request.method == *method && request.path.ends_with(ending)
         }
+    })?;
+    failure.times_left -= 1;
+    Some(failure.answer.clone())
+}
+
+fn limit(state: &mut State) -> Result<(), Answer> {
+    let Some(limit) = &state.settings.rate_limit else {
+        return Ok(());
+    };
+    let Err(left) = state.limiter.take(limit.quota, state.clock.running()) else {
+        return Ok(());
+    };
+    let mut refusal = Answer::gateway(429, "Too Many Requests");
+    if let Some(seconds) = limit.retry_after.seconds(left) {
+        refusal = refusal.with("retry-after", seconds.to_string());
+    }
+    Err(refusal)
+}
+
+fn route(state: &State, request: &Received) -> Result<Route, Answer> {
+    let not_found = || Answer::refused(404, "Not Found");
+    let path = request.path.strip_prefix("/v1/").ok_or_else(not_found)?;
+    let segments: Option<Vec<String>> = path.split('/').map(decode).collect();
+    let segments = segments.ok_or_else(Answer::bad_request)?;
+    if request.header("x-api-key") != Some(KEY) {
+        return Err(Answer::refused(401, "Invalid or missing API key."));
+    }
+    let mut segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let route = Route::find(&request.method, &segments);
+    if !state.settings.redirect_slashes {
+        return route.ok_or_else(not_found);
+    }
+    if route.is_some() {
+        return Err(redirect(state, request));
+    }
+    if segments.last() == Some(&"") {
+        segments.pop();
+    } else {
+        segments.push("");
+    }
+    Route::find(&request.method, &segments).ok_or_else(not_found)
+}
+
+/// Redirects to the other form of a path, with a slash at its end or without.
+fn redirect(state: &State, request: &Received) -> Answer {
+    let path = match request.path.strip_suffix('/') {
+        Some(path) => path.to_owned(),
+        None => format!("{}/", request.path),
+    };
+    let query = request.query.as_ref().map(|query| format!("?{query}"));
+    let location = format!(
+        "{}{path}{}",
+        state.storage.origin,
+        query.unwrap_or_default()
+    );
+    Answer::empty(307).with("location", location)
+}
+
+/// Makes a call.
+pub(crate) fn run(state: &mut State, route: &Route, request: &Received) -> Answer {
+    match payload(state, route, request) {
+        Err(refusal) => refusal,
+        Ok(Value::Null) => Answer::empty(empty_status(route)),
+        Ok(payload) if state.settings.envelope => Answer::json(200, &json!({ "data": payload })),
+        Ok(payload) => Answer::json(200, &payload),
     }
 }
 
-/// Everything that the service knows.
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) origin: String,
-    pub(crate) projects: Vec<Project>,
-    pub(crate) settings: Settings,
-    /// What `fail_next` ordered: method, end of the path, answer, and how many times.
-    pub(crate) failures: Vec<(String, String, Answer, u32)>,
-    pub(crate) received: Vec<Received>,
-    /// By path and query.
-    pub(crate) links: HashMap<String, Link>,
-    /// How far its clock is ahead of the machine's.
-    pub(crate) clock_ahead: Duration,
-    answered: u32,
-}
-
-/// A call of the API, with the fields of its body or query.
-pub(crate) struct Call<'a> {
-    pub(crate) request: &'a Received,
-    /// The kind of project that the path says.
-    pub(crate) source: Source,
-    pub(crate) id: &'a str,
-    pub(crate) photo: &'a str,
-    pub(crate) fields: Value,
-}
-
-impl Call<'_> {
-    pub(crate) fn text(&self, name: &str) -> &str {
-        self.fields[name].as_str().unwrap_or_default()
+/// Returns the status of an answer without a body. It is 204, since the vendor's Python client
+/// reads the body of every 200. `finalize` without a body is a client's hard case, so it stays 200.
+fn empty_status(route: &Route) -> u16 {
+    match route {
+        Route::Finalize(_) => 200,
+        _ => 204,
     }
 }
 
-/// The payload of an answer, `Null` for an empty one, or a refusal.
-pub(crate) type Payload = Result<Value, Answer>;
+/// Answers a request to the storage.
+pub(crate) fn store(state: &mut State, request: &Received, digest: Digest) -> Answer {
+    objects::answer(state, request, digest)
+}
 
-impl State {
-    pub(crate) fn now(&self) -> SystemTime {
-        SystemTime::now() + self.clock_ahead
-    }
-
-    /// Answers one request, and remembers it.
-    pub(crate) fn answer(&mut self, mut request: Received) -> Answer {
-        self.answered += 1;
-        let is_storage = request.path.starts_with(storage::ROOT);
-        let answer = match self.ordered_failure(&request) {
-            Some(answer) => answer,
-            None if is_storage => self.storage(&request),
-            None => self.api(&request).unwrap_or_else(|refusal| refusal),
-        };
-        request.body.truncate(KEPT);
-        request.body.shrink_to_fit();
-        self.received.push(request);
-        let name = if is_storage {
-            "x-amz-request-id"
-        } else {
-            "x-request-id"
-        };
-        answer.with(name, format!("sim-{:06}", self.answered))
-    }
-
-    fn ordered_failure(&mut self, request: &Received) -> Option<Answer> {
-        let mut failures = self.failures.iter_mut();
-        let (_, _, answer, times) = failures.find(|(method, path_ending, _, times)| {
-            *times > 0 && request.method == *method && request.path.ends_with(path_ending.as_str())
-        })?;
-        *times -= 1;
-        Some(answer.clone())
-    }
-
-    fn api(&mut self, request: &Received) -> Result<Answer, Answer> {
-        let not_found = || Answer::refused(404, "Not Found");
-        let path = request.path.strip_prefix("/v1/").ok_or_else(not_found)?;
-        let segments: Option<Vec<String>> = path.split('/').map(decode).collect();
-        let segments = segments.ok_or_else(Answer::bad_request)?;
-        if request.header("x-api-key") != Some(KEY) {
-            return Err(Answer::refused(401, "Invalid or missing API key."));
+/// Returns what a call answers: `Null` is nothing.
+fn payload(state: &mut State, route: &Route, request: &Received) -> Result<Value, Answer> {
+    match route {
+        Route::Profiles => catalog::profiles(&state.settings, request),
+        Route::SkyTemplates => catalog::sky_templates(&state.settings, request),
+        Route::CreateProject(kind) => projects::create(state, request, *kind),
+        Route::ListProjects(kind) => projects::list(state, request, *kind),
+        Route::FindProject { name } => projects::find(state, request, name),
+        Route::ValidateName => projects::validate_name(state, request),
+        Route::ProjectInfo(kind, id) => projects::info(state, request, *kind, id),
+        Route::UploadLinks(kind, id) => photos::upload_links(state, request, *kind, id),
+        Route::BeginPartUpload(id) => photos::begin_parts(state, request, id),
+        Route::CompletePartUpload { project, upload } => {
+            photos::complete_parts(state, request, project, upload)
         }
-        let fits = |(pattern, segment): (&str, &String)| pattern == "*" || pattern == segment;
-        let is_call = |columns: &Vec<&str>| {
-            let pattern = columns.get(1).map_or("", |pattern| pattern).split('/');
-            let is_path =
-                pattern.clone().count() == segments.len() && pattern.zip(&segments).all(fits);
-            is_path && columns[0] == request.method
-        };
-        let lines = include_str!("calls.txt").lines();
-        let mut lines = lines.map(|line| line.split_whitespace().collect());
-        let columns = lines.find(is_call).ok_or_else(not_found)?;
-        let is_i2i = segments[0] == "i2i";
-        let segment = |at: usize| {
-            segments
-                .get(at + usize::from(is_i2i))
-                .map_or("", String::as_str)
-        };
-        let call = Call {
-            request,
-            source: if is_i2i { Source::I2i } else { Source::Regular },
-            id: segment(1),
-            photo: segment(3),
-            fields: fields::read(request, columns[2], &columns[4..])?,
-        };
-        Ok(match self.respond(columns[3], &call)? {
-            Value::Null if request.method == "DELETE" => Answer::empty(204),
-            Value::Null => Answer::empty(200),
-            payload if self.settings.envelope => Answer::json(200, &json!({ "data": payload })),
-            payload => Answer::json(200, &payload),
-        })
-    }
-
-    fn respond(&mut self, function: &str, call: &Call<'_>) -> Payload {
-        match function {
-            "list_of" => calls::list_of(self, call),
-            "create" => calls::create(self, call),
-            "list" => calls::list(self, call),
-            "id_of" => calls::id_of(self, call),
-            "info" => calls::info(self, call),
-            "upload_links" => calls::upload_links(self, call),
-            "edit_with_profile" => calls::edit_with_profile(self, call),
-            "edit_smartly" => calls::edit_smartly(self, call),
-            "status" => calls::status(self, call),
-            "export" => calls::export(self, call),
-            "xmp_links" => calls::xmp_links(self, call),
-            "jpeg_links" => calls::jpeg_links(self, call),
-            "edit_photo" => calls::edit_photo(self, call),
-            "reset" => calls::reset(self, call),
-            "ai_tools" => calls::ai_tools(self, call),
-            "finalize" => calls::finalize(self, call),
-            function => unreachable!("calls.txt names {function}"),
+        Route::AbortPartUpload { project, upload } => {
+            photos::abort_parts(state, request, project, upload)
         }
+        Route::ProfileEdit(id) => edit::edit_with_profile(state, request, id),
+        Route::SmartEdit(id) => edit::edit_smartly(state, request, id),
+        Route::EditStatus(id) => edit::edit_status(state, request, id),
+        Route::Export(id) => edit::export(state, request, id),
+        Route::ExportStatus(id) => edit::export_status(state, request, id),
+        Route::SidecarLinks(id) => images::sidecar_links(state, request, id),
+        Route::ImageLinks(kind, id) => images::links(state, request, *kind, id),
+        Route::ImageLink(kind, id) => images::link(state, request, *kind, id),
+        Route::Copilot { project, image } => copilot::copilot(state, request, project, image),
+        Route::Enhance { project, image } => copilot::enhance(state, request, project, image),
+        Route::Reset { project, image } => copilot::reset(state, request, project, image),
+        Route::AiTools(id) => copilot::ai_tools(state, request, id),
+        Route::Finalize(id) => copilot::finalize(state, request, id),
     }
 }

@@ -15,7 +15,7 @@ pub struct Received {
     /// The headers, with names in lower case. A header that was sent twice is listed twice.
     pub headers: Vec<(String, String)>,
     /// The body. Of a longer body, [`Simulator::requests`](crate::Simulator::requests) keeps the
-    /// first MiB.
+    /// first [`Settings::kept_bytes`](crate::Settings::kept_bytes).
     pub body: Vec<u8>,
 }
 
@@ -23,10 +23,11 @@ impl Received {
     /// Returns the value of a header that was sent exactly once. `name` is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|(sent, _)| sent == name);
-        match (values.next(), values.next()) {
-            (Some((_, value)), None) => Some(value),
-            _ => None,
+        let (_, value) = values.next()?;
+        if values.next().is_some() {
+            return None;
         }
+        Some(value)
     }
 
     /// Returns whether a header was sent. `name` is in lower case.
@@ -36,8 +37,10 @@ impl Received {
 
     /// Returns path and query, as in the request line.
     pub fn target(&self) -> String {
-        let query = self.query.as_ref().map(|query| format!("?{query}"));
-        self.path.clone() + &query.unwrap_or_default()
+        match &self.query {
+            Some(query) => format!("{}?{query}", self.path),
+            None => self.path.clone(),
+        }
     }
 
     /// Returns the body as JSON, or `Null` if it is not JSON.
@@ -48,23 +51,25 @@ impl Received {
     /// Returns the media type of the body: empty if there is no `Content-Type`, or an empty one.
     pub(crate) fn media_type(&self) -> String {
         let header = self.headers.iter().find(|(name, _)| name == "content-type");
-        let value = header.map_or("", |(_, value)| value);
-        value
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase()
+        let Some((_, value)) = header else {
+            return String::new();
+        };
+        let media_type = value.split(';').next().unwrap_or_default();
+        media_type.trim().to_ascii_lowercase()
     }
 
     /// Returns the query's decoded pairs, or `None` if it is malformed or has a name twice. A `+`
     /// is a space.
     pub(crate) fn query_fields(&self) -> Option<Map<String, Value>> {
         let mut fields = Map::new();
-        for pair in self.query.iter().flat_map(|query| query.split('&')) {
+        let Some(query) = &self.query else {
+            return Some(fields);
+        };
+        for pair in query.split('&') {
             let (name, value) = pair.split_once('=')?;
             let value = decode(&value.replace('+', "%20"))?;
-            if fields.insert(decode(name)?, Value::String(value)).is_some() {
+            let twice = fields.insert(decode(name)?, Value::String(value));
+            if twice.is_some() {
                 return None;
             }
         }
@@ -76,28 +81,22 @@ impl Received {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     pub(crate) fn empty(status: u16) -> Self {
-        let (headers, body) = (Vec::new(), Vec::new());
         Self {
             status,
-            headers,
-            body,
+            ..Self::default()
         }
     }
 
     pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        let (headers, body) = (Vec::new(), body.into());
-        Self {
-            status,
-            headers,
-            body,
-        }
-        .with("content-type", content_type)
+        let mut answer = Self::empty(status).with("content-type", content_type);
+        answer.body = body.into();
+        answer
     }
 
     pub(crate) fn json(status: u16, body: &Value) -> Self {
@@ -109,26 +108,18 @@ impl Answer {
         Self::json(status, &json!({ "detail": detail.into() }))
     }
 
-    /// Refuses if a condition does not hold.
-    pub(crate) fn unless(is_good: bool, status: u16, detail: &str) -> Result<(), Self> {
-        is_good
-            .then_some(())
-            .ok_or_else(|| Self::refused(status, detail))
+    /// An answer of the gateway in front of the service.
+    pub(crate) fn gateway(status: u16, message: &str) -> Self {
+        Self::json(status, &json!({ "message": message }))
     }
 
-    /// A 400 by the gateway in front of the service.
     pub(crate) fn bad_request() -> Self {
-        Self::json(400, &json!({ "message": "Bad Request" }))
+        Self::gateway(400, "Bad Request")
     }
 
-    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
         self
-    }
-
-    pub(crate) fn header(&self, name: &str) -> String {
-        let header = self.headers.iter().find(|(sent, _)| *sent == name);
-        header.map(|(_, value)| value.clone()).unwrap_or_default()
     }
 }
 
@@ -136,13 +127,21 @@ impl Answer {
 /// there, two hex digits after each `%`, and UTF-8. `.` and `..` are refused in any spelling, since
 /// a gateway may resolve them.
 pub(crate) fn decode(text: &str) -> Option<String> {
-    let is_allowed =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte);
-    let is_hex = |pair: &[u8]| pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit);
-    let mut escapes = text.as_bytes().split(|byte| *byte == b'%').skip(1);
-    if !text.bytes().all(is_allowed) || !escapes.all(|rest| is_hex(&rest[..rest.len().min(2)])) {
+    if !text.bytes().all(is_allowed) || !has_whole_escapes(text) {
         return None;
     }
     let decoded = percent_decode_str(text).decode_utf8().ok()?;
-    (decoded != "." && decoded != "..").then(|| decoded.into_owned())
+    if decoded == "." || decoded == ".." {
+        return None;
+    }
+    Some(decoded.into_owned())
+}
+
+fn is_allowed(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
+}
+
+fn has_whole_escapes(text: &str) -> bool {
+    let mut after_percent = text.as_bytes().split(|byte| *byte == b'%').skip(1);
+    after_percent.all(|rest| rest.len() >= 2 && rest[..2].iter().all(u8::is_ascii_hexdigit))
 }

@@ -280,7 +280,7 @@ fn a_project_is_made_with_a_name_or_without() {
     let client = wire.client();
 
     client.create_project("Smith wedding").unwrap();
-    client.create_smart_project(None).unwrap();
+    client.create_project_of(ProjectKind::Smart, None).unwrap();
 
     named.assert();
     nameless.assert();
@@ -489,7 +489,7 @@ fn a_success_that_says_that_it_failed_is_an_error_of_every_call() {
             project.images().map(drop),
             project.presets().map(drop),
             project.image("a.jpg").reset(),
-            wire.client().create_project(None).map(drop),
+            wire.client().create_project_of(ProjectKind::ProfileBased, None).map(drop),
         ] {
             let error = api(result);
             assert_eq!((error.kind, error.status), (ApiErrorKind::Failed, 200));

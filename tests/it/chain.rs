@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::killed::{Dice, PHOTO, assert_in_order, photo_at};
 use crate::support::canned::Canned;
 use crate::support::faulty::{End, Faulty, Reply, Request};
-use crate::support::simulator::{I2I, READY, Received, Simulator};
+use crate::support::simulator::{READY, Received, SMART, Simulator};
 use crate::support::{refused, side_by_side};
 
 fn photo_behind(network: &Faulty) -> Image {
@@ -61,8 +61,8 @@ fn behind(
     })
 }
 
-/// A simulator behind raw TCP: what mockito does for one request takes longer than all the rest.
-/// What becomes of a request is decided with the simulator's way to answer it at hand.
+/// A simulator behind raw TCP. What becomes of a request is decided with the simulator's way to
+/// answer it at hand.
 fn in_process(
     mut network: impl FnMut(&Request, &dyn Fn(&Request) -> Reply) -> Reply + Send + 'static,
 ) -> (Arc<Simulator>, Faulty) {
@@ -140,6 +140,8 @@ const fn wait(first: u64, total: u64) -> Wait {
         factor: 1.0,
         longest: Duration::from_millis(first),
         total: Duration::from_millis(total),
+        not_begun: Duration::MAX,
+        progress: None,
     }
 }
 
@@ -516,7 +518,7 @@ fn a_file_that_is_not_of_this_chain_is_refused_and_stays() {
     for (other, word) in [
         (photo.project().image("DSC_0002.JPEG"), PHOTO),
         (client.smart_project(READY).image(PHOTO), "I2I"),
-        (client.project(I2I).image(PHOTO), I2I),
+        (client.project(SMART).image(PHOTO), SMART),
     ] {
         assert_refused(other.chain_saved_in(&path), "path", word);
     }
@@ -660,7 +662,7 @@ fn a_bad_day(seed: u64, lost: &AtomicU64) {
     });
     let (simulator, network) = behind(fates);
     let (photo, folder, short) = (photo_behind(&network), TempDir::new().unwrap(), wait(1, 2));
-    let mut chain = photo.chain().recovering(short);
+    let mut chain = photo.chain().recovering(short.clone());
     let mut turns = 0..1000;
     while chain.path().len() < EDITS {
         assert!(turns.next().is_some(), "day {seed} has no end");
