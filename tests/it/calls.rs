@@ -489,7 +489,9 @@ fn a_success_that_says_that_it_failed_is_an_error_of_every_call() {
             project.images().map(drop),
             project.presets().map(drop),
             project.image("a.jpg").reset(),
-            wire.client().create_project_of(ProjectKind::ProfileBased, None).map(drop),
+            wire.client()
+                .create_project_of(ProjectKind::ProfileBased, None)
+                .map(drop),
         ] {
             let error = api(result);
             assert_eq!((error.kind, error.status), (ApiErrorKind::Failed, 200));
