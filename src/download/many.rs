@@ -160,8 +160,8 @@ pub struct DownloadOptions {
     /// Told of the progress of each file, on the thread that downloads it. Default: none.
     ///
     /// It is called as [`Download::progress`](crate::Download::progress) says, and when the file
-    /// has ended in whatever way. [`Break`](ControlFlow::Break) ends the whole: files that are
-    /// whole stay, and all others are
+    /// has ended in whatever way. [`Break`](std::ops::ControlFlow::Break) ends the whole: files
+    /// that are whole stay, and all others are
     /// [`TransferReason::Cancelled`](crate::TransferReason::Cancelled).
     pub progress: Option<ProgressCallback>,
 }

@@ -225,13 +225,13 @@ fn an_error_leaves_the_chain_where_it_was() {
     let failed = json!({"status": "FAILED", "version_id": 9});
 
     assert!(matches!(chain.copilot("a dragon"), Err(Error::Api(_))));
-    simulator.fail_photo(READY, PHOTO, 200, failed);
+    simulator.fail_image(READY, PHOTO, 200, failed);
     let error = chain.copilot("b").unwrap_err();
 
     assert!(matches!(error, Error::EnhancementFailed(_)), "{error}");
     assert_eq!(chain.path(), [id(123)]);
     assert_eq!(chain.pending(), None);
-    simulator.mend_photo(READY, PHOTO);
+    simulator.mend_image(READY, PHOTO);
     chain.copilot("b").unwrap();
     assert_eq!(chain.path(), [id(123), id(124)]);
 }
@@ -252,9 +252,9 @@ fn the_history_is_read_once_and_again_after_an_edit_that_failed() {
     assert_eq!(questions(), 1);
 
     let failed = json!({"status": "FAILED", "version_id": 9});
-    simulator.fail_photo(READY, PHOTO, 200, failed);
+    simulator.fail_image(READY, PHOTO, 200, failed);
     chain.copilot("c").unwrap_err();
-    simulator.mend_photo(READY, PHOTO);
+    simulator.mend_image(READY, PHOTO);
     chain.copilot("c").unwrap();
     assert_eq!(questions(), 2);
 }
