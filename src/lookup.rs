@@ -27,7 +27,7 @@ pub(crate) fn look_for<T>(
 ) -> Result<T> {
     let mut pauses = wait.pauses();
     loop {
-        let answer = ask(pauses.are_over());
+        let answer = ask(pauses.is_over());
         let asked = match &answer {
             Ok(Found::Open(_)) => Duration::ZERO,
             Err(e) if asks_again(e) => e.retry_after().unwrap_or_default(),

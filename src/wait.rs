@@ -108,6 +108,11 @@ pub(crate) struct Pauses {
 }
 
 impl Pauses {
+    /// Whether the total is over: the next question is the last.
+    pub(crate) fn is_over(&self) -> bool {
+        self.slept >= self.total
+    }
+
     /// Returns how long to pause before the next question: at least as long as the service
     /// `asked`. `None` says that the total is over.
     pub(crate) fn next(&mut self, asked: Duration) -> Option<Duration> {
@@ -121,11 +126,6 @@ impl Pauses {
         let longer = Duration::try_from_secs_f64(self.next.as_secs_f64() * self.factor);
         self.next = longer.unwrap_or(self.longest).min(self.longest);
         Some(pause)
-    }
-
-    /// Whether the total is over: a question that is asked now is the last one.
-    pub(crate) fn are_over(&self) -> bool {
-        self.slept >= self.total
     }
 }
 
