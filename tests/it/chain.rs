@@ -268,7 +268,7 @@ fn an_error_leaves_the_chain_where_it_was_and_a_reset_starts_over() {
     assert!(simulator.requests().is_empty());
     chain.copilot("a").unwrap();
     assert!(matches!(chain.copilot("a dragon"), Err(Error::Api(_))));
-    simulator.fail_photo(
+    simulator.fail_image(
         READY,
         PHOTO,
         200,
@@ -280,7 +280,7 @@ fn an_error_leaves_the_chain_where_it_was_and_a_reset_starts_over() {
     ));
     assert_eq!((chain.path(), chain.pending()), (&[id(123)][..], None));
 
-    simulator.mend_photo(READY, PHOTO);
+    simulator.mend_image(READY, PHOTO);
     chain.copilot("b").unwrap();
     let questions = simulator
         .requests()

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use imagen_ai::{Client, Image, Recovery, RetryPolicy, Wait};
 use tempfile::TempDir;
 
-use crate::support::simulator::{Edit, READY, Simulator};
+use crate::support::simulator::{CopilotEdit, READY, Simulator};
 use crate::support::{child, ms};
 
 pub(crate) const PHOTO: &str = "DSC_0001.JPEG";
@@ -154,6 +154,6 @@ pub(crate) fn assert_in_order(simulator: &Simulator, count: usize, text: impl Fn
     for (index, version) in versions.iter().enumerate() {
         assert_eq!(version.id, 123 + index as u64, "{versions:#?}");
         assert_eq!(version.parent, (index > 0).then(|| version.id - 1));
-        assert_eq!(version.edit, Edit::Instruction(text(index)));
+        assert_eq!(version.edit, CopilotEdit::Instruction(text(index)));
     }
 }
