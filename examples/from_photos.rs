@@ -89,7 +89,9 @@ impl Order<'_> {
             ..UploadOptions::default()
         };
         if has_failures(job.upload(photos, &upload)?) {
-            return Ok(try_again("Nothing is edited before all photos have arrived."));
+            return Ok(try_again(
+                "Nothing is edited before all photos have arrived.",
+            ));
         }
 
         let wait = Wait {
@@ -107,7 +109,9 @@ impl Order<'_> {
                 ..BatchOptions::default()
             };
             if has_failures(job.copilot_each(images, [instruction], &options)?) {
-                return Ok(try_again("Nothing is finalized before all images are edited."));
+                return Ok(try_again(
+                    "Nothing is finalized before all images are edited.",
+                ));
             }
         }
 

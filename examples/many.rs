@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, process};
 
-use imagen_ai::{BatchOptions, Client, Error, ProgressCallback, Project};
+use imagen_ai::{BatchOptions, Client, Edited, Error, ProgressCallback, Project};
 use imagen_ai_simulator::{ProjectSpec, Simulator};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -59,7 +59,7 @@ fn edit_all(project: &Project, instruction: &str, path: &Path) -> Result<ExitCod
     let failed = edits.errors().count();
     for (name, edit) in names.iter().zip(edits) {
         match edit {
-            Ok(edited) => println!("{name}: version {}", edited.version()?),
+            Ok(edited) => println!("{name}: {}", versions(&edited)),
             Err(e) => println!("{name}: {}", e.summary()),
         }
     }
@@ -69,6 +69,13 @@ fn edit_all(project: &Project, instruction: &str, path: &Path) -> Result<ExitCod
     }
     println!("Run it again to try those that failed.");
     Ok(ExitCode::FAILURE)
+}
+
+fn versions(edited: &Edited) -> String {
+    match edited.steps.last().map(|step| &step.version_id) {
+        Some(Some(version)) => format!("version {version}"),
+        _ => "edited".to_owned(),
+    }
 }
 
 fn bar(images: usize) -> ProgressBar {
@@ -88,7 +95,7 @@ fn progress_on(bar: &ProgressBar) -> ProgressCallback {
 /// Three of the images fail.
 fn on_the_simulator() -> Result<ExitCode, Error> {
     let (simulator, client) = common::simulator(Duration::from_millis(200));
-    simulator.add_project(ProjectSpec::profile_based("wedding").photo_count(24));
+    simulator.add_project(ProjectSpec::profile_based("wedding").image_count(24));
     fail_three(&simulator);
     let name = format!("imagen-many-{}.job", process::id());
     edit_all(
@@ -102,8 +109,12 @@ fn fail_three(simulator: &Simulator) {
     for (image, status, body) in [
         ("DSC_0005.JPEG", 403, json!({"message": "Forbidden"})),
         ("DSC_0011.JPEG", 200, json!({"status": "FAILED"})),
-        ("DSC_0018.JPEG", 422, json!({"detail": "Unsupported image."})),
+        (
+            "DSC_0018.JPEG",
+            422,
+            json!({"detail": "Unsupported image."}),
+        ),
     ] {
-        simulator.fail_photo("wedding", image, status, body);
+        simulator.fail_image("wedding", image, status, body);
     }
 }

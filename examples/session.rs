@@ -50,7 +50,10 @@ fn session(image: &Image, path: &Path) -> Result<(), Error> {
     if edits.pending().is_some() {
         println!("{}", recover(&mut edits)?);
     }
-    println!("{}. `quit` ends, --help lists the commands.", where_it_stands(&edits));
+    println!(
+        "{}. `quit` ends, --help lists the commands.",
+        where_it_stands(&edits)
+    );
     while let Some(line) = read_line()? {
         match command(&mut edits, image, &line) {
             Ok(answer) => println!("{answer}"),

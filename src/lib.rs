@@ -31,9 +31,9 @@
 //!
 //! # Prompts and presets
 //!
-//! [`Image::copilot`] applies a prompt, and [`Image::enhance`] a preset. Both return when the picture
-//! is done, which can take minutes. They start from the unedited image unless the request names a
-//! version to build on:
+//! [`Image::copilot`] applies a prompt, and [`Image::enhance`] a preset. Both return when the
+//! picture is done, which can take minutes. They start from the unedited image unless the request
+//! names a version to build on:
 //!
 //! ```no_run
 //! # let image = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
@@ -64,10 +64,13 @@
 //! ```no_run
 //! # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
 //! let images = project.images()?;
-//! let edits = imagen_ai::parallel(&images, 4, |image| image.copilot("more contrast"));
+//! let edits =
+//!     imagen_ai::parallel(&images, 4, |image| image.copilot("more contrast"));
 //! for (image, edit) in images.iter().zip(edits) {
 //!     match edit {
-//!         Ok(edit) => println!("{}: version {}", image.file_name(), edit.version()?),
+//!         Ok(edit) => {
+//!             println!("{}: version {}", image.file_name(), edit.version()?)
+//!         }
 //!         Err(e) => println!("{}: {}", image.file_name(), e.summary()),
 //!     }
 //! }
@@ -85,13 +88,18 @@
 //!
 //! # fn main() -> Result<(), imagen_ai::Error> {
 //! let photos = ["card/DSC_0001.NEF", "card/DSC_0002.NEF"];
-//! let mut job = Client::from_env()?.open_job("wedding.job", "Smith wedding")?;
+//! let mut job =
+//!     Client::from_env()?.open_job("wedding.job", "Smith wedding")?;
 //!
 //! job.upload(photos, &UploadOptions::default())?.all()?;
-//! let options = EditOptions { crop: true, ..EditOptions::profile(5700) };
+//! let options = EditOptions {
+//!     crop: true,
+//!     ..EditOptions::profile(5700)
+//! };
 //! job.edit(&options, &Wait::default())?;
 //! job.export(&Wait::default())?;
-//! job.finalize_to("finished", &DownloadOptions::default())?.all()?;
+//! job.finalize_to("finished", &DownloadOptions::default())?
+//!     .all()?;
 //! # Ok(())
 //! # }
 //! ```
@@ -108,14 +116,16 @@
 //! # Costs
 //!
 //! These calls cost credits: [`Image::copilot`], [`Image::enhance`], [`Client::create_project`] and
-//! its like, [`Project::edit`], [`Project::export`], and what is built on them ([`Chain`], [`Job`]).
-//! The docs of each say so. Such a call is sent a second time only if the first surely had no effect.
-//! No other call costs anything, and all others are repeated after a failure that may pass.
+//! its like, [`Project::edit`], [`Project::export`], and what is built on them ([`Chain`],
+//! [`Job`]). The docs of each say so. Such a call is sent a second time only if the first surely
+//! had no effect. No other call costs anything, and all others are repeated after a failure that
+//! may pass.
 //!
 //! # Errors
 //!
 //! Every call returns one [`Error`], whose variants say what to do next. A call that costs credits
-//! and whose answer was lost is [`Error::OutcomeUnknown`]: it may have been carried out and paid for.
+//! and whose answer was lost is [`Error::OutcomeUnknown`]: it may have been carried out and paid
+//! for.
 //!
 //! ```no_run
 //! # let image = imagen_ai::Client::new("key")?.project("p").image("a.jpg");
@@ -149,9 +159,9 @@
 //!
 //! # Threads and cancelling
 //!
-//! [`Client`], [`Project`] and [`Image`] are cheap clones, and can be used from any number of threads
-//! at once. One client serves a whole program. Transfers, batches and waits have a progress callback
-//! that can end them; a single call ends at its time limit.
+//! [`Client`], [`Project`] and [`Image`] are cheap clones, and can be used from any number of
+//! threads at once. One client serves a whole program. Transfers, batches and waits have a progress
+//! callback that can end them; a single call ends at its time limit.
 //!
 //! # Testing your program
 //!
@@ -185,10 +195,10 @@
 //! - `gzip`: compressed answers.
 //! - `socks-proxy`: SOCKS proxies.
 //!
-//! Without a TLS feature the client speaks plain HTTP to this machine. The proxies of the environment
-//! (`ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) are used as `ureq` does. `ureq` does not
-//! read `NO_PROXY` entries with spaces in them, or address ranges. A variable that cannot be used is
-//! an error of [`ClientBuilder::build`].
+//! Without a TLS feature the client speaks plain HTTP to this machine. The proxies of the
+//! environment (`ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) are used as `ureq` does.
+//! `ureq` does not read `NO_PROXY` entries with spaces in them, or address ranges. A variable that
+//! cannot be used is an error of [`ClientBuilder::build`].
 //!
 //! Rust 1.89 or later is needed.
 
@@ -217,6 +227,8 @@ mod download;
 mod progress;
 mod parallel;
 mod outcomes;
+mod clock;
+mod lookup;
 mod job;
 mod error;
 mod types;
@@ -234,6 +246,7 @@ pub use crate::error::{
 };
 pub use crate::history::{History, ImageHistory, Version};
 pub use crate::image::Image;
+pub use crate::job::{BatchOptions, Edited, Job, JobStep, Report, StepReport, StepState};
 pub use crate::outcomes::Outcomes;
 pub use crate::parallel::parallel;
 pub use crate::photo::Photo;

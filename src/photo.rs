@@ -119,6 +119,13 @@ impl<P: AsRef<Path> + ?Sized> From<&P> for Photo {
     }
 }
 
+/// The same photo. Bytes in memory are copied.
+impl From<&Photo> for Photo {
+    fn from(photo: &Photo) -> Self {
+        photo.clone()
+    }
+}
+
 impl From<String> for Photo {
     fn from(path: String) -> Self {
         Self::file(path)

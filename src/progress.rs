@@ -45,9 +45,6 @@ pub struct Progress<'a> {
     /// How many bytes the file has, once that is known.
     pub total: Option<u64>,
     /// How the item ended. `None` while it is on its way.
-    ///
-    /// A file whose link expired can begin again in
-    /// [`Project::finalize_to`](crate::Project::finalize_to); `items_done` falls then.
     pub ended: Option<Result<(), &'a Error>>,
     /// How many bytes of all files have been transferred.
     pub all_bytes: u64,
@@ -150,11 +147,6 @@ impl<'a> Batch<'a> {
             ..item
         });
         result
-    }
-
-    /// Says that an item that had ended begins again.
-    pub(crate) fn begin_again(&self) {
-        self.sums().items_done -= 1;
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

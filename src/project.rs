@@ -241,6 +241,7 @@ fn not_listed(name: &str) -> Error {
         status: OK,
         kind: ApiErrorKind::NotFound,
         message: format!("the list holds no project of the name {name:?}"),
+        advice: "",
         context: Context {
             method: "GET",
             path: "/i2i/projects".to_owned(),
@@ -288,7 +289,7 @@ pub struct Project {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Output {
-    /// The finished photos.
+    /// The finished images.
     Jpeg,
     /// The sidecars with the edits, of profile-based projects only. DNG and JPEG files come back
     /// with the edits inside.
@@ -447,11 +448,19 @@ impl Project {
         Ok(links)
     }
 
-    /// Makes a call of this project. The message of a 404 says what to look at.
+    /// Returns the same project for a caller that waits for the service's limit itself: a refused
+    /// call returns at once.
+    pub(crate) fn returning_refusals(&self) -> Self {
+        let mut project = self.clone();
+        project.client.transport = self.client.transport.returning_refusals();
+        project
+    }
+
+    /// Makes a call of this project. The advice of a 404 says what to look at.
     pub(crate) fn send<'c>(&'c self, call: &'c Call) -> Result<Answer<'c>> {
         match self.client.transport.send(call) {
             Err(Error::Api(mut error)) if error.kind == ApiErrorKind::NotFound => {
-                error.message += hint_after_404(call, &error.message);
+                error.advice = advice_after_404(call, &error.message);
                 Err(Error::Api(error))
             }
             result => result,
@@ -492,15 +501,15 @@ fn links_of_finalize(answer: &Answer<'_>) -> Result<Vec<DownloadLink>> {
 }
 
 /// Says what to look at when the service knows nothing of the kind.
-fn hint_after_404(call: &Call, message: &str) -> &'static str {
+fn advice_after_404(call: &Call, message: &str) -> &'static str {
     let message = message.to_ascii_lowercase();
     let is_of_an_image = call.path.contains("/images/") || call.path.ends_with(ONE_LINK);
     if message.contains("version") {
         ""
     } else if is_of_an_image && !message.contains("project") {
-        " (use the name of the finished JPEG; Project::images() lists them)"
+        "use the name of the finished JPEG; Project::images() lists them"
     } else {
-        " (profile-based and Smart Editing projects are told apart by the handle: \
-         Client::project() or Client::smart_project())"
+        "profile-based and Smart Editing projects are told apart by the handle: \
+         Client::project() or Client::smart_project()"
     }
 }

@@ -17,7 +17,7 @@ use crate::photo::{Photo, Source};
 use crate::profile::{ImageType, JPEG_EXTENSIONS, Profile, RAW_EXTENSIONS};
 use crate::progress::{Batch, ProgressCallback};
 use crate::project::Project;
-use crate::transport::{Call, STALL, Tell, Transfer, check_limit, no_link, parse_url};
+use crate::transport::{Call, FileCall, STALL, Tell, Transfer, check_limit};
 use crate::types::{ProjectKind, SignedUrl};
 
 /// How many links are asked for at a time. The answer for 10,000 photos has 14 MB, and its links
@@ -121,9 +121,18 @@ impl Project {
         photos: impl IntoIterator<Item = impl Into<Photo>>,
         options: &UploadOptions,
     ) -> Result<Outcomes<Uploaded>> {
-        check_limit("stall_timeout", options.stall_timeout)?;
         let photos = photos.into_iter().map(Into::into).collect();
-        let photos = check(photos, options.profile.as_ref())?;
+        let photos = check(photos, options)?;
+        self.send_photos(&photos, options, &|_| {})
+    }
+
+    /// Sends photos that were looked at. `arrived` is told of each that has arrived.
+    pub(crate) fn send_photos(
+        &self,
+        photos: &[Checked],
+        options: &UploadOptions,
+        arrived: &(dyn Fn(&Uploaded) + Sync),
+    ) -> Result<Outcomes<Uploaded>> {
         let lots: Vec<Lot<'_>> = photos.chunks(LOT).map(Lot::new).collect();
         if let Some(first) = lots.first() {
             first.ask_for_links(self)?;
@@ -131,8 +140,15 @@ impl Project {
         let batch = Batch::new(options.progress.as_ref(), photos.len());
         let send = |(index, (lot, photo)): (usize, (&Lot<'_>, &Checked))| {
             batch.item(index, &photo.file_name, |tell| {
+                // Links that nobody is going to use are not asked for.
+                if batch.is_stopped() {
+                    let transport = &self.client().transport;
+                    return Err(transport.cancelled("PUT", &photo.file_name));
+                }
                 let link = lot.link(self, photo)?;
-                self.send_photo(photo, link, options.stall_timeout, tell)
+                let uploaded = self.send_photo(photo, link, options.stall_timeout, tell)?;
+                arrived(&uploaded);
+                Ok(uploaded)
             })
         };
         let photos = lots.iter().flat_map(Lot::photos).enumerate();
@@ -164,14 +180,19 @@ impl Project {
         tell: &mut Tell<'_>,
     ) -> Result<Uploaded> {
         let transport = &self.client().transport;
-        let name = photo.file_name.clone();
-        let mut file = Transfer::new(transport, "PUT", &link, name, stall, tell)?;
+        let call = FileCall {
+            method: "PUT",
+            url: &link,
+            name: photo.file_name.clone(),
+            stall,
+        };
+        let mut file = Transfer::new(transport, call, tell)?;
         file.total = Some(photo.bytes);
         let mut is_link_used_up = false;
         file.run(&mut |file| {
             if is_link_used_up {
                 let link = self.fresh_link(photo)?;
-                file.uri = parse_url("url", link.as_str(), false)?;
+                file.use_link(&link)?;
             }
             let result = attempt(photo, file);
             if let Err(error) = &result {
@@ -188,7 +209,15 @@ impl Project {
 
     fn fresh_link(&self, photo: &Checked) -> Result<SignedUrl> {
         let mut links = self.upload_links(slice::from_ref(photo))?;
-        take_link(&mut links, photo)
+        self.take_link(&mut links, photo)
+    }
+
+    fn take_link(&self, links: &mut Links, photo: &Checked) -> Result<SignedUrl> {
+        let name = &photo.file_name;
+        let Some(link) = links.remove(name) else {
+            return Err(self.client().transport.no_link("PUT", name));
+        };
+        Ok(link)
     }
 
     /// Asks for links, by the names of the photos.
@@ -254,28 +283,24 @@ impl<'p> Lot<'p> {
             Some(links) => links,
             none => none.insert(project.upload_links(self.photos)?),
         };
-        take_link(links, photo)
+        project.take_link(links, photo)
     }
 }
 
-fn take_link(links: &mut Links, photo: &Checked) -> Result<SignedUrl> {
-    let name = &photo.file_name;
-    links.remove(name).ok_or_else(|| no_link("PUT", name))
-}
-
 /// A photo that was looked at: what is sent, and what must still hold when it is.
-struct Checked {
+pub(crate) struct Checked {
     photo: Photo,
-    file_name: String,
+    pub(crate) file_name: String,
     image_type: ImageType,
-    bytes: u64,
+    pub(crate) bytes: u64,
     /// When the file was changed, if the system says so.
     modified: Option<SystemTime>,
 }
 
 /// Looks at all photos before anything is sent.
-fn check(photos: Vec<Photo>, profile: Option<&Profile>) -> Result<Vec<Checked>> {
-    let mut kind = profile.and_then(Kind::of_profile);
+pub(crate) fn check(photos: Vec<Photo>, options: &UploadOptions) -> Result<Vec<Checked>> {
+    check_limit("stall_timeout", options.stall_timeout)?;
+    let mut kind = options.profile.as_ref().and_then(Kind::of_profile);
     let mut names = HashMap::new();
     let mut all = Vec::with_capacity(photos.len());
     for photo in photos {

@@ -108,6 +108,11 @@ pub(crate) struct Pauses {
 }
 
 impl Pauses {
+    /// Whether the total is over: the next question is the last.
+    pub(crate) fn is_over(&self) -> bool {
+        self.slept >= self.total
+    }
+
     /// Returns how long to pause before the next question: at least as long as the service
     /// `asked`. `None` says that the total is over.
     pub(crate) fn next(&mut self, asked: Duration) -> Option<Duration> {
@@ -277,7 +282,8 @@ impl ProjectInfo {
 
 /// One wait, from its first question to its end.
 struct Waiting<'w> {
-    project: &'w Project,
+    /// One whose refused questions return at once: this waits for the service's limit itself.
+    project: Project,
     /// What is waited for, in a word.
     name: &'static str,
     wait: &'w Wait,
@@ -298,9 +304,9 @@ enum End {
 }
 
 impl<'w> Waiting<'w> {
-    fn new(project: &'w Project, name: &'static str, wait: &'w Wait) -> Self {
+    fn new(project: &Project, name: &'static str, wait: &'w Wait) -> Self {
         Self {
-            project,
+            project: project.returning_refusals(),
             name,
             wait,
             pauses: wait.pauses(),
@@ -313,7 +319,7 @@ impl<'w> Waiting<'w> {
     /// Asks until an answer ends the wait, or its time is up.
     fn until_done<A: Answer>(mut self, ask: impl Fn(&Project) -> Result<A>) -> Result<A> {
         loop {
-            let answer = ask(self.project);
+            let answer = ask(&self.project);
             let end = match &answer {
                 Ok(answer) => self.end_after(answer),
                 Err(error) => self.end_after_failure(error),

@@ -1,5 +1,7 @@
 //! Progress bars: one for all items, and one for each file that is on its way.
 
+#![allow(unreachable_pub)]
+
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Mutex;

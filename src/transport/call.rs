@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
+use super::one_line;
 use crate::error::{Error, Result};
 
 /// Everything but the unreserved characters of
@@ -16,6 +17,9 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 /// The longest path segment, in bytes: more than any file system allows, far less than a request
 /// line may hold.
 const LONGEST_SEGMENT: usize = 1024;
+
+/// How much of a refused segment an error shows, in characters.
+const SHOWN_OF_SEGMENT: usize = 80;
 
 /// One call of the API.
 #[derive(Debug)]
@@ -76,8 +80,9 @@ impl Call {
     }
 
     pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self> {
-        self.body =
-            Some(serde_json::to_vec(body).map_err(|e| Error::invalid("request", e.to_string()))?);
+        let json =
+            serde_json::to_vec(body).map_err(|e| Error::invalid("request", e.to_string()))?;
+        self.body = Some(json);
         Ok(self)
     }
 
@@ -89,10 +94,16 @@ impl Call {
             ..self
         }
     }
+
+    /// Whether the call must not be carried out twice.
+    pub(crate) fn is_once(&self) -> bool {
+        self.once.is_some()
+    }
 }
 
 /// Refuses a name that cannot be one path segment. `what` is what it is to its caller.
 pub(crate) fn check_segment(field: &'static str, what: &str, name: &str) -> Result<()> {
+    let shown = one_line(name, SHOWN_OF_SEGMENT);
     let why = match name {
         "" => format!("the {what} is empty"),
         "." | ".." => format!("{name:?} is a step in a path and no {what}"),
@@ -100,7 +111,7 @@ pub(crate) fn check_segment(field: &'static str, what: &str, name: &str) -> Resu
             format!("the {what} is longer than {LONGEST_SEGMENT} bytes")
         }
         _ if name.chars().any(char::is_control) => {
-            format!("the {what} {name:?} holds a control character")
+            format!("the {what} {shown:?} holds a control character")
         }
         _ => return Ok(()),
     };

@@ -1,15 +1,19 @@
 //! How long a client waits and how much it holds, whatever the server does.
 
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use imagen_ai::{CallError, Client, ClientBuilder, Error, RetryPolicy};
+use imagen_ai::ureq::http::Request;
+use imagen_ai::ureq::middleware::MiddlewareNext;
+use imagen_ai::ureq::{Agent, SendBody};
+use imagen_ai::{ApiErrorKind, CallError, Client, ClientBuilder, Error, RetryPolicy};
 
 use crate::support::script::End::Stall;
 use crate::support::script::{Script, Turn};
 use crate::support::wire::{OK, Wire};
-use crate::support::{eventually, ms};
+use crate::support::{agent_config, ms};
 
 /// How late a busy machine may be. What hangs takes longer.
 const BUSY: Duration = Duration::from_secs(20);
@@ -21,6 +25,7 @@ fn policy(max_attempts: u32) -> RetryPolicy {
         base_delay: ms(1),
         max_delay: ms(1),
         max_retry_after: SECOND,
+        max_throttled: BUSY,
     }
 }
 
@@ -49,11 +54,15 @@ fn first_answers(turn: Turn) -> (Script, Arc<Mutex<Vec<Instant>>>) {
 fn when_one_call_is_told_to_slow_down_the_others_wait_too() {
     for status in [429, 503] {
         let (script, times) = first_answers(Turn::status(status).header("Retry-After", "1"));
-        let client = builder(&script).retry(policy(2)).build().unwrap();
+        let (answered, answers) = mpsc::channel();
+        let agent = telling_of_answers(answered);
+        let client = builder(&script).retry(policy(2)).agent(agent);
+        let client = client.build().unwrap();
         thread::scope(|scope| {
             // It waits itself, and so do the calls that come meanwhile.
             scope.spawn(|| client.project("p").info().unwrap());
-            eventually(|| script.done() == 1);
+            answers.recv().unwrap();
+            // The thread that has the answer only needs to note it.
             thread::sleep(SECOND / 4);
             let clone = client.with_timeout(ms(20_000));
             scope.spawn(|| client.project("p").image("a").copilot("x").unwrap());
@@ -68,70 +77,106 @@ fn when_one_call_is_told_to_slow_down_the_others_wait_too() {
     }
 }
 
-#[test]
-fn nobody_waits_for_what_does_not_concern_them() {
-    for (status, wait, longest) in [(500, "30", 60), (429, "60", 50)] {
-        let (script, _times) = first_answers(Turn::status(status).header("Retry-After", wait));
-        let policy = RetryPolicy {
-            max_retry_after: Duration::from_secs(longest),
-            ..policy(1)
-        };
-        let client = builder(&script).retry(policy).build().unwrap();
-        client.project("p").info().unwrap_err();
-
-        let began = Instant::now();
-        client.project("p").image("a").copilot("x").unwrap();
-
-        assert!(began.elapsed() < BUSY);
-    }
+/// An agent that sends word when an answer has arrived, from the thread that makes the call.
+fn telling_of_answers(answered: Sender<()>) -> Agent {
+    let middleware = move |request: Request<SendBody<'_>>, next: MiddlewareNext<'_>| {
+        let response = next.handle(request);
+        // Nobody waits for the later ones.
+        let _ = answered.send(());
+        response
+    };
+    agent_config().middleware(middleware).build().into()
 }
 
-/// The formula of [`RetryPolicy`] holds although the server never answers this call, and asks
-/// others of the same client to slow down again and again.
+#[test]
+fn nobody_waits_for_what_does_not_concern_them() {
+    let (script, _times) = first_answers(Turn::status(500).header("Retry-After", "30"));
+    let policy = RetryPolicy {
+        max_retry_after: Duration::from_secs(60),
+        ..policy(1)
+    };
+    let client = builder(&script).retry(policy).build().unwrap();
+    client.project("p").info().unwrap_err();
+
+    let began = Instant::now();
+    client.project("p").image("a").copilot("x").unwrap();
+
+    assert!(began.elapsed() < BUSY);
+}
+
+#[test]
+fn after_a_retry_after_that_is_too_long_no_call_is_sent() {
+    let (script, _times) = first_answers(Turn::status(429).header("Retry-After", "60"));
+    let client = builder(&script).retry(policy(1)).build().unwrap();
+    client.project("p").info().unwrap_err();
+
+    let error = client.project("p").image("a").copilot("x").unwrap_err();
+
+    assert_eq!(error.api_kind(), Some(ApiErrorKind::RateLimited));
+    let left = error.retry_after().unwrap();
+    assert!(left > Duration::from_secs(30) && left <= Duration::from_secs(60));
+    assert!(error.is_safe_to_retry());
+    let context = error.context().unwrap();
+    assert_eq!((context.status, context.attempts), (None, 0));
+    assert_eq!(script.requests().len(), 1);
+}
+
+#[test]
+fn a_policy_without_waits_sends_every_call_at_once() {
+    let (script, _times) = first_answers(Turn::status(429).header("Retry-After", "60"));
+    let retry = RetryPolicy::none();
+    let client = builder(&script).retry(retry).build().unwrap();
+    client.project("p").info().unwrap_err();
+
+    client.project("p").image("a").copilot("x").unwrap();
+
+    assert_eq!(script.requests().len(), 2);
+}
+
+/// The formula of [`RetryPolicy`] holds although the server never answers this call.
 #[test]
 fn a_call_never_takes_longer_than_the_formula_says() {
-    const OTHERS: u32 = 10;
-    let mut others = 0;
-    let script = Script::each(move |request| {
-        if request.path().contains("stalled") {
-            return Stall.after_request();
-        }
-        others += 1;
-        // They come at once and are answered one after another, each time with a second from then
-        // on: the head leaves in two parts, with the wait between them.
-        let answer = Turn::status(429)
-            .header("Retry-After", "1")
-            .header("X-Filler", "x".repeat(60));
-        match others {
-            1..=OTHERS => answer.drip_head(70, ms(400) * others),
-            _ => Turn::json(OK),
-        }
-    });
+    let script = Script::of([Stall.after_request()]);
     let attempts = 2;
     let limit = ms(300);
     let client = builder(&script).retry(policy(attempts)).build().unwrap();
+    let stalled = client.with_timeout(limit).project("stalled");
+
+    let began = Instant::now();
+    let error = stalled.info().unwrap_err();
+    let took = began.elapsed();
+
+    // Connecting and sending take no time here.
+    let bound = limit * attempts;
+    assert!(matches!(error, Error::Network(_)), "{error}");
+    assert!(took >= bound, "it did not wait: {took:?}");
+    assert!(took <= bound + BUSY, "{took:?}, and not {bound:?}");
+}
+
+/// The service accepts nothing, so that no call of the client waits for longer than that.
+#[test]
+fn no_call_waits_longer_for_a_service_that_accepts_none() {
+    let script = Script::of([Turn::status(429).header("Retry-After", "1")]);
+    let max_throttled = 3 * SECOND;
+    let policy = RetryPolicy {
+        max_throttled,
+        ..policy(1)
+    };
+    let client = builder(&script).retry(policy).build().unwrap();
+
+    let began = Instant::now();
     thread::scope(|scope| {
-        for _ in 0..OTHERS {
-            scope.spawn(|| client.project("other").info());
+        for _ in 0..10 {
+            scope.spawn(|| {
+                let error = client.project("p").info().unwrap_err();
+                assert_eq!(error.api_kind(), Some(ApiErrorKind::RateLimited));
+            });
         }
-        thread::sleep(ms(700));
-        let stalled = client.with_timeout(limit).project("stalled");
-
-        let began = Instant::now();
-        let error = stalled.info().unwrap_err();
-        let took = began.elapsed();
-
-        // Connecting and sending take no time here.
-        let bound = (limit + SECOND) * attempts;
-        assert!(matches!(error, Error::Network(_)), "{error}");
-        assert!(
-            took > limit * attempts + ms(100),
-            "it did not wait: {took:?}"
-        );
-        assert!(took <= bound + BUSY, "{took:?}, and not {bound:?}");
-        // The others need not be waited for.
-        drop(script);
     });
+    let took = began.elapsed();
+
+    assert!(took >= SECOND, "it did not wait: {took:?}");
+    assert!(took <= max_throttled + BUSY, "{took:?}");
 }
 
 /// Each phase has the whole limit: an answer may take longer than the limit in all.
@@ -299,9 +344,9 @@ mod linux {
             assert!(project.image("a").copilot("x").is_err());
             assert!(began.elapsed() < BUSY);
         }
-        // A vector that grows has up to twice its content and is copied while it does, and the script
-        // has its part too. Without the limit it would be as much as the script sends, which is 512
-        // MiB.
+        // A vector that grows has up to twice its content and is copied while it does, and the
+        // script has its part too. Without the limit it would be as much as the script
+        // sends, which is 512 MiB.
         let grown = memory("VmHWM:") - before;
         assert!(grown * 1024 < 8 * LIMIT, "{grown} KiB");
     }

@@ -30,8 +30,8 @@ fn the_head_of_a_request_is_exactly_this() {
     let body = r#"{"instruction":"x","parent_version_id":null,"project_source":"REGULAR"}"#;
     let expected = format!(
         "POST /projects/p/images/a.jpg/copilot HTTP/1.1\r\n\
-         host: {}\r\n\
          {gzip}\
+         host: {}\r\n\
          x-api-key: {KEY}\r\n\
          user-agent: imagen-ai/{}\r\n\
          accept: application/json\r\n\
@@ -43,10 +43,8 @@ fn the_head_of_a_request_is_exactly_this() {
         env!("CARGO_PKG_VERSION"),
         body.len(),
     );
-    assert_eq!(
-        String::from_utf8(script.bytes_received()).unwrap(),
-        expected
-    );
+    let sent = String::from_utf8(script.bytes_received()).unwrap();
+    assert_eq!(sent, expected);
 }
 
 #[test]

@@ -376,11 +376,8 @@ fn the_hint_after_a_404_fits_the_case() {
     ] {
         let wire = Wire::answering(404, json!({ "message": message }).to_string());
         let error = call(&wire.client().project("p")).unwrap_err();
-        let Error::Api(error) = error else {
-            panic!("{error}");
-        };
-        let expected = format!("{message} {hint}");
-        assert_eq!(error.message, expected.trim_end());
+        let expected = format!("404 {message} {hint}");
+        assert_eq!(error.summary(), expected.trim_end());
     }
 }
 

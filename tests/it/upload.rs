@@ -216,6 +216,7 @@ fn photos_are_what_people_have() {
         Photo::bytes("a.jpg", "xyz"),
         Photo::bytes("a.jpg", vec![1, 2, 3]),
         Photo::file(text).named("a.jpg"),
+        Photo::from(&Photo::bytes("a.jpg", "xyz")),
     ] {
         upload(photo);
     }
@@ -302,6 +303,23 @@ fn many_threads_ask_for_the_links_of_100_photos_once() {
     };
     let results = servers.project().upload(small_photos(250), &options);
     assert_eq!(results.unwrap().all().unwrap().len(), 250);
+    asked.assert();
+}
+
+#[test]
+fn links_that_nobody_is_going_to_use_are_not_asked_for() {
+    let mut servers = Servers::start([Turn::status(200)]);
+    let asked = servers.gives_links(LINKS).expect(1).create();
+    let ends_it = ProgressCallback::new(|_| ControlFlow::Break(()));
+    let options = UploadOptions {
+        progress: Some(ends_it),
+        ..one_by_one()
+    };
+    let results = servers.project().upload(small_photos(250), &options);
+    for result in results.unwrap() {
+        assert_eq!(reason(&result), TransferReason::Cancelled);
+    }
+    assert_eq!(servers.puts().len(), 0);
     asked.assert();
 }
 
@@ -560,7 +578,7 @@ fn progress_tells_of_each_file_and_of_all_and_the_callback_can_end_it() {
         (3, 0, size, None, 10_000, 3),
         (3, 5000, size, None, 15_000, 3),
         (3, 0, size, Some(false), 10_000, 4),
-        (4, 0, size, Some(false), 10_000, 5),
+        (4, 0, None, Some(false), 10_000, 5),
     ];
     // While a file waits to be sent again, the same is told several times.
     let mut told = lock(&told);

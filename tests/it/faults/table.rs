@@ -8,7 +8,7 @@ use super::{
     nobody, policy, redirects,
 };
 use crate::support::ms;
-use crate::support::script::End::{Close, HangUp, Reset, Stall};
+use crate::support::script::End::{Close, HangUp, HangUpOnNext, Reset, Stall};
 use crate::support::script::Turn;
 use crate::support::wire::OK;
 
@@ -21,6 +21,7 @@ pub fn faults() -> Vec<Fault> {
         nobody("the connection is refused", Server::Refused).all("Network Connect", 3),
         nobody("the host's name is not found", Server::Url(TOO_LONG_A_LABEL))
             .all("Network Connect", 3),
+        #[cfg(not(windows))]
         nobody("connecting takes too long", Server::BacklogFull).twice().all("Network Timeout", 2),
         #[cfg(any(feature = "rustls", feature = "native-tls"))]
         breaks("the server speaks no TLS", [Turn::raw(NO).on_accept().then(Close)])
@@ -32,7 +33,9 @@ pub fn faults() -> Vec<Fault> {
         breaks("the server leaves during the TLS handshake", [Close.on_accept()])
             .over_tls().unheard().all("Network Closed", 3),
         // 429: every call is tried again.
-        answers("429", [status(429)]).all("Api RateLimited 429", 3),
+        answers("429", [status(429)]).retry(throttled()).twice().all("Api RateLimited 429", 2),
+        answers("429, and the last Retry-After is too long", [status(429), wait_for("3600")])
+            .all("Api RateLimited 429, wait 3600 s", 2),
         answers("429, then well", [status(429), ok()]).all("ok", 2),
         answers("429 with Retry-After", [status(429).header("Retry-After", "1"), ok()])
             .at_least(1_000).all("ok", 2),
@@ -116,11 +119,11 @@ pub fn faults() -> Vec<Fault> {
         breaks("reset, then well", [Reset.after_request(), ok()])
             .once("OutcomeUnknown Closed", 1).rest("ok", 2),
         breaks("429, then reset", [closing(429), Reset.after_request()])
-            .once("OutcomeUnknown Closed", 2).rest("Network Closed", 3),
+            .once("OutcomeUnknown Closed", 2).rest("Network Closed", 4),
         breaks("a server that goes away", [Reset.after_request()]).then_nobody()
             .once("OutcomeUnknown Closed", 1).rest("Network Connect", 3),
         breaks("429, and then the server goes away", [closing(429)]).then_nobody()
-            .all("Network Connect", 3),
+            .all("Network Connect", 4),
         // The head of the answer breaks off.
         breaks("the head ends early", [ok().cut_head(20, Close)]).lost("Closed"),
         breaks("the head stalls", [ok().cut_head(20, Stall)]).limit(SHORT).twice().lost("Timeout"),
@@ -193,15 +196,15 @@ pub fn faults() -> Vec<Fault> {
         #[cfg(feature = "gzip")]
         breaks("an answer that is larger when decompressed", [gzip(ZEROS).endless(ZEROS)])
             .at_most_bytes(1 << 17).too_large(),
-        // A head must fit into the client's buffer of 16 KiB. `ureq` says of one that does not that
-        // the server left.
+        // A head must fit into the client's buffer of 36 KiB.
         breaks("thousands of headers", [headers(3_000)]).lost("Protocol"),
         breaks("endless headers", [Turn::raw("HTTP/1.1 200 OK\r\n").endless("X-Filler: x\r\n")])
             .lost("Protocol"),
-        breaks("a header of 20 KB", [ok().header("X-Filler", "x".repeat(20_000))]).small_buffers()
-            .lost("Closed"),
+        answers("a header of 35 KB", [ok().header("X-Filler", "x".repeat(35_000))]).all("ok", 1),
+        breaks("a header of 80 KB", [ok().header("X-Filler", "x".repeat(80_000))])
+            .once("OutcomeUnknown TooLarge", 1).rest("Decode TooLarge", 1),
         breaks("a status line without end", [Turn::raw("HTTP/1.1 200 ").endless("x")])
-            .small_buffers().lost("Closed"),
+            .once("OutcomeUnknown TooLarge", 1).rest("Decode TooLarge", 1),
         // Not quite HTTP/1.1.
         breaks("nonsense", [Turn::raw("\u{0}\u{1}nonsense\r\n\r\n")]).lost("Protocol"),
         breaks("HTTP/2", [ok().status_line("HTTP/2.0 200 OK")]).lost("Protocol"),
@@ -211,15 +214,15 @@ pub fn faults() -> Vec<Fault> {
         answers("a header that is no UTF-8", [ok().header("X-Filler", b"\xff\xfe".as_slice())])
             .all("ok", 1),
         breaks("a header with a zero byte", [ok().header("X-Filler", "a\0b")]).lost("Protocol"),
-        answers("interim answers of all sorts", [ok().interim(102).interim(103).interim(199)])
+        answers("interim answers of all sorts", [ok().status_line(INTERIM)])
             .all("ok", 1),
         breaks("interim answers without end", [Turn::raw("").endless("HTTP/1.1 103 Wait\r\n\r\n")])
-            .small_buffers().limit(SHORT).twice().lost("Timeout"),
+            .small_buffers().once("OutcomeUnknown TooLarge", 1).rest("Decode TooLarge", 1),
         // More than one answer: what was not asked for is never taken for the answer to the next
         // call.
-        breaks("the answer comes twice", [ok().then_write(NO), ok()])
+        breaks("the answer comes twice", [then_more(NO), ok()])
             .after_a_turn().all("ok", 1),
-        breaks("bytes after the answer", [ok().then_write("\r\n\0"), ok()])
+        breaks("bytes after the answer", [then_more("\r\n\0"), ok()])
             .after_a_turn().all("ok", 1),
         // The connection of an earlier call. It is used again, but not if it is closed or has been
         // idle for too long.
@@ -238,7 +241,7 @@ pub fn faults() -> Vec<Fault> {
             .after_a_turn().all("ok", 1),
         // Here the close is on its way while the request is: whether the server saw it, nobody can
         // tell.
-        breaks("the server gives the connection up as the request comes", [gives_up(), ok()])
+        breaks("the server exits as the next request comes", [ok().then(HangUpOnNext), ok()])
             .after_a_call().one_unheard().once("OutcomeUnknown Closed", 1).rest("ok", 2),
         // The settings.
         answers("429 and no retries", [status(429), ok()]).retry(RetryPolicy::none())
@@ -251,9 +254,23 @@ pub fn faults() -> Vec<Fault> {
             .all("Network Connect", 1),
         answers("zero attempts, which are one", [ok()])
             .retry(RetryPolicy { max_attempts: 0, ..policy() }).all("ok", 1),
-        answers("more attempts", [status(429), status(429), status(429), status(429), ok()])
-            .retry(RetryPolicy { max_attempts: 5, ..policy() }).all("ok", 5),
+        answers("more attempts", [status(502), status(502), status(502), status(502), ok()])
+            .retry(RetryPolicy { max_attempts: 5, ..policy() }).rest("ok", 5),
+        answers("429 is no attempt", [status(429), status(429), ok()])
+            .retry(RetryPolicy { max_attempts: 1, ..policy() }).all("ok", 3),
     ]
+}
+
+/// Gives up before the second pause is over.
+fn throttled() -> RetryPolicy {
+    RetryPolicy {
+        max_throttled: ms(250),
+        ..policy()
+    }
+}
+
+fn wait_for(seconds: &str) -> Turn {
+    status(429).header("Retry-After", seconds)
 }
 
 /// No name can have one of 64 letters, so that no server is asked for it.
@@ -266,8 +283,16 @@ const NINES: &str = "9999999999999999999999999999999999999999";
 /// An answer that nobody asked for.
 const NO: &str = "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n";
 
+/// Interim answers before a good one.
+const INTERIM: &str = "HTTP/1.1 102 A\r\n\r\nHTTP/1.1 103 B\r\nX-C: d\r\n\r\nHTTP/1.1 100 E\r\n\r\n\
+    HTTP/1.1 199 F\r\n\r\nHTTP/1.1 200 OK";
+
 /// Thirty thousand zero bytes, compressed. Repeated, it goes on with more of them.
-const ZEROS: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xed\xc1\x31\x01\x00\x00\x00\xc2\xa0\xf5\x4f\x6d\x09\x4f\xa0\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x3e\x06\x20\x4a\x02\x65\x30\x75\x00\x00";
+const ZEROS: &[u8] = b"\
+    \x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xed\xc1\x31\x01\x00\x00\x00\xc2\xa0\xf5\
+    \x4f\x6d\x09\x4f\xa0\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\
+    \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x3e\x06\x20\x4a\x02\x65\
+    \x30\x75\x00\x00";
 
 pub(super) fn status(code: impl std::fmt::Display) -> Turn {
     Turn::status(code).header("X-Request-Id", REQUEST_ID)
@@ -296,9 +321,9 @@ fn closing(code: u16) -> Turn {
     status(code).header("Connection", "close").then(Close)
 }
 
-/// A good answer, and the end once the next request comes.
-fn gives_up() -> Turn {
-    ok().then_await().then(HangUp)
+/// A good answer, and something after it.
+fn then_more(more: &str) -> Turn {
+    length(&OK.len().to_string()).body(format!("{OK}{more}"))
 }
 
 /// An answer of so many bytes.
