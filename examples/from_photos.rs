@@ -9,7 +9,7 @@ use std::time::Duration;
 use std::{env, fs, process};
 
 use imagen_ai::{
-    Client, DownloadOptions, EditOptions, Error, Overwrite, Progress, Project, StepStatus,
+    Client, DownloadOptions, EditOptions, Error, Overwrite, ProgressCallback, Project, ProjectKind,
     UploadOptions, Wait, parallel,
 };
 use imagen_ai_simulator::READY;
@@ -56,9 +56,15 @@ fn run(
 ) -> Result<Vec<String>, Error> {
     let photos = photos_in(folder)?;
     let bars = Bars::default();
-    let mut upload = UploadOptions::default().on_progress(bars.teller("uploaded"));
+    let mut upload = UploadOptions {
+        progress: Some(bars.teller("uploaded")),
+        ..UploadOptions::default()
+    };
     let (project, edit) = if kind == "smart" {
-        (client.create_smart_project(None)?, EditOptions::smart())
+        (
+            client.create_project_of(ProjectKind::Smart, None)?,
+            EditOptions::default(),
+        )
     } else {
         upload.profile = client
             .profiles()?
@@ -68,7 +74,7 @@ fn run(
             return Ok(vec![format!("there is no profile {kind}")]);
         };
         (
-            client.create_project(None)?,
+            client.create_project_of(ProjectKind::ProfileBased, None)?,
             EditOptions::profile(profile.profile_key),
         )
     };
@@ -88,12 +94,13 @@ fn run(
     project.edit(&edit)?;
     let wait = Wait {
         first: Duration::from_secs(1),
+        progress: Some(teller_of_waits()),
         ..Wait::default()
     };
-    project.wait_until_edited_with(&wait, tell("edit"))?;
+    project.wait_until_edited(&wait)?;
     if kind != "smart" {
         project.export()?;
-        project.wait_until_exported_with(&wait, tell("export"))?;
+        project.wait_until_exported(&wait)?;
     }
     if let Some(prompt) = prompt {
         let images = project.images()?;
@@ -130,9 +137,9 @@ fn photos_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 fn download(project: &Project, out: &Path, bars: Bars) -> Result<Vec<String>, Error> {
     let options = DownloadOptions {
         overwrite: Overwrite::Skip,
+        progress: Some(bars.teller("finished")),
         ..DownloadOptions::default()
     };
-    let options = options.on_progress(bars.teller("finished"));
     let files = project.finalize_to(out, &options)?;
     println!(
         "{} pictures finished in {}",
@@ -147,15 +154,15 @@ fn download(project: &Project, out: &Path, bars: Bars) -> Result<Vec<String>, Er
 }
 
 /// Prints how far an edit or an export is, each time the service is asked.
-fn tell(what: &'static str) -> impl FnMut(&Result<StepStatus, Error>) -> ControlFlow<()> {
-    move |poll| {
-        let how_far = poll.as_ref().map(|job| job.status.to_string());
-        println!(
-            "{what}: {}",
-            how_far.unwrap_or_else(|e| format!("{e}; asking again"))
-        );
+fn teller_of_waits() -> ProgressCallback {
+    ProgressCallback::new(|p| {
+        match (p.failure, p.status) {
+            (Some(e), _) => println!("{}: {}; asking again", p.name, e.summary()),
+            (None, Some(status)) => println!("{}: {status}", p.name),
+            (None, None) => {}
+        }
         ControlFlow::Continue(())
-    }
+    })
 }
 
 /// A bar for all files, and one for each that is on its way.
@@ -163,10 +170,7 @@ fn tell(what: &'static str) -> impl FnMut(&Result<StepStatus, Error>) -> Control
 struct Bars(MultiProgress);
 
 impl Bars {
-    fn teller(
-        &self,
-        what: &'static str,
-    ) -> impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + use<> {
+    fn teller(&self, what: &'static str) -> ProgressCallback {
         let (screen, shown) = (
             self.0.clone(),
             Mutex::new(HashMap::<Option<usize>, ProgressBar>::new()),
@@ -175,25 +179,25 @@ impl Bars {
             let style = ProgressStyle::with_template(template).expect("a proper template");
             screen.add(ProgressBar::no_length().with_style(style))
         };
-        move |p| {
+        ProgressCallback::new(move |p| {
             let mut shown = shown.lock().expect("no bar panics");
             let all = shown
                 .entry(None)
                 .or_insert_with(|| bar("{bar:40} {pos}/{len} files {msg}"));
             all.set_message(what);
-            all.set_length(p.files as u64);
-            all.set_position(p.files_done as u64);
+            all.set_length(p.items as u64);
+            all.set_position(p.items_done as u64);
             let file = shown
                 .entry(Some(p.index))
                 .or_insert_with(|| bar("{bar:40} {bytes}/{total_bytes} {msg}"));
-            file.set_message(p.file_name.to_owned());
+            file.set_message(p.name.to_owned());
             file.set_length(p.total.unwrap_or_default());
             file.set_position(p.bytes);
-            if p.done {
+            if p.ended.is_some() {
                 file.finish_and_clear();
             }
             ControlFlow::Continue(())
-        }
+        })
     }
 }
 

@@ -149,7 +149,7 @@ impl Chain {
             .map(Step::of_enhancement);
         self.settle(Outcome::of(&answer));
 
-        match self.recovering {
+        match self.recovering.clone() {
             Some(wait) if self.state.pending.is_some() => self.find_out(answer, &wait),
             _ => answer,
         }
@@ -282,9 +282,13 @@ impl Chain {
             return Err(Error::invalid("chain", "no edit is pending"));
         };
         let total = wait.total.saturating_sub(self.pending_since.elapsed());
-        let mut pauses = Wait { total, ..*wait }.pauses();
+        let mut pauses = Wait {
+            total,
+            ..wait.clone()
+        }
+        .pauses();
         loop {
-            let pause = pauses(Duration::ZERO);
+            let pause = pauses.next(Duration::ZERO);
             let recovery = self.look_for(&pending, pause.is_none());
             let is_open = match &recovery {
                 Ok(recovery) => matches!(recovery, Recovery::CannotTell { .. }),

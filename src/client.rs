@@ -17,6 +17,14 @@ use crate::transport::{
 const BASE_URL: &str = "https://api.imagen-ai.com/v1";
 const KEY_VARIABLE: &str = "IMAGEN_API_KEY";
 const BASE_URL_VARIABLE: &str = "IMAGEN_BASE_URL";
+
+/// The vendor's own limit of a call.
+const TIMEOUT: Duration = Duration::from_secs(300);
+/// Twice what a lossy mobile network takes to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Twice the history of a project of 50,000 edits, and what a small machine survives.
+const MAX_ANSWER_SIZE: u64 = 16 * 1024 * 1024;
+
 const USER_AGENT: &str = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
 
 /// The longest suffix of the user agent, in bytes. The head of a request must fit into `ureq`'s
@@ -70,37 +78,39 @@ impl Client {
     /// [`Error::InvalidInput`], naming the variable, when the key is missing or either value is not
     /// Unicode.
     pub fn builder_from_env() -> Result<ClientBuilder> {
-        let missing = || {
-            Error::invalid(
-                KEY_VARIABLE,
-                "the environment variable is not set; it holds the API key",
-            )
+        let Some(key) = unquoted_variable(KEY_VARIABLE)? else {
+            let why = "the environment variable is not set; it holds the API key";
+            return Err(Error::invalid(KEY_VARIABLE, why));
         };
-        let mut builder = Self::builder(variable(KEY_VARIABLE)?.ok_or_else(missing)?);
-        builder.key.0 = KEY_VARIABLE;
-        if let Some(url) = variable(BASE_URL_VARIABLE)? {
-            builder.base_url = (BASE_URL_VARIABLE, url);
+        let mut builder = Self::builder(key);
+        builder.api_key.name = KEY_VARIABLE;
+        if let Some(url) = unquoted_variable(BASE_URL_VARIABLE)? {
+            builder.base_url = Setting {
+                name: BASE_URL_VARIABLE,
+                value: url,
+            };
         }
         Ok(builder)
     }
 
     /// Makes a builder, to change the defaults.
     pub fn builder(api_key: impl AsRef<str>) -> ClientBuilder {
-        let [timeout, connect_timeout] = [300, 10].map(Duration::from_secs);
-        let (max_answer_size, retry) = (64 * 1024 * 1024, RetryPolicy::default());
-        let limits = Limits {
-            timeout,
-            connect_timeout,
-            max_answer_size,
-            retry,
-        };
-        let key = ("api_key", api_key.as_ref().trim().to_owned());
-        let base_url = ("base_url", BASE_URL.to_owned());
         ClientBuilder {
-            key,
-            base_url,
+            api_key: Setting {
+                name: "api_key",
+                value: api_key.as_ref().trim().to_owned(),
+            },
+            base_url: Setting {
+                name: "base_url",
+                value: BASE_URL.to_owned(),
+            },
             allow_http: false,
-            limits,
+            limits: Limits {
+                timeout: TIMEOUT,
+                connect_timeout: CONNECT_TIMEOUT,
+                max_answer_size: MAX_ANSWER_SIZE,
+                retry: RetryPolicy::default(),
+            },
             user_agent_suffix: String::new(),
             agent: None,
         }
@@ -153,13 +163,18 @@ impl fmt::Debug for Client {
 /// ```
 #[must_use]
 pub struct ClientBuilder {
-    /// With the name of the setting or the variable that it came from, and so does the base URL.
-    key: (&'static str, String),
-    base_url: (&'static str, String),
+    api_key: Setting,
+    base_url: Setting,
     allow_http: bool,
     limits: Limits,
     user_agent_suffix: String,
     agent: Option<Agent>,
+}
+
+/// A setting, with the name of the argument or the environment variable that it came from.
+struct Setting {
+    name: &'static str,
+    value: String,
 }
 
 impl ClientBuilder {
@@ -168,7 +183,10 @@ impl ClientBuilder {
     /// It must be `https`, unless its host is this machine (`127.0.0.0/8`, `::1`, `localhost`) or
     /// [`allow_http`](Self::allow_http) says otherwise.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
-        self.base_url = ("base_url", url.into());
+        self.base_url = Setting {
+            name: "base_url",
+            value: url.into(),
+        };
         self
     }
 
@@ -187,7 +205,7 @@ impl ClientBuilder {
     /// [`RetryPolicy`] has the formula for a whole call. Only the operating system bounds the
     /// lookup of a name (Linux: 5 s a try by default). An edit that takes longer than the
     /// limit, or whose connection a silent network has forgotten, is [`Error::OutcomeUnknown`]: a
-    /// shorter limit tells so sooner, and a [recovering](crate::Chain::recovering) chain finds
+    /// shorter limit reports it sooner, and a [recovering](crate::Chain::recovering) chain finds
     /// out what became of it. (`ureq` has no setting for TCP keep-alive.)
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
@@ -200,9 +218,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the largest answer that is read, in bytes after decompression. Default: 64 MiB, since
-    /// the history of a large project is large. It bounds the memory of a call: a history takes
-    /// about five times its text while it is read. Downloads are not limited by it.
+    /// Sets the largest answer that is read, in bytes after decompression. Default: 16 MiB.
+    ///
+    /// It bounds the memory of a call, which grows in proportion to the answer. A history takes
+    /// about five times its text while it is read. The worst JSON that a server can send, a list
+    /// of the smallest objects, takes 100 times its text: 1.6 GB with the default. Set a lower
+    /// limit on a small machine that talks to a server that is not trusted. Downloads are not
+    /// limited by it.
     pub fn max_answer_size(mut self, bytes: u64) -> Self {
         self.limits.max_answer_size = bytes;
         self
@@ -267,40 +289,48 @@ impl ClientBuilder {
     /// - an agent that needs a feature of this crate that is off;
     /// - a proxy variable of the environment that cannot be used, unless an agent is given.
     pub fn build(self) -> Result<Client> {
-        let Self {
-            key: (field, text),
-            limits,
-            agent,
-            ..
-        } = self;
-        let base_url = parse_base_url(self.base_url.0, &self.base_url.1, self.allow_http)?;
-        // Of other bytes a header could hold some that a log or an error could not show.
-        let visible = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        let illegal = || {
-            Error::invalid(
-                field,
-                "the API key is empty, or holds a character that a header cannot",
-            )
-        };
-        let mut key = HeaderValue::try_from(text)
-            .ok()
-            .filter(|_| visible)
-            .ok_or_else(illegal)?;
-        key.set_sensitive(true);
-        check_limit("timeout", limits.timeout)?;
-        check_limit("connect_timeout", limits.connect_timeout)?;
-        check_limit("max_answer_size", limits.max_answer_size)?;
-        agent.as_ref().map_or_else(check_environment, check_agent)?;
-        let suffix = self.user_agent_suffix.trim();
-        let user_agent = HeaderValue::try_from(format!("{USER_AGENT} {suffix}").trim_end());
-        let why = || {
-            format!("over {LONGEST_SUFFIX} bytes, or with a character that a header cannot hold")
-        };
-        let user_agent = user_agent.ok().filter(|_| suffix.len() <= LONGEST_SUFFIX);
-        let user_agent = user_agent.ok_or_else(|| Error::invalid("user_agent_suffix", why()))?;
+        let base_url = parse_base_url(self.base_url.name, &self.base_url.value, self.allow_http)?;
+        let key = header_of_key(&self.api_key)?;
+        let user_agent = user_agent(&self.user_agent_suffix)?;
+        check_limit("timeout", self.limits.timeout)?;
+        check_limit("connect_timeout", self.limits.connect_timeout)?;
+        check_limit("max_answer_size", self.limits.max_answer_size)?;
+        match &self.agent {
+            Some(agent) => check_agent(agent)?,
+            None => check_environment()?,
+        }
         Ok(Client {
-            transport: Transport::new(&base_url, key, user_agent, limits, agent),
+            transport: Transport::new(&base_url, key, user_agent, self.limits, self.agent),
         })
+    }
+}
+
+fn header_of_key(key: &Setting) -> Result<HeaderValue> {
+    let text = &key.value;
+    // Of other bytes a header could hold some that a log or an error could not show.
+    let is_visible = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    match HeaderValue::try_from(text) {
+        Ok(mut header) if is_visible => {
+            header.set_sensitive(true);
+            Ok(header)
+        }
+        _ => Err(Error::invalid(
+            key.name,
+            "the API key is empty, or holds a character that a header cannot",
+        )),
+    }
+}
+
+fn user_agent(suffix: &str) -> Result<HeaderValue> {
+    let suffix = suffix.trim();
+    let user_agent = format!("{USER_AGENT} {suffix}");
+    match HeaderValue::try_from(user_agent.trim_end()) {
+        Ok(header) if suffix.len() <= LONGEST_SUFFIX => Ok(header),
+        _ => {
+            let why = "with a character that a header cannot hold";
+            let why = format!("over {LONGEST_SUFFIX} bytes, or {why}");
+            Err(Error::invalid("user_agent_suffix", why))
+        }
     }
 }
 
@@ -312,6 +342,23 @@ impl fmt::Debug for ClientBuilder {
             .field("timeout", &self.limits.timeout)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns a variable of the environment that is set and not empty. One in quotation marks is
+/// refused, since they would be sent as a part of it.
+fn unquoted_variable(name: &'static str) -> Result<Option<String>> {
+    let value = variable(name)?;
+    let text = value.as_deref().unwrap_or_default().trim();
+    for quote in ['"', '\''] {
+        if text.starts_with(quote) && text.ends_with(quote) {
+            return Err(Error::invalid(
+                name,
+                "the value begins and ends with quotation marks, which are no part of it: a shell \
+                 takes them off, and `docker --env-file` and others do not",
+            ));
+        }
+    }
+    Ok(value)
 }
 
 fn parse_base_url(field: &'static str, text: &str, allow_http: bool) -> Result<Uri> {

@@ -9,24 +9,10 @@ use crate::transport::Call;
 use crate::types::{ProjectKind, ProjectStatus, lenient, words};
 
 /// Where to look when it is not known whether a call was carried out.
-const EDIT_ADVICE: &str = "the edit may have begun: look at Project::edit_status() before calling again (a Smart Editing \
-                           project needs its images first, five at least)";
+const EDIT_ADVICE: &str = "the edit may have begun: look at Project::edit_status() before calling \
+                           again (a Smart Editing project needs its photos first, five at least)";
 const EXPORT_ADVICE: &str =
     "the export may have begun: look at Project::export_status() before calling again";
-
-/// The options that a Smart Editing project does not take.
-const PROFILE_BASED: &str = "profile_key photography_type crop portrait_crop headshot_crop crop_aspect_ratio straighten \
-                             hdr_output_compression smooth_skin subject_mask window_pull";
-
-/// Which options go together.
-const RULES: [(&str, &str, &str); 6] = [
-    ("portrait_crop", "excludes", "crop"),
-    ("headshot_crop", "excludes", "crop"),
-    ("headshot_crop", "excludes", "portrait_crop"),
-    ("perspective_correction", "excludes", "straighten"),
-    ("sky_replacement_template_id", "needs", "sky_replacement"),
-    ("hdr_output_compression", "needs", "hdr_merge"),
-];
 
 words! {
     /// What sort of photos a project has.
@@ -78,116 +64,199 @@ words! {
     }
 }
 
-/// Defines the options, and a method for each that sets it.
-macro_rules! options {
-    ($($(#[$doc:meta])* $name:ident($from:ty): $type:ty,)+) => {
-        /// How [`Project::edit`] edits. What is not set is left out of the request.
-        ///
-        /// ```
-        /// use imagen_ai::{EditOptions, PhotographyType};
-        ///
-        /// let wedding = EditOptions::profile(5700).photography_type(PhotographyType::Wedding).crop(true);
-        /// assert_eq!(
-        ///     serde_json::to_string(&wedding)?,
-        ///     r#"{"profile_key":5700,"photography_type":"WEDDING","crop":true}"#,
-        /// );
-        /// let house = EditOptions::smart().hdr_merge(true).perspective_correction(true);
-        /// # Ok::<(), serde_json::Error>(())
-        /// ```
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(default)]
-        #[non_exhaustive]
-        pub struct EditOptions {
-            $($(#[$doc])* #[serde(skip_serializing_if = "is_unset")] pub $name: $type,)+
-        }
-
-        impl EditOptions {
-            $($(#[$doc])* #[must_use] pub fn $name(mut self, value: $from) -> Self {
-                self.$name = value.into();
-                self
-            })+
-        }
-    };
-}
-
-options! {
-    /// The profile to edit with, by its [`profile_key`](crate::Profile::profile_key). Profile-based projects need one.
-    profile_key(u64): Option<u64>,
+/// How [`Project::edit`] edits. Options that are not set are left out of the request.
+///
+/// ```
+/// use imagen_ai::{EditOptions, PhotographyType};
+///
+/// let wedding = EditOptions {
+///     photography_type: Some(PhotographyType::Wedding),
+///     crop: true,
+///     ..EditOptions::profile(5700)
+/// };
+/// assert_eq!(
+///     serde_json::to_string(&wedding)?,
+///     r#"{"profile_key":5700,"photography_type":"WEDDING","crop":true}"#,
+/// );
+/// let house = EditOptions {
+///     hdr_merge: true,
+///     perspective_correction: true,
+///     ..EditOptions::default()
+/// };
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EditOptions {
+    /// The profile to edit with, by its [`profile_key`](crate::Profile::profile_key). A
+    /// profile-based project needs one, a Smart Editing project takes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile_key: Option<u64>,
     /// What sort of photos they are. Profile-based projects only.
-    photography_type(PhotographyType): Option<PhotographyType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub photography_type: Option<PhotographyType>,
     /// Crops. Profile-based projects only; not with another kind of crop.
-    crop(bool): bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub crop: bool,
     /// Crops portraits. Profile-based projects only; not with another kind of crop.
-    portrait_crop(bool): bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub portrait_crop: bool,
     /// Crops headshots. Profile-based projects only; not with another kind of crop.
-    headshot_crop(bool): bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub headshot_crop: bool,
     /// The shape to crop to. Profile-based projects only.
-    crop_aspect_ratio(CropAspectRatio): Option<CropAspectRatio>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop_aspect_ratio: Option<CropAspectRatio>,
     /// Straightens. Profile-based projects only; not with `perspective_correction`.
-    straighten(bool): bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub straighten: bool,
     /// Corrects the perspective. Not with `straighten`.
-    perspective_correction(bool): bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub perspective_correction: bool,
     /// Merges bracketed photos to HDR.
-    hdr_merge(bool): bool,
-    /// How merged photos are compressed: of RAW files, with `hdr_merge`. Profile-based projects only.
-    hdr_output_compression(HdrOutputCompression): Option<HdrOutputCompression>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub hdr_merge: bool,
+    /// How merged photos are compressed: of RAW photos, with `hdr_merge`. Profile-based projects
+    /// only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hdr_output_compression: Option<HdrOutputCompression>,
     /// Smooths skin. Profile-based projects only.
-    smooth_skin(bool): bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub smooth_skin: bool,
     /// Masks the subject. Profile-based projects only.
-    subject_mask(bool): bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub subject_mask: bool,
     /// Shows what is behind the windows of a room. Profile-based projects only.
-    window_pull(bool): bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub window_pull: bool,
     /// Replaces the sky.
-    sky_replacement(bool): bool,
-    /// The sky to put in, by the [`id`](crate::SkyTemplate::id) of a template; with `sky_replacement`.
-    sky_replacement_template_id(u64): Option<u64>,
-    /// Where the service posts an [`EditCallback`] when the edit is done: an https URL. The post is not signed; the vendor
-    /// advises a token in the path.
-    callback_url(String): Option<String>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub sky_replacement: bool,
+    /// The sky to put in, by the [`id`](crate::SkyTemplate::id) of a template. Needs
+    /// `sky_replacement`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sky_replacement_template_id: Option<u64>,
+    /// Where the service posts an [`EditCallback`] when the edit is done: an https URL. The post
+    /// is not signed; the vendor advises a token in the path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
+    /// Has the service export the project by itself when the edit is done, so that
+    /// [`Project::export`] is not called. Profile-based projects only.
+    ///
+    /// The vendor's page about callbacks names this option, and none of the vendor's clients
+    /// sends it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub export: bool,
 }
 
-/// Whether an option has the value that it has before it is set.
-fn is_unset<T: Default + PartialEq>(option: &T) -> bool {
-    *option == T::default()
+/// Whether an option is left out of the request.
+fn is_false(option: &bool) -> bool {
+    !option
 }
 
 impl EditOptions {
     /// Makes options for a profile-based project, by the
-    /// [`profile_key`](crate::Profile::profile_key) of a profile.
+    /// [`profile_key`](crate::Profile::profile_key) of a profile. A Smart Editing project takes
+    /// `EditOptions::default()`.
     pub fn profile(profile_key: u64) -> Self {
-        Self::default().profile_key(profile_key)
-    }
-
-    /// Makes options for a Smart Editing project.
-    pub fn smart() -> Self {
-        Self::default()
-    }
-
-    /// Returns the body of the call, unless the options do not go together.
-    fn body(&self, kind: ProjectKind) -> Result<Value> {
-        let body =
-            serde_json::to_value(self).map_err(|e| Error::invalid("options", e.to_string()))?;
-        let is_set = |option: &str| body.get(option).is_some();
-        let refuse = |option, why: &str| Err(Error::invalid(option, why));
-        let is_smart = kind == ProjectKind::Smart;
-        let alien = PROFILE_BASED
-            .split(' ')
-            .find(|option| is_smart && is_set(option));
-        let mut rules = RULES.into_iter();
-        let rule = rules
-            .find(|(option, verb, other)| is_set(option) && is_set(other) == (*verb == "excludes"));
-        match (alien, rule, &self.callback_url) {
-            _ if !is_smart && self.profile_key.is_none() => {
-                refuse("profile_key", "a profile-based project needs one")
-            }
-            (Some(option), ..) => refuse(option, "only a profile-based project takes it"),
-            (_, Some((option, verb, other)), _) => refuse(option, &format!("it {verb} {other}")),
-            (.., Some(url)) if !url.starts_with("https://") => {
-                refuse("callback_url", "it is no https URL")
-            }
-            _ => Ok(body),
+        Self {
+            profile_key: Some(profile_key),
+            ..Self::default()
         }
     }
+
+    /// Refuses options that the service would refuse.
+    pub(crate) fn check(&self, kind: ProjectKind) -> Result<()> {
+        at_most_one(&[
+            ("crop", self.crop),
+            ("portrait_crop", self.portrait_crop),
+            ("headshot_crop", self.headshot_crop),
+        ])?;
+        at_most_one(&[
+            ("straighten", self.straighten),
+            ("perspective_correction", self.perspective_correction),
+        ])?;
+        if self.sky_replacement_template_id.is_some() && !self.sky_replacement {
+            return Err(Error::invalid(
+                "sky_replacement_template_id",
+                "needs sky_replacement",
+            ));
+        }
+        if self.hdr_output_compression.is_some() && !self.hdr_merge {
+            return Err(Error::invalid("hdr_output_compression", "needs hdr_merge"));
+        }
+        if let Some(url) = &self.callback_url
+            && !is_https_with_a_host(url)
+        {
+            return Err(Error::invalid(
+                "callback_url",
+                "must begin with https:// and a host",
+            ));
+        }
+        match kind {
+            ProjectKind::ProfileBased => self.check_profile_based(),
+            ProjectKind::Smart => self.check_smart(),
+        }
+    }
+
+    fn check_profile_based(&self) -> Result<()> {
+        if self.profile_key.is_none() {
+            return Err(Error::invalid(
+                "profile_key",
+                "a profile-based project needs one",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_smart(&self) -> Result<()> {
+        let of_profile_based_projects = [
+            ("profile_key", self.profile_key.is_some()),
+            ("photography_type", self.photography_type.is_some()),
+            ("crop", self.crop),
+            ("portrait_crop", self.portrait_crop),
+            ("headshot_crop", self.headshot_crop),
+            ("crop_aspect_ratio", self.crop_aspect_ratio.is_some()),
+            ("straighten", self.straighten),
+            (
+                "hdr_output_compression",
+                self.hdr_output_compression.is_some(),
+            ),
+            ("smooth_skin", self.smooth_skin),
+            ("subject_mask", self.subject_mask),
+            ("window_pull", self.window_pull),
+            ("export", self.export),
+        ];
+        for (option, is_set) in of_profile_based_projects {
+            if is_set {
+                return Err(Error::invalid(
+                    option,
+                    "only a profile-based project takes it",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_https_with_a_host(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").unwrap_or_default();
+    !rest.is_empty() && !rest.starts_with('/')
+}
+
+/// Refuses the second of several options that exclude each other.
+fn at_most_one(options: &[(&'static str, bool)]) -> Result<()> {
+    let mut first = None;
+    for (option, is_set) in options {
+        if !is_set {
+            continue;
+        }
+        if let Some(first) = first {
+            return Err(Error::invalid(option, format!("not together with {first}")));
+        }
+        first = Some(option);
+    }
+    Ok(())
 }
 
 /// How far an edit or an export is.
@@ -227,15 +296,18 @@ pub struct EditCallback {
 
 impl Project {
     /// Starts the edit of all photos: `POST /projects/{uuid}/edit` or `POST
-    /// /i2i/projects/{uuid}/edit`. It returns at once; [`Project::wait_until_edited`] waits for
-    /// the end. It costs credits, so it is sent a second time only when the first surely had no
-    /// effect.
+    /// /i2i/projects/{uuid}/edit`. Costs credits.
     ///
-    /// A Smart Editing project needs its images first, five at least. Without them the service
+    /// It returns at once; [`Project::wait_until_edited`] waits for the end. Calling it again
+    /// edits, and costs, again: a program that can be killed between two calls asks
+    /// [`Project::edit_status`] first. The client itself sends it a second time only when the
+    /// first surely had no effect.
+    ///
+    /// A Smart Editing project needs its photos first, five at least. Without them the service
     /// answers 500.
     ///
     /// The vendor's clients send the edit of a profile-based project with an empty `Content-Type`,
-    /// and so does this one. If the service refuses that with 415, it is sent once more as
+    /// and so does this one. If the service refuses that with 415, the edit is sent once more as
     /// `application/json`.
     ///
     /// # Errors
@@ -246,18 +318,19 @@ impl Project {
     /// - [`Error::OutcomeUnknown`]: the edit may have begun; look at [`Project::edit_status`].
     /// - [`Error::Network`]: nothing reached the service.
     pub fn edit(&self, options: &EditOptions) -> Result<()> {
-        let body = options.body(self.kind())?;
+        options.check(self.kind())?;
         let mut call = Call::post(self.path(&["edit"])?)
-            .json(&body)?
+            .json(options)?
             .once(EDIT_ADVICE);
         if self.kind() == ProjectKind::Smart {
             return self.send(&call)?.empty();
         }
         call.content_type = "";
-        match self.send(&call).and_then(|answer| answer.empty()) {
-            Err(Error::Api(e)) if e.status == 415 => call.content_type = "application/json",
-            result => return result,
+        let result = self.send(&call).and_then(|answer| answer.empty());
+        if !matches!(&result, Err(Error::Api(e)) if e.status == 415) {
+            return result;
         }
+        call.content_type = "application/json";
         self.send(&call)?.empty()
     }
 
@@ -268,8 +341,8 @@ impl Project {
     /// As [`Project::info`].
     pub fn edit_status(&self) -> Result<StepStatus> {
         if self.kind() == ProjectKind::Smart {
-            return self.info().map(|info| StepStatus {
-                status: info.status,
+            return Ok(StepStatus {
+                status: self.info()?.status,
                 progress: None,
                 details: None,
             });
@@ -278,9 +351,10 @@ impl Project {
             .read()
     }
 
-    /// Starts the export of the finished photos of a profile-based project, after its edit: `POST
-    /// /projects/{uuid}/export`. It returns at once; [`Project::wait_until_exported`] waits for
-    /// the end.
+    /// Starts the export of the finished images of a profile-based project, after its edit: `POST
+    /// /projects/{uuid}/export`.
+    ///
+    /// It returns at once; [`Project::wait_until_exported`] waits for the end.
     ///
     /// # Errors
     /// Those of [`Project::edit`], with [`Project::export_status`] to look at;

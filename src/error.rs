@@ -122,37 +122,27 @@ impl Error {
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
     pub fn summary(&self) -> String {
-        self.parts().1.trim_end().to_owned()
-    }
-
-    /// Returns the variant's name, what happened in short, what the variant holds, and the call, if
-    /// one was made.
-    fn parts(&self) -> (&'static str, String, &dyn fmt::Debug, Option<&Context>) {
         match self {
-            Self::InvalidInput { field, message } => {
-                ("InvalidInput", format!("{field}: {message}"), message, None)
-            }
-            Self::Api(e) => ("Api", e.to_string(), e, Some(&e.context)),
-            Self::EnhancementFailed(e) => ("EnhancementFailed", e.to_string(), e, Some(&e.context)),
-            Self::OutcomeUnknown(e) => (
-                "OutcomeUnknown",
-                format!("outcome unknown: {e}"),
-                e,
-                Some(&e.context),
-            ),
-            Self::Network(e) => ("Network", e.to_string(), e, Some(&e.context)),
-            Self::Decode(e) => ("Decode", e.to_string(), e, Some(&e.context)),
-            Self::WaitFailed(e) => ("WaitFailed", e.to_string(), e, None),
-            Self::Transfer(e) => ("Transfer", e.to_string(), e, Some(&e.context)),
-            Self::Io { path, source } => {
-                ("Io", format!("{}: {source}", path.display()), source, None)
-            }
+            Self::InvalidInput { field, message } => format!("{field}: {message}"),
+            Self::Api(e) => e.to_string(),
+            Self::EnhancementFailed(e) => e.to_string(),
+            Self::OutcomeUnknown(e) => format!("outcome unknown: {e}"),
+            Self::Network(e) | Self::Decode(e) => e.to_string(),
+            Self::WaitFailed(e) => e.to_string(),
+            Self::Transfer(e) => e.to_string(),
+            Self::Io { path, source } => format!("{}: {source}", path.display()),
         }
     }
 
     /// Returns what is known of the call, if one was made.
     pub fn context(&self) -> Option<&Context> {
-        self.parts().3
+        match self {
+            Self::Api(e) => Some(&e.context),
+            Self::EnhancementFailed(e) => Some(&e.context),
+            Self::OutcomeUnknown(e) | Self::Network(e) | Self::Decode(e) => Some(&e.context),
+            Self::Transfer(e) => Some(&e.context),
+            Self::InvalidInput { .. } | Self::WaitFailed(_) | Self::Io { .. } => None,
+        }
     }
 
     /// Returns what kind of refusal an [`Error::Api`] is.
@@ -221,17 +211,13 @@ impl fmt::Display for Error {
             write!(f, " (retry after {} s)", wait.as_secs())?;
         }
         if context.attempts > 1 {
-            write!(
-                f,
-                " ({} attempts, {:.1} s)",
-                context.attempts,
-                context.elapsed.as_secs_f64()
-            )?;
+            let seconds = context.elapsed.as_secs_f64();
+            write!(f, " ({} attempts, {seconds:.1} s)", context.attempts)?;
         }
-        context
-            .request_id
-            .iter()
-            .try_for_each(|id| write!(f, " (request {id})"))
+        if let Some(id) = &context.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
     }
 }
 
@@ -240,10 +226,24 @@ impl fmt::Debug for Error {
         if !f.alternate() {
             return fmt::Display::fmt(self, f);
         }
-        let (name, summary, content, context) = self.parts();
-        match context {
-            Some(_) => f.debug_tuple(name).field(content).finish(),
-            None => f.debug_tuple(name).field(&summary).field(content).finish(),
+        match self {
+            Self::InvalidInput { field, message } => f
+                .debug_struct("InvalidInput")
+                .field("field", field)
+                .field("message", message)
+                .finish(),
+            Self::Api(e) => f.debug_tuple("Api").field(e).finish(),
+            Self::EnhancementFailed(e) => f.debug_tuple("EnhancementFailed").field(e).finish(),
+            Self::OutcomeUnknown(e) => f.debug_tuple("OutcomeUnknown").field(e).finish(),
+            Self::Network(e) => f.debug_tuple("Network").field(e).finish(),
+            Self::Decode(e) => f.debug_tuple("Decode").field(e).finish(),
+            Self::WaitFailed(e) => f.debug_tuple("WaitFailed").field(e).finish(),
+            Self::Transfer(e) => f.debug_tuple("Transfer").field(e).finish(),
+            Self::Io { path, source } => f
+                .debug_struct("Io")
+                .field("path", path)
+                .field("source", source)
+                .finish(),
         }
     }
 }
@@ -275,8 +275,7 @@ pub struct Context {
 
 /// The service said no: an answer with a status that is no success, or a 2xx that says that it
 /// failed.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{status}{} {message}", if *kind == ApiErrorKind::Failed { ", but the call failed:" } else { "" })]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ApiError {
     /// The HTTP status.
@@ -285,9 +284,29 @@ pub struct ApiError {
     pub kind: ApiErrorKind,
     /// The service's message, or the start of what came instead of one.
     pub message: String,
+    /// What to look at, where that is known; else empty.
+    pub advice: &'static str,
     /// The call.
     pub context: Context,
 }
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        if self.kind == ApiErrorKind::Failed {
+            f.write_str(", but the call failed:")?;
+        }
+        if !self.message.is_empty() {
+            write!(f, " {}", self.message)?;
+        }
+        if !self.advice.is_empty() {
+            write!(f, " ({})", self.advice)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ApiError {}
 
 /// What an [`ApiError`] asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -307,14 +326,16 @@ pub enum ApiErrorKind {
     RealisticOnly,
     /// Any other 400, 405, 409, 413, 415 or 422: the service refuses the request as it stands.
     InvalidRequest,
-    /// 429: slow down.
+    /// 429: the service's limit, after waiting for it
+    /// ([`RetryPolicy::max_throttled`](crate::RetryPolicy::max_throttled)). Nothing was done.
     RateLimited,
     /// 408, 425 and 5xx: the service or its gateway failed. Calls that must not be repeated return
     /// [`Error::OutcomeUnknown`] instead, except after 425.
     Server,
     /// A 2xx whose body says that the call failed.
     Failed,
-    /// Anything else, such as redirects, which are never followed.
+    /// Anything else, such as a redirect. Only one to the same path with or without a slash at its
+    /// end is followed, once.
     Other,
 }
 
@@ -337,8 +358,7 @@ impl ApiErrorKind {
 }
 
 /// A 2xx answer to `copilot` or `enhance` that says that the edit failed.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("the edit failed: {}", format!("{status} {message}").trim())]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EnhancementFailed {
     /// What the answer said of the edit.
@@ -351,9 +371,22 @@ pub struct EnhancementFailed {
     pub context: Context,
 }
 
+impl fmt::Display for EnhancementFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the edit failed:")?;
+        for word in [self.status.as_str(), &self.message] {
+            if !word.is_empty() {
+                write!(f, " {word}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for EnhancementFailed {}
+
 /// A call that brought no answer to go by.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{}", [&*.cause.message, advice].join("; ").trim_end_matches("; "))]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CallError {
     /// What went wrong.
@@ -364,6 +397,18 @@ pub struct CallError {
     /// The call.
     pub context: Context,
 }
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause.message)?;
+        if !self.advice.is_empty() {
+            write!(f, "; {}", self.advice)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CallError {}
 
 /// What went wrong below the API. The texts are free of the key and of the queries of URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -407,10 +452,7 @@ pub enum CauseKind {
 ///
 /// Not to be confused with [`ApiErrorKind::NotReady`], by which the service refuses a call that
 /// came too early.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("project {project_uuid:?}: waited for the {waited_for}, and {reason}{}{}",
-    status.as_ref().map(|status| format!(" (status {status})")).unwrap_or_default(),
-    if message.is_empty() { String::new() } else { format!(": {message}") })]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WaitFailed {
     /// The project's id.
@@ -425,6 +467,30 @@ pub struct WaitFailed {
     pub message: String,
 }
 
+impl fmt::Display for WaitFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            project_uuid,
+            waited_for,
+            reason,
+            ..
+        } = self;
+        write!(
+            f,
+            "project {project_uuid:?}: waited for the {waited_for}, and {reason}"
+        )?;
+        if let Some(status) = &self.status {
+            write!(f, " (status {status})")?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for WaitFailed {}
+
 /// Why a wait failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
@@ -436,6 +502,13 @@ pub enum WaitReason {
     /// [`Project::export`](crate::Project::export) is done.
     #[error("it is completed but was not exported; Project::export() does that")]
     NotExported,
+    /// Nothing but `Pending` came for as long as [`Wait::not_begun`](crate::Wait::not_begun): what
+    /// is waited for was probably never started.
+    #[error(
+        "nothing but Pending came for too long; look whether it was started (Project::edit(), \
+         Project::export()) and whether the photos arrived (Project::info())"
+    )]
+    NotBegun,
     /// [`Wait::total`](crate::Wait::total) is over: wait again, or ask the vendor.
     #[error("it was not done within the time to wait")]
     TimedOut,
@@ -445,8 +518,7 @@ pub enum WaitReason {
 }
 
 /// A file that did not arrive whole, in either direction.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}{}", if *bytes > 0 { format!(" after {bytes} bytes") } else { String::new() })]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TransferError {
     /// The file's name, as far as it is known.
@@ -460,6 +532,18 @@ pub struct TransferError {
     /// The last request.
     pub context: Context,
 }
+
+impl fmt::Display for TransferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if self.bytes > 0 {
+            write!(f, " after {} bytes", self.bytes)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for TransferError {}
 
 /// Why a transfer failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -503,7 +587,7 @@ mod tests {
         );
         assert_eq!(format!("{error:?}"), "a.jpg: permission denied");
         assert_eq!(format!("{error:?}"), error.to_string());
-        assert!(format!("{error:#?}").starts_with("Io(\n"));
+        assert!(format!("{error:#?}").starts_with("Io {\n"));
         assert!(std::error::Error::source(&error).is_none());
     }
 }

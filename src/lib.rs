@@ -18,9 +18,13 @@
 //!     // and Smart Editing projects have create_smart_project(..) and smart_project(..).
 //!     let project = client.create_project("Smith wedding")?;
 //!     for uploaded in project.upload(["DSC_0001.NEF", "DSC_0002.NEF"], &UploadOptions::default())? {
-//!         println!("{}", uploaded?.path.display());
+//!         println!("{}", uploaded?.file_name);
 //!     }
-//!     project.edit(&EditOptions::profile(5700).photography_type(PhotographyType::Wedding).crop(true))?;
+//!     project.edit(&EditOptions {
+//!         photography_type: Some(PhotographyType::Wedding),
+//!         crop: true,
+//!         ..EditOptions::profile(5700)
+//!     })?;
 //!     project.wait_until_edited(&Wait::default())?;
 //!     project.export()?;
 //!     project.wait_until_exported(&Wait::default())?;
@@ -143,6 +147,7 @@
 mod client;
 mod profile;
 mod project;
+mod photo;
 mod upload;
 mod edit;
 mod wait;
@@ -172,6 +177,7 @@ pub use crate::history::{History, ImageHistory, Version};
 pub use crate::image::Image;
 pub use crate::outcomes::Outcomes;
 pub use crate::parallel::parallel;
+pub use crate::photo::Photo;
 pub use crate::profile::{ImageType, Profile, SkyTemplate};
 pub use crate::progress::{Progress, ProgressCallback};
 pub use crate::project::{Output, Project, ProjectFilter};

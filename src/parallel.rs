@@ -3,20 +3,21 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Does some work for each item on a few threads, which have ended when this returns. The results
-/// are in the order of the items. No threads, or no thread to be had from the system, means this
-/// one.
+/// Does some work for each item on a few threads, which have ended when this returns.
+///
+/// The results are in the order of the items. With 0 threads, or if none can be started, the work
+/// runs on this thread.
 ///
 /// ```no_run
 /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
-/// let photos = project.images()?;
-/// let edits = imagen_ai::parallel(&photos, 4, |photo| {
-///     photo.copilot("make the sky more blue")
+/// let images = project.images()?;
+/// let edits = imagen_ai::parallel(&images, 4, |image| {
+///     image.copilot("make the sky more blue")
 /// });
-/// for (photo, edit) in photos.iter().zip(edits) {
+/// for (image, edit) in images.iter().zip(edits) {
 ///     match edit {
-///         Ok(edit) => println!("{}: {:?}", photo.file_name(), edit.version_id),
-///         Err(e) => println!("{}: {}", photo.file_name(), e.summary()),
+///         Ok(edit) => println!("{}: {:?}", image.file_name(), edit.version_id),
+///         Err(e) => println!("{}: {}", image.file_name(), e.summary()),
 ///     }
 /// }
 /// # Ok::<(), imagen_ai::Error>(())
@@ -33,10 +34,13 @@ pub fn parallel<T: Send, R: Send>(
     let mut results: Vec<Option<R>> = items.iter().map(|_| None).collect();
     let threads = threads.clamp(1, items.len().max(1));
     let places = Mutex::new(items.into_iter().zip(&mut results));
-    // A function of its own, so that the lock is not held during the work.
-    let next = || places.lock().unwrap_or_else(PoisonError::into_inner).next();
     let worker = || {
-        while let Some((item, result)) = next() {
+        loop {
+            // In a statement of its own, so that the lock is not held during the work.
+            let place = places.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((item, result)) = place else {
+                return;
+            };
             *result = Some(work(item));
         }
     };
@@ -47,9 +51,12 @@ pub fn parallel<T: Send, R: Send>(
 /// Runs the worker on this thread and on others beside it.
 fn on_threads(threads: usize, worker: &(dyn Fn() + Sync)) {
     thread::scope(|scope| {
-        let mut others = 1..threads;
-        let _ =
-            others.try_for_each(|_| thread::Builder::new().spawn_scoped(scope, worker).map(drop));
+        for _ in 1..threads {
+            let started = thread::Builder::new().spawn_scoped(scope, worker);
+            if started.is_err() {
+                break;
+            }
+        }
         worker();
     });
 }

@@ -5,12 +5,15 @@ use std::iter;
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::error::{ApiErrorKind, Error, Result};
+use crate::error::{ApiError, ApiErrorKind, Context, Error, Result};
 use crate::transport::{Answer, Call, check_segment};
 use crate::types::{DownloadLink, Preset, ProjectInfo, ProjectKind, items};
 
 /// How many projects are asked for at a time: the most that the service gives.
 const PAGE_SIZE: u64 = 100;
+
+/// The call for the link to one file.
+const ONE_LINK: &str = "get_download_link";
 
 impl Client {
     /// Returns a handle of a profile-based project (`project_source` `REGULAR`), by its id. Nothing
@@ -35,12 +38,12 @@ impl Client {
         }
     }
 
-    /// Makes a profile-based project: `POST /projects/`. Without a name the service makes one up.
+    /// Makes a profile-based project: `POST /projects/`.
     ///
     /// ```no_run
     /// # let client = imagen_ai::Client::from_env()?;
     /// let wedding = client.create_project("Smith wedding")?;
-    /// let unnamed = client.create_project(None)?;
+    /// println!("project {}", wedding.uuid());
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
     ///
@@ -51,56 +54,101 @@ impl Client {
     /// - [`Error::OutcomeUnknown`]: the project may have been made; look for it with
     ///   [`Client::projects`].
     /// - [`Error::Network`]: nothing reached the service.
-    pub fn create_project<'n>(&self, name: impl Into<Option<&'n str>>) -> Result<Project> {
-        self.create(
-            ProjectKind::ProfileBased,
-            Call::post(["projects", ""]),
-            name.into(),
-        )
+    pub fn create_project(&self, name: impl Into<String>) -> Result<Project> {
+        self.create_project_of(ProjectKind::ProfileBased, Some(name.into()))
     }
 
     /// Makes a Smart Editing project: `POST /i2i/projects/`. Like [`Client::create_project`].
     ///
     /// # Errors
-    /// Those of [`Client::create_project`].
-    pub fn create_smart_project<'n>(&self, name: impl Into<Option<&'n str>>) -> Result<Project> {
-        self.create(
-            ProjectKind::Smart,
-            Call::post(["i2i", "projects", ""]),
-            name.into(),
-        )
+    /// As [`Client::create_project`].
+    pub fn create_smart_project(&self, name: impl Into<String>) -> Result<Project> {
+        self.create_project_of(ProjectKind::Smart, Some(name.into()))
     }
 
-    fn create(&self, kind: ProjectKind, call: Call, name: Option<&str>) -> Result<Project> {
-        if name.is_some_and(|name| name.trim().is_empty()) {
-            return Err(Error::invalid(
-                "name",
-                "empty; None lets the service make a name up",
-            ));
-        }
-        let body = name.map_or(json!({}), |name| json!({ "name": name }));
-        let advice =
-            "the project may exist: look for it with Client::projects() before making it again";
-        self.named_by(kind, &call.json(&body)?.once(advice))
-    }
-
-    /// Finds a profile-based project by its name: `GET /projects/{name}/uuid`. Smart Editing
-    /// projects cannot be found so; [`Client::projects`] lists them.
+    /// Makes a project of either kind. Without a name, the service makes one up. Like
+    /// [`Client::create_project`].
     ///
     /// # Errors
-    /// [`Error::Api`] of the kind [`NotFound`](ApiErrorKind::NotFound) when there is none; else
-    /// those of [`Project::info`].
-    pub fn find_project(&self, name: &str) -> Result<Project> {
-        check_segment("name", "name", name)?;
-        self.named_by(
-            ProjectKind::ProfileBased,
-            &Call::get(["projects", name, "uuid"]),
-        )
+    /// As [`Client::create_project`].
+    pub fn create_project_of(&self, kind: ProjectKind, name: Option<String>) -> Result<Project> {
+        let body = match &name {
+            None => json!({}),
+            Some(name) if name.trim().is_empty() => {
+                return Err(Error::invalid(
+                    "name",
+                    "empty; create_project_of(kind, None) lets the service make a name up",
+                ));
+            }
+            Some(name) => json!({ "name": name }),
+        };
+        let call = match kind {
+            ProjectKind::ProfileBased => Call::post(["projects", ""]),
+            ProjectKind::Smart => Call::post(["i2i", "projects", ""]),
+        };
+        let advice =
+            "the project may exist: look for it with Client::projects() before making it again";
+        self.send_for_project(kind, &call.json(&body)?.once(advice))
+    }
+
+    /// Asks whether a Smart Editing project can have this name: `GET
+    /// /i2i/projects/is_valid_name`.
+    ///
+    /// An answer that does not say so either way counts as yes.
+    ///
+    /// # Errors
+    /// As [`Project::info`].
+    pub fn is_smart_name_valid(&self, name: impl Into<String>) -> Result<bool> {
+        let call = Call::get(["i2i", "projects", "is_valid_name"]).field("name", &name.into());
+        let answer = self.transport.send(&call)?;
+        if answer.payload().is_empty() {
+            return Ok(true);
+        }
+        let json = answer.json()?;
+        let places = [Some(&json), json.get("is_valid"), json.get("valid")];
+        let said = places.into_iter().flatten().find_map(Value::as_bool);
+        Ok(said.unwrap_or(true))
+    }
+
+    /// Finds a profile-based project by its name: `GET /projects/{name}/uuid`.
+    ///
+    /// # Errors
+    /// [`Error::Api`] of the kind [`NotFound`](ApiErrorKind::NotFound) when there is none; else as
+    /// [`Project::info`].
+    pub fn find_project(&self, name: impl Into<String>) -> Result<Project> {
+        let name = name.into();
+        check_segment("name", "name", &name)?;
+        let call = Call::get(["projects", &name, "uuid"]);
+        self.send_for_project(ProjectKind::ProfileBased, &call)
+    }
+
+    /// Finds a Smart Editing project by its name, in the list of [`Client::projects`]: the service
+    /// has no call for it. It takes a call for every 100 projects.
+    ///
+    /// # Errors
+    /// [`Error::Api`] of the kind [`NotFound`](ApiErrorKind::NotFound) when there is none, as of
+    /// [`Client::find_project`]. Its status is that of the list, 200. Else as
+    /// [`Client::projects`].
+    pub fn find_smart_project(&self, name: impl Into<String>) -> Result<Project> {
+        let name = name.into();
+        let filter = ProjectFilter {
+            kind: ProjectKind::Smart,
+            ..ProjectFilter::default()
+        };
+        for project in self.projects(&filter) {
+            let project = project?;
+            if project.name.as_ref() == Some(&name)
+                && let Some(uuid) = project.project_uuid
+            {
+                return Ok(self.smart_project(uuid));
+            }
+        }
+        Err(not_listed(&name))
     }
 
     /// Makes a handle of the project whose id an answer holds: bare, as `project_uuid` or as
     /// `uuid`.
-    fn named_by(&self, kind: ProjectKind, call: &Call) -> Result<Project> {
+    fn send_for_project(&self, kind: ProjectKind, call: &Call) -> Result<Project> {
         let answer = self.transport.send(call)?;
         let json = answer.json()?;
         let places = [Some(&json), json.get("project_uuid"), json.get("uuid")];
@@ -109,9 +157,10 @@ impl Client {
         Ok(self.project_of(kind, uuid))
     }
 
-    /// Lists the projects of one kind, a page at a time: `GET /projects` or `GET /i2i/projects`. A
-    /// page is asked for when the one before is used up. The iterator ends after an error.
-    /// Projects that cannot be read are left out.
+    /// Lists the projects of one kind: `GET /projects` or `GET /i2i/projects`.
+    ///
+    /// A page of 100 projects is asked for when the one before is used up. The iterator ends after
+    /// an error. Projects that cannot be read are left out.
     ///
     /// ```no_run
     /// # let client = imagen_ai::Client::from_env()?;
@@ -126,53 +175,80 @@ impl Client {
     /// }
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
-    pub fn projects(&self, filter: &ProjectFilter) -> impl Iterator<Item = Result<ProjectInfo>> {
-        let (client, filter, mut next) = (self.clone(), filter.clone(), Some(0));
+    ///
+    /// # Errors
+    /// As [`Project::info`], for each page.
+    pub fn projects(
+        &self,
+        filter: &ProjectFilter,
+    ) -> impl Iterator<Item = Result<ProjectInfo>> + use<> {
+        let client = self.clone();
+        let filter = filter.clone();
+        let mut next = Some(0);
         let pages = iter::from_fn(move || {
             let page = client.projects_page(&filter, next.take()?);
-            next = page.as_ref().map_or(None, |(_, more)| *more);
-            Some(page.map(|(projects, _)| projects))
+            next = page.as_ref().ok().and_then(|page| page.next);
+            Some(page)
         });
-        pages.flat_map(|page| {
-            page.map_or_else(
-                |e| vec![Err(e)],
-                |projects| projects.into_iter().map(Ok).collect(),
-            )
+        pages.flat_map(|page| match page {
+            Ok(page) => page.projects.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
         })
     }
 
-    /// Asks for a page of the list. Returns the number of the next one too, if there is one.
-    fn projects_page(
-        &self,
-        filter: &ProjectFilter,
-        page: u64,
-    ) -> Result<(Vec<ProjectInfo>, Option<u64>)> {
-        let is_smart = filter.kind == ProjectKind::Smart;
-        let path = if is_smart {
-            &["i2i", "projects"][..]
-        } else {
-            &["projects"]
+    /// Asks for a page of the list.
+    fn projects_page(&self, filter: &ProjectFilter, number: u64) -> Result<Page> {
+        let mut call = match filter.kind {
+            ProjectKind::ProfileBased => Call::get(["projects"]),
+            ProjectKind::Smart => Call::get(["i2i", "projects"]),
         };
-        let thumbnail = if is_smart { "" } else { "&get_thumbnail=false" };
-        let archived = filter
-            .is_archived
-            .map(|archived| format!("&is_archived={archived}"))
-            .unwrap_or_default();
-        let call = Call::get(path).query(format!(
-            "?size={PAGE_SIZE}&page={page}{thumbnail}{archived}"
-        ));
+        call = call
+            .field("size", &PAGE_SIZE.to_string())
+            .field("page", &number.to_string());
+        if filter.kind == ProjectKind::ProfileBased {
+            call = call.field("get_thumbnail", "false");
+        }
+        if let Some(is_archived) = filter.is_archived {
+            call = call.field("is_archived", &is_archived.to_string());
+        }
         let answer = self.transport.send(&call)?;
         let payload = answer.json()?;
         let projects: Option<Vec<Option<_>>> = items(&payload, "projects");
         let projects = projects.ok_or_else(|| answer.unreadable("the answer holds no projects"))?;
         let total = payload.pointer("/pagination/total").and_then(Value::as_u64);
+        let is_last = total.is_some_and(|total| (number + 1) * PAGE_SIZE >= total);
         // An empty page ends the list too, whatever the total is by now.
-        let more = total.is_none_or(|total| (page + 1) * PAGE_SIZE < total) && !projects.is_empty();
-        Ok((
-            projects.into_iter().flatten().collect(),
-            more.then_some(page + 1),
-        ))
+        let has_next = !is_last && !projects.is_empty();
+        Ok(Page {
+            projects: projects.into_iter().flatten().collect(),
+            next: has_next.then_some(number + 1),
+        })
     }
+}
+
+/// A page of the list of projects.
+struct Page {
+    projects: Vec<ProjectInfo>,
+    /// The number of the next page, if there is one.
+    next: Option<u64>,
+}
+
+/// Makes the error of a Smart Editing project that the list does not hold. It is of the kind that
+/// the service gives for a profile-based one, so that a program handles both alike.
+fn not_listed(name: &str) -> Error {
+    const OK: u16 = 200;
+    Error::Api(Box::new(ApiError {
+        status: OK,
+        kind: ApiErrorKind::NotFound,
+        message: format!("the list holds no project of the name {name:?}"),
+        advice: "",
+        context: Context {
+            method: "GET",
+            path: "/i2i/projects".to_owned(),
+            status: Some(OK),
+            ..Context::default()
+        },
+    }))
 }
 
 /// Which projects [`Client::projects`] lists.
@@ -213,7 +289,7 @@ pub struct Project {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Output {
-    /// The finished photos.
+    /// The finished images.
     Jpeg,
     /// The sidecars with the edits, of profile-based projects only. DNG and JPEG files come back
     /// with the edits inside.
@@ -321,9 +397,37 @@ impl Project {
         Ok(links.into_iter().map(Option::unwrap_or_default).collect())
     }
 
-    /// Locks the edits of all photos in and has the edited ones upscaled: `POST
-    /// /projects/{uuid}/finalize`. It can take as long as an edit, and is sent again after a
-    /// failure, since a second one changes nothing.
+    /// Asks for a link to one finished JPEG: `GET /projects/{uuid}/export/get_download_link` or
+    /// `GET /i2i/projects/{uuid}/get_download_link`.
+    ///
+    /// It replaces a link of [`Project::download_links`] that has expired.
+    ///
+    /// # Errors
+    /// As [`Project::presets`]. An answer without a link is [`Error::Decode`].
+    pub fn download_link(&self, file_name: impl Into<String>) -> Result<DownloadLink> {
+        let file_name = file_name.into();
+        let path: &[&str] = match self.kind {
+            ProjectKind::ProfileBased => &["export", ONE_LINK],
+            ProjectKind::Smart => &[ONE_LINK],
+        };
+        let call = Call::get(self.path(path)?).field("file_name", &file_name);
+        let answer = self.send(&call)?;
+        let json = answer.json()?;
+        let link: DownloadLink = answer.object(&json)?;
+        if link.download_link.is_none() {
+            return Err(answer.unreadable("the answer holds no link"));
+        }
+        Ok(DownloadLink {
+            file_name: Some(file_name),
+            ..link
+        })
+    }
+
+    /// Locks the edits of all images in and has the edited ones upscaled: `POST
+    /// /projects/{uuid}/finalize`. It cannot be undone, and no image can be edited afterwards.
+    ///
+    /// It can take as long as a Copilot edit. It is sent again after a failure, since a second one
+    /// changes nothing.
     ///
     /// The links are those of the answer. The vendor's page promises none, so when it brings none
     /// they are asked for with [`Project::download_links`].
@@ -337,31 +441,27 @@ impl Project {
         let call = Call::post(self.copilot_path(&["finalize"])?)
             .json(&json!({ "project_source": self.kind }))?;
         let answer = self.send(&call)?;
-        let mut links = Vec::new();
-        if !answer.payload().is_empty() {
-            let json = answer.json()?;
-            if !json.is_object() {
-                return Err(answer.unreadable("the answer is no object"));
-            }
-            let files: Vec<Option<DownloadLink>> = json
-                .get("files_list")
-                .and_then(|f| items(f, ""))
-                .unwrap_or_default();
-            links.extend(files.into_iter().map(Option::unwrap_or_default));
-        }
+        let links = links_of_finalize(&answer)?;
         if links.is_empty() {
             return self.download_links(Output::Jpeg);
         }
         Ok(links)
     }
 
-    /// Makes a call of this project.
+    /// Returns the same project for a caller that waits for the service's limit itself: a refused
+    /// call returns at once.
+    pub(crate) fn returning_refusals(&self) -> Self {
+        let mut project = self.clone();
+        project.client.transport = self.client.transport.returning_refusals();
+        project
+    }
+
+    /// Makes a call of this project. The advice of a 404 says what to look at.
     pub(crate) fn send<'c>(&'c self, call: &'c Call) -> Result<Answer<'c>> {
         match self.client.transport.send(call) {
-            Err(Error::Api(mut e)) if e.kind == ApiErrorKind::NotFound => {
-                e.message += " (profile-based and Smart Editing projects are told apart by the handle: \
-                              Client::project() or Client::smart_project())";
-                Err(Error::Api(e))
+            Err(Error::Api(mut error)) if error.kind == ApiErrorKind::NotFound => {
+                error.advice = advice_after_404(call, &error.message);
+                Err(Error::Api(error))
             }
             result => result,
         }
@@ -369,17 +469,47 @@ impl Project {
 
     /// Returns the path of this project where projects of its kind stand, with more segments.
     pub(crate) fn path<'a>(&'a self, rest: &[&'a str]) -> Result<Vec<&'a str>> {
-        let path = self.copilot_path(rest)?;
-        Ok(if self.kind == ProjectKind::Smart {
-            [&["i2i"], path.as_slice()].concat()
-        } else {
-            path
-        })
+        let mut path = self.copilot_path(rest)?;
+        if self.kind == ProjectKind::Smart {
+            path.insert(0, "i2i");
+        }
+        Ok(path)
     }
 
     /// Returns the path of this project for the Copilot API, which is the same for both kinds.
     pub(crate) fn copilot_path<'a>(&'a self, rest: &[&'a str]) -> Result<Vec<&'a str>> {
         check_segment("project_uuid", "id", &self.uuid)?;
         Ok([&["projects", self.uuid.as_str()], rest].concat())
+    }
+}
+
+/// Reads the links in the answer to `finalize`, which may be empty.
+fn links_of_finalize(answer: &Answer<'_>) -> Result<Vec<DownloadLink>> {
+    if answer.payload().is_empty() {
+        return Ok(Vec::new());
+    }
+    let json = answer.json()?;
+    if !json.is_object() {
+        return Err(answer.unreadable("the answer is no object"));
+    }
+    let Some(files) = json.get("files_list") else {
+        return Ok(Vec::new());
+    };
+    let links: Vec<Option<DownloadLink>> = items(files, "").unwrap_or_default();
+    // One that cannot be read keeps its place.
+    Ok(links.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+/// Says what to look at when the service knows nothing of the kind.
+fn advice_after_404(call: &Call, message: &str) -> &'static str {
+    let message = message.to_ascii_lowercase();
+    let is_of_an_image = call.path.contains("/images/") || call.path.ends_with(ONE_LINK);
+    if message.contains("version") {
+        ""
+    } else if is_of_an_image && !message.contains("project") {
+        "use the name of the finished JPEG; Project::images() lists them"
+    } else {
+        "profile-based and Smart Editing projects are told apart by the handle: \
+         Client::project() or Client::smart_project()"
     }
 }

@@ -6,27 +6,28 @@
 
 mod agent;
 mod answer;
+mod attempt;
 mod call;
 mod cause;
+mod pace;
 mod redact;
+mod redirect;
 mod retry;
 mod storage;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::{Level, debug, log_enabled, warn};
-use ureq::config::Timeouts;
-use ureq::http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT,
-};
-use ureq::http::{Request, Response, Uri};
-use ureq::{Agent, Body, SendBody};
+use ureq::Agent;
+use ureq::http::Uri;
+use ureq::http::header::HeaderValue;
 
-use self::agent::{configured, of_call};
-use crate::error::{Cause, CauseKind, Context, Error, Result};
+use self::answer::Tries;
+use self::attempt::{Attempt, Next};
+use self::pace::{SharedPace, Slot, Throttled};
+use crate::error::{ApiError, ApiErrorKind, Context, Error, Result};
 
 pub(crate) use self::agent::{check_agent, check_environment, is_https, parse_url, variable};
 pub(crate) use self::answer::{Answer, ERROR_BODY, request_id};
@@ -34,13 +35,10 @@ pub(crate) use self::call::{Call, check_segment};
 pub(crate) use self::redact::{is_unseen, one_line, redact};
 pub use self::retry::RetryPolicy;
 pub(crate) use self::retry::{may_pass, retry_after};
-pub(crate) use self::storage::{STALL, Tell, Transfer, no_link};
+pub(crate) use self::storage::{FileCall, Rest, STALL, Tell, Transfer};
 
 /// The target of this crate's log records.
 pub(crate) const LOG: &str = "imagen_ai";
-
-/// The header that holds the key.
-const KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The limits of a client.
 #[derive(Clone, Copy)]
@@ -51,11 +49,15 @@ pub(crate) struct Limits {
     pub(crate) retry: RetryPolicy,
 }
 
-/// What reaches the network: shared by a client and its clones, but for the limit of an attempt.
+/// What reaches the network: shared by a client and its clones, but for what holds for a clone
+/// alone.
 #[derive(Clone)]
 pub(crate) struct Transport {
     shared: Arc<Shared>,
+    /// The limit of each phase of an attempt.
     timeout: Duration,
+    /// Whether a 429 is returned at once, for a caller that waits itself.
+    returns_refusals: bool,
 }
 
 struct Shared {
@@ -69,10 +71,7 @@ struct Shared {
     files: Agent,
     /// Whether both are one of the caller's, which is configured for every request.
     foreign: bool,
-    made: Instant,
-    /// Until when the service asked this client to wait, in milliseconds since it was made. Not
-    /// behind a lock, which all threads would meet at for every call.
-    slow_until: AtomicU64,
+    pace: SharedPace,
 }
 
 impl Transport {
@@ -86,28 +85,27 @@ impl Transport {
         if log_enabled!(target: "ureq_proto::util", Level::Trace) {
             warn!(
                 target: LOG,
-                "the logger takes trace records of ureq_proto, which hold every byte that is sent: the API key and the \
-                 signatures of presigned URLs are among them"
+                "the logger takes trace records of ureq_proto, which hold every byte that is \
+                 sent: the API key and the signatures of presigned URLs are among them"
             );
         }
-        let (foreign, made, slow_until) = (agent.is_some(), Instant::now(), AtomicU64::new(0));
-        let files = agent.clone().unwrap_or_else(|| agent::for_files(&limits));
+        let foreign = agent.is_some();
+        let files = agent.clone();
+        let files = files.unwrap_or_else(|| agent::for_files(&limits));
         let agent = agent.unwrap_or_else(|| agent::for_calls(base_url, &limits));
-        let base_url = base_url.to_string().trim_end_matches('/').to_owned();
-        let shared = Shared {
-            base_url,
-            key,
-            user_agent,
-            limits,
-            agent,
-            files,
-            foreign,
-            made,
-            slow_until,
-        };
         Self {
             timeout: limits.timeout,
-            shared: Arc::new(shared),
+            returns_refusals: false,
+            shared: Arc::new(Shared {
+                base_url: base_url.to_string().trim_end_matches('/').to_owned(),
+                key,
+                user_agent,
+                limits,
+                agent,
+                files,
+                foreign,
+                pace: SharedPace::new(limits.retry.max_throttled),
+            }),
         }
     }
 
@@ -119,200 +117,171 @@ impl Transport {
         }
     }
 
+    /// Returns the same for calls that return a 429 at once, with its `Retry-After`, so that the
+    /// caller waits. The other calls of the client pause for it all the same.
+    pub(crate) fn returning_refusals(&self) -> Self {
+        Self {
+            returns_refusals: true,
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn base_url(&self) -> &str {
         &self.shared.base_url
     }
 
-    /// Takes the key, these secrets and the queries of URLs out of a text.
-    pub(crate) fn redact(&self, text: &str, secrets: &[&str]) -> String {
-        redact(
-            text,
-            &[&[self.shared.key.to_str().unwrap_or_default()], secrets].concat(),
-        )
+    /// Returns a text from elsewhere as it may be shown: one printable line, cut, without the key
+    /// and without the queries of URLs. `queries` are those whose values may not be shown either.
+    pub(crate) fn redact(&self, text: &str, queries: &[&str]) -> String {
+        let key = self.shared.key.to_str().unwrap_or_default();
+        redact(text, key, queries)
     }
 
     /// Makes a call, as often as its safety and the retry policy allow.
     pub(crate) fn send<'c>(&'c self, call: &'c Call) -> Result<Answer<'c>> {
         check_limit("timeout", self.timeout)?;
-        let (mut wait, mut attempts, began) = (Duration::ZERO, 0, Instant::now());
-        let result = loop {
-            self.wait_before_sending(wait);
-            attempts += 1;
-            let (error, again) = match self.attempt(call, attempts, began) {
-                Ok(answer) => break Ok(answer),
-                Err(failed) => failed,
-            };
-            let next = self
-                .shared
-                .limits
-                .retry
-                .wait_after(attempts, error.retry_after());
-            let asked = error
-                .retry_after()
-                .filter(|asked| *asked <= self.shared.limits.retry.max_retry_after);
-            if let (Some(429 | 503), Some(wait)) = (error.status(), next.or(asked)) {
-                // Every call of this client waits.
-                let until = self.shared.made.elapsed().saturating_add(wait).as_millis() + 1;
-                self.shared
-                    .slow_until
-                    .fetch_max(until.try_into().unwrap_or_default(), Ordering::Relaxed);
-            }
-            let Some(next) = next.filter(|_| again) else {
-                break Err(error);
-            };
-            warn!(target: LOG, "{}; trying again in {:.1} s", in_short(call, &error), next.as_secs_f64());
-            wait = next;
-        };
+        let result = self.send_until_settled(call);
         if log_enabled!(target: LOG, Level::Debug) {
-            let context = result
-                .as_ref()
-                .map_or_else(|e| e.context().cloned(), |answer| Some(answer.context()));
-            let Context {
-                method,
-                path,
-                status,
-                request_id,
-                attempts,
-                elapsed,
-                ..
-            } = context.unwrap_or_default();
-            let status = status.map_or("none".to_owned(), |status| status.to_string());
-            let (seconds, id) = (
-                elapsed.as_secs_f64(),
-                request_id.as_deref().unwrap_or("none"),
-            );
-            debug!(target: LOG, "{method} {path}: status {status}, attempt {attempts}, {seconds:.3} s, request {id}");
+            log_result(&result);
         }
         result
     }
 
-    /// Sends the request once. An error comes with whether the call may be sent again.
-    fn attempt<'c>(
-        &'c self,
-        call: &'c Call,
-        attempts: u32,
-        began: Instant,
-    ) -> Result<Answer<'c>, (Error, bool)> {
-        let mut answer = Answer::new(self, call, attempts, began);
-        let body = call.body.as_deref().unwrap_or_default();
-        let mut left = body;
-        let result = self.request(call, &mut left);
-        let result = result
-            .and_then(|response| answer.receive(response, self.shared.limits.max_answer_size));
-        // `ureq` asks for the body once the head is written. As long as it has not, the service has
-        // at most the head of a request whose body it was promised, and can have done
-        // nothing.
-        let untouched = match &result {
-            _ if answer.status.is_some() => false,
-            Err(e) if body.is_empty() => cause::is_before_sending(e),
-            _ => left.len() == body.len(),
-        };
-        let once = call.once.is_some();
-        let cause = result.as_ref().err().map(|e| self.cause(e));
-        let error = match (answer.status, cause) {
-            (Some(200..=299), None) => return Ok(answer),
-            (None | Some(200..=299), Some(cause)) if once && !untouched => answer.unknown(cause),
-            (Some(200..=299), Some(cause)) if cause.kind == CauseKind::TooLarge => {
-                Error::Decode(answer.error(cause))
+    fn send_until_settled<'c>(&'c self, call: &'c Call) -> Result<Answer<'c>> {
+        let mut tries = Tries::default();
+        let mut refusal = None;
+        loop {
+            let slot = self.wait_for_slot(call, &tries, refusal.take())?;
+            tries.attempts += 1;
+            let attempt = self.attempt(call, tries);
+            self.tell_pace(slot, &attempt);
+            match attempt::next(call, attempt) {
+                Next::Return(result) => return result,
+                Next::WaitForLimit(error) => refusal = Some(self.check_refusal(call, error)?),
+                Next::Retry(error) => self.wait_after_failure(call, &mut tries, error)?,
             }
-            (None | Some(200..=299), Some(cause)) => Error::Network(answer.error(cause)),
-            (Some(status @ (408 | 500..=599)), _) if once => {
-                let message = format!("{status} {}", answer.redact(&answer.message()));
-                answer.unknown(Cause {
-                    kind: CauseKind::Status,
-                    message,
-                })
-            }
-            _ => answer.refused(),
-        };
-        let again = match &error {
-            Error::Network(_) => !result.is_err_and(|e| cause::is_proxy_authentication(&e)),
-            Error::Api(e) => may_pass(e.status) && (!once || e.status == 429),
-            _ => false,
-        };
-        Err((error, again))
-    }
-
-    fn request(&self, call: &Call, body: &mut &[u8]) -> Result<Response<Body>, ureq::Error> {
-        let url = [self.base_url(), &call.path, &call.query].concat();
-        let mut request = Request::builder().method(call.method).uri(url).body(())?;
-        let headers = request.headers_mut();
-        headers.insert(KEY, self.shared.key.clone());
-        headers.insert(USER_AGENT, self.shared.user_agent.clone());
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if call.body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(call.content_type));
-        }
-        // Without a length `ureq` sends an empty body in chunks, which some gateways refuse.
-        if call.method != "GET" {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        }
-        match call.body {
-            Some(_) => self.run(request.map(|()| SendBody::from_reader(body))),
-            None => self.run(request.map(|()| SendBody::none())),
         }
     }
 
-    fn run(&self, mut request: Request<SendBody<'_>>) -> Result<Response<Body>, ureq::Error> {
-        let Shared {
-            limits,
-            agent,
-            foreign,
+    /// Waits until the service's limit lets a call through. `refusal` is the error of the call's
+    /// last attempt, if that was refused.
+    fn wait_for_slot(&self, call: &Call, tries: &Tries, refusal: Option<Error>) -> Result<Slot> {
+        let pace = &self.shared.pace;
+        if self.shared.limits.retry.max_throttled.is_zero() {
+            return Ok(pace.slot_at_once());
+        }
+        let Throttled { left } = match pace.wait_for_slot() {
+            Ok(slot) => return Ok(slot),
+            Err(throttled) => throttled,
+        };
+        let mut error = refusal.unwrap_or_else(|| unsent(call));
+        if let Error::Api(e) = &mut error {
+            e.context.retry_after = left;
+            e.context.attempts = tries.attempts;
+            e.context.elapsed = tries.began.elapsed();
+        }
+        Err(error)
+    }
+
+    /// Tells the client's other calls what came of an attempt.
+    fn tell_pace(&self, slot: Slot, attempt: &Attempt<'_>) {
+        let RetryPolicy {
+            max_retry_after,
+            max_throttled,
             ..
-        } = &*self.shared;
-        if *foreign || self.timeout != limits.timeout {
-            let theirs = if *foreign {
-                agent.config().timeouts()
-            } else {
-                Timeouts::default()
-            };
-            request = configured(
-                agent,
-                request,
-                0,
-                of_call(limits, self.timeout, theirs),
-                None,
-            );
+        } = self.shared.limits.retry;
+        if max_throttled.is_zero() {
+            return;
         }
-        agent.run(request)
+        let pace = &self.shared.pace;
+        let answer = match attempt {
+            Attempt::NotSent(..) | Attempt::Barred(..) | Attempt::Lost(..) => {
+                pace.unanswered(slot);
+                return;
+            }
+            Attempt::Answered(answer) | Attempt::Refused(answer) => answer,
+        };
+        match (answer.status, answer.retry_after()) {
+            (Some(429), asked) => pace.refused(slot, asked),
+            (Some(503), Some(asked)) if asked <= max_retry_after => {
+                pace.answered(slot);
+                pace.pause(asked);
+            }
+            _ => pace.answered(slot),
+        }
     }
 
-    /// Waits, and until the service's wish to be left alone is over; never longer than the retry
-    /// policy's longest wait.
-    fn wait_before_sending(&self, wait: Duration) {
+    /// Returns the error of a refused call if it is not to be sent again, else gives it back as the
+    /// value.
+    fn check_refusal(&self, call: &Call, error: Error) -> Result<Error> {
+        let max_throttled = self.shared.limits.retry.max_throttled;
+        let asked = error.retry_after().unwrap_or_default();
+        let is_too_long = max_throttled.is_zero() || asked > max_throttled;
+        if self.returns_refusals || is_too_long || self.shared.pace.is_hopeless() {
+            return Err(error);
+        }
+        warn!(target: LOG, "{}; waiting for the service's limit", in_short(call, &error));
+        Ok(error)
+    }
+
+    /// Waits until a failed call may be sent again, or returns its error.
+    fn wait_after_failure(&self, call: &Call, tries: &mut Tries, error: Error) -> Result<()> {
+        tries.failures += 1;
+        let retry = &self.shared.limits.retry;
+        let Some(wait) = retry.wait_after(tries.failures, error.retry_after()) else {
+            return Err(error);
+        };
+        let seconds = wait.as_secs_f64();
+        warn!(target: LOG, "{}; trying again in {seconds:.1} s", in_short(call, &error));
         sleep(wait);
-        let slow_until = Duration::from_millis(self.shared.slow_until.load(Ordering::Relaxed));
-        let left = slow_until.saturating_sub(self.shared.made.elapsed());
-        let longest = self
-            .shared
-            .limits
-            .retry
-            .max_delay
-            .max(self.shared.limits.retry.max_retry_after);
-        sleep(left.min(longest.saturating_sub(wait)));
+        Ok(())
     }
+}
 
-    /// Says what went wrong with a call, and which host or proxy was not reached.
-    fn cause(&self, error: &ureq::Error) -> Cause {
-        let base_url = self.base_url().parse().unwrap_or_default();
-        let message = format!(
-            "{}: {}",
-            agent::peer(&self.shared.agent, &base_url),
-            cause::words(error)
-        );
-        Cause {
-            kind: cause::kind_of(error),
-            message: self.redact(&message, &[]),
-        }
-    }
+/// Makes the error of a call that was not sent because of the service's limit.
+fn unsent(call: &Call) -> Error {
+    Error::Api(Box::new(ApiError {
+        status: 429,
+        kind: ApiErrorKind::RateLimited,
+        message: "not sent: the service refuses this client's calls for now".to_owned(),
+        advice: "",
+        context: Context {
+            method: call.method,
+            path: call.path.clone(),
+            ..Context::default()
+        },
+    }))
+}
+
+fn log_result(result: &Result<Answer<'_>>) {
+    let context = match result {
+        Ok(answer) => answer.context(),
+        Err(e) => e.context().cloned().unwrap_or_default(),
+    };
+    let Context {
+        method,
+        path,
+        attempts,
+        ..
+    } = context;
+    let status = context
+        .status
+        .map_or("none".to_owned(), |status| status.to_string());
+    let seconds = context.elapsed.as_secs_f64();
+    let id = context.request_id.as_deref().unwrap_or("none");
+    debug!(
+        target: LOG,
+        "{method} {path}: status {status}, attempt {attempts}, {seconds:.3} s, request {id}"
+    );
 }
 
 /// Says what the log may say of an error: nothing of the body of an answer, which can repeat the
 /// request.
 fn in_short(call: &Call, error: &Error) -> String {
-    let why = error
-        .status()
-        .map_or_else(|| error.summary(), |status| format!("status {status}"));
+    let why = match error.status() {
+        Some(status) => format!("status {status}"),
+        None => error.summary(),
+    };
     format!("{} {}: {why}", call.method, call.path)
 }
 

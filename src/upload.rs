@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 use std::slice;
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
@@ -15,24 +13,31 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result, TransferReason};
 use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
+use crate::photo::{Photo, Source};
 use crate::profile::{ImageType, JPEG_EXTENSIONS, Profile, RAW_EXTENSIONS};
-use crate::progress::{Batch, Progress, ProgressCallback};
+use crate::progress::{Batch, ProgressCallback};
 use crate::project::Project;
-use crate::transport::{Call, STALL, Tell, Transfer, check_limit, no_link};
+use crate::transport::{Call, FileCall, STALL, Tell, Transfer, check_limit};
 use crate::types::{ProjectKind, SignedUrl};
 
-/// How [`Project::upload`] sends files.
+/// How many links are asked for at a time. The answer for 10,000 photos has 14 MB, and its links
+/// expire while the first photos are sent.
+const LOT: usize = 100;
+
+/// How [`Project::upload`] sends photos.
 #[derive(Clone, Debug)]
 pub struct UploadOptions {
-    /// How many files are sent at a time. Default: 4.
+    /// How many photos are sent at a time; 0 counts as 1. Default: 4.
     pub threads: usize,
-    /// The longest that nothing of a file may move. Default: 60 s. Zero is
+    /// Gives up an attempt after this long without progress. Default: 60 s. Zero is
     /// [`Error::InvalidInput`].
     pub stall_timeout: Duration,
-    /// The profile that the photos are going to be edited with. Files that it is not made for are
+    /// The profile that the photos are going to be edited with. Photos that it is not made for are
     /// refused. Default: none.
     pub profile: Option<Profile>,
-    /// Told how far it is; set by [`UploadOptions::on_progress`]. Default: none.
+    /// Told of each photo when its transfer begins, after each piece of it, about ten times a
+    /// second between attempts, and when it ends. [`Break`](std::ops::ControlFlow::Break) ends the
+    /// upload. Default: none.
     pub progress: Option<ProgressCallback>,
 }
 
@@ -47,71 +52,31 @@ impl Default for UploadOptions {
     }
 }
 
-impl UploadOptions {
-    /// Calls this for every file when its transfer begins, after each piece of it, and when it
-    /// ends, however it does, on the thread that sends it. [`Break`](ControlFlow::Break) ends
-    /// the whole: files that have arrived stay, all others are [`TransferReason::Cancelled`].
-    #[must_use]
-    pub fn on_progress(
-        mut self,
-        callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
-    ) -> Self {
-        self.progress = Some(ProgressCallback(Arc::new(callback)));
-        self
-    }
-}
-
-/// A file that has arrived in a project.
+/// A photo that has arrived in a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Uploaded {
-    /// The path that was given.
-    pub path: PathBuf,
     /// Its name in the project.
     pub file_name: String,
     /// Its length.
     pub bytes: u64,
-    /// When it was changed, as it was when it was checked.
-    modified: Option<SystemTime>,
-}
-
-/// Where each file goes, by its name.
-type Links = HashMap<String, SignedUrl>;
-
-#[derive(Deserialize)]
-struct UploadLink {
-    file_name: String,
-    upload_link: SignedUrl,
 }
 
 impl Project {
-    /// Sends photos from disk: `POST /projects/{uuid}/get_temporary_upload_links`, or the same
-    /// under `/i2i/projects/{uuid}`, and a `PUT` for each file. The results are in the order of
-    /// the paths, and a file that fails stops no other: look at each.
+    /// Sends photos: `POST /projects/{uuid}/get_temporary_upload_links`, or the same under
+    /// `/i2i/projects/{uuid}`, for each 100 photos, and a `PUT` for each photo.
     ///
-    /// Everything is checked first, and nothing is sent if anything is wrong. The service tells
-    /// photos apart by their file names, without the folders. All must be RAW, or all JPEG, by
-    /// their extensions.
-    ///
-    /// A transfer that breaks, stalls, or is answered by 408, 425, 429 or 5xx starts over, as often
-    /// as the client's [`RetryPolicy`](crate::RetryPolicy) allows. When a link has expired, the
-    /// file gets one new link. A file that changes after it was checked (its length or its
-    /// modification time) is a failed file, whatever of it has arrived. No limit
-    /// but for a stall bounds a transfer. Files are read as they are sent, so memory does not grow
-    /// with their size.
-    ///
-    /// Each file goes in one `PUT`, which object storage takes up to 5 GiB. The service's uploads
-    /// in parts are left out.
+    /// A photo is a path, or a [`Photo`] under another name or from memory. The results are in the
+    /// order of the photos. A photo that fails stops no other: look at each, or call
+    /// [`Outcomes::all`].
     ///
     /// ```no_run
     /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
     /// use imagen_ai::UploadOptions;
     ///
     /// let photos = ["card/DSC_0001.NEF", "card/DSC_0002.NEF"];
-    /// for (path, result) in photos
-    ///     .iter()
-    ///     .zip(project.upload(photos, &UploadOptions::default())?)
-    /// {
+    /// let results = project.upload(photos, &UploadOptions::default())?;
+    /// for (path, result) in photos.iter().zip(results) {
     ///     match result {
     ///         Ok(photo) => println!("{}: {} bytes", photo.file_name, photo.bytes),
     ///         Err(e) => println!("{path}: {}", e.summary()),
@@ -120,79 +85,132 @@ impl Project {
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
     ///
-    /// # Errors
-    /// - [`Error::InvalidInput`]: a path that is no regular file, a name that is not Unicode, an
-    ///   extension that the service does not take, two files of one name, RAW and JPEG files
-    ///   together, or a file that the profile is not made for; nothing was sent.
-    /// - [`Error::Io`]: a file that cannot be opened; nothing was sent.
-    /// - [`Error::Api`], [`Error::Network`], [`Error::Decode`]: the service gave no links; no file
-    ///   was sent.
+    /// # What is checked first
+    /// All photos are looked at before anything is sent, and nothing is sent if one is wrong. The
+    /// service tells photos apart by their file names, without the folders. All must be RAW, or
+    /// all JPEG, by their extensions. Empty files are refused, and so are the files `._NAME` that
+    /// macOS puts beside others on cards.
     ///
-    /// Of one file:
+    /// # When a transfer fails
+    /// A transfer that breaks, stalls, or is answered by 408, 425, 429 or 5xx starts over, as often
+    /// as the client's [`RetryPolicy`](crate::RetryPolicy) allows. After a refusal, and after a
+    /// connection that ended without an answer, the next attempt goes to a fresh link, since the
+    /// old one may have expired.
+    ///
+    /// A file that changes after it was checked (its length or its modification time) counts as
+    /// failed, even if it was sent. Nothing limits the time of a transfer that makes progress.
+    ///
+    /// Files are read as they are sent, so memory does not grow with their size. Each goes in one
+    /// `PUT`, which object storage takes up to 5 GiB. The service's uploads in parts are left out.
+    ///
+    /// # Errors
+    /// - [`Error::InvalidInput`]: a path that is no regular file, a name that is not Unicode or
+    ///   holds a slash, an extension that the service does not take, an empty photo, two photos of
+    ///   one name, RAW and JPEG together, or a photo that the profile is not made for. Nothing was
+    ///   sent.
+    /// - [`Error::Io`]: a file that cannot be opened. Nothing was sent.
+    /// - [`Error::Api`], [`Error::Network`], [`Error::Decode`]: the service gave no links for the
+    ///   first photos. No photo was sent.
+    ///
+    /// Of one photo:
     /// - [`Error::Transfer`]: it did not arrive; [`TransferReason`] says why.
-    /// - [`Error::Io`]: it could not be read, or is gone.
-    /// - Those of asking for a new link, when the first has expired.
+    /// - [`Error::Io`]: it could not be read, or is gone. It is not tried again.
+    /// - Those of asking for its link.
     pub fn upload(
         &self,
-        paths: impl IntoIterator<Item = impl AsRef<Path>>,
+        photos: impl IntoIterator<Item = impl Into<Photo>>,
         options: &UploadOptions,
     ) -> Result<Outcomes<Uploaded>> {
         check_limit("stall_timeout", options.stall_timeout)?;
-        let photos = check(paths, options.profile.as_ref())?;
-        if photos.is_empty() {
-            return Ok(Outcomes(Vec::new()));
+        let photos = photos.into_iter().map(Into::into).collect();
+        let photos = check(photos, options.profile.as_ref())?;
+        let lots: Vec<Lot<'_>> = photos.chunks(LOT).map(Lot::new).collect();
+        if let Some(first) = lots.first() {
+            first.ask_for_links(self)?;
         }
-        let batch = Batch {
-            callback: options.progress.as_ref(),
-            files: photos.len(),
-            ..Batch::default()
-        };
-        let (stall, links) = (options.stall_timeout, self.upload_links(&photos)?);
-        let work = |(index, photo): (usize, &Uploaded)| {
-            batch.file(index, &photo.file_name, |tell| {
-                match self.send_photo(photo, &links, stall, tell) {
-                    Err(Error::Transfer(e)) if e.reason == TransferReason::LinkExpired => self
-                        .send_photo(
-                            photo,
-                            &self.upload_links(slice::from_ref(photo))?,
-                            stall,
-                            tell,
-                        ),
-                    result => result,
+        let batch = Batch::new(options.progress.as_ref(), photos.len());
+        let send = |(index, (lot, photo)): (usize, (&Lot<'_>, &Checked))| {
+            batch.item(index, &photo.file_name, |tell| {
+                // Links that nobody is going to use are not asked for.
+                if batch.is_stopped() {
+                    let transport = &self.client().transport;
+                    return Err(transport.cancelled("PUT", &photo.file_name));
                 }
+                let link = lot.link(self, photo)?;
+                self.send_photo(photo, link, options.stall_timeout, tell)
             })
         };
-        Ok(Outcomes(parallel(
-            photos.iter().enumerate(),
-            options.threads,
-            work,
-        )))
+        let photos = lots.iter().flat_map(Lot::photos).enumerate();
+        Ok(Outcomes(parallel(photos, options.threads, send)))
     }
 
+    /// Sends a photo to a link. If that has expired, it is sent to one fresh link.
     fn send_photo(
         &self,
-        photo: &Uploaded,
-        links: &Links,
+        photo: &Checked,
+        link: SignedUrl,
         stall: Duration,
         tell: &mut Tell<'_>,
     ) -> Result<Uploaded> {
-        let name = &photo.file_name;
-        let link = links.get(name).ok_or_else(|| no_link("PUT", name))?;
-        let mut file = Transfer::new(
-            &self.client().transport,
-            "PUT",
-            link,
-            name.clone(),
-            stall,
-            tell,
-        )?;
-        file.total = Some(photo.bytes);
-        file.run(&mut |file| attempt(photo, file).inspect_err(|_| file.bytes = 0))?;
-        Ok(photo.clone())
+        match self.send_to(link, photo, stall, tell) {
+            Err(Error::Transfer(e)) if e.reason == TransferReason::LinkExpired => {
+                self.send_to(self.fresh_link(photo)?, photo, stall, tell)
+            }
+            result => result,
+        }
     }
 
-    /// Asks for links, by the names of the files.
-    fn upload_links(&self, photos: &[Uploaded]) -> Result<Links> {
+    /// Makes the attempts to send a photo, the first of them to this link.
+    fn send_to(
+        &self,
+        link: SignedUrl,
+        photo: &Checked,
+        stall: Duration,
+        tell: &mut Tell<'_>,
+    ) -> Result<Uploaded> {
+        let transport = &self.client().transport;
+        let call = FileCall {
+            method: "PUT",
+            url: &link,
+            name: photo.file_name.clone(),
+            stall,
+        };
+        let mut file = Transfer::new(transport, call, tell)?;
+        file.total = Some(photo.bytes);
+        let mut is_link_used_up = false;
+        file.run(&mut |file| {
+            if is_link_used_up {
+                let link = self.fresh_link(photo)?;
+                file.use_link(&link)?;
+            }
+            let result = attempt(photo, file);
+            if let Err(error) = &result {
+                file.bytes = 0;
+                is_link_used_up = uses_up_the_link(error);
+            }
+            result
+        })?;
+        Ok(Uploaded {
+            file_name: photo.file_name.clone(),
+            bytes: photo.bytes,
+        })
+    }
+
+    fn fresh_link(&self, photo: &Checked) -> Result<SignedUrl> {
+        let mut links = self.upload_links(slice::from_ref(photo))?;
+        self.take_link(&mut links, photo)
+    }
+
+    fn take_link(&self, links: &mut Links, photo: &Checked) -> Result<SignedUrl> {
+        let name = &photo.file_name;
+        let Some(link) = links.remove(name) else {
+            return Err(self.client().transport.no_link("PUT", name));
+        };
+        Ok(link)
+    }
+
+    /// Asks for links, by the names of the photos.
+    fn upload_links(&self, photos: &[Checked]) -> Result<Links> {
         let files: Vec<Value> = photos
             .iter()
             .map(|photo| json!({ "file_name": photo.file_name }))
@@ -202,107 +220,250 @@ impl Project {
             ProjectKind::Smart => json!({ "files_list": files, "client_type": "API" }),
         };
         let call = Call::post(self.path(&["get_temporary_upload_links"])?).json(&body)?;
-        let links: Vec<Option<UploadLink>> = self.send(&call)?.list("files_list")?;
+        let answer: Vec<Option<UploadLink>> = self.send(&call)?.list("files_list")?;
+        let links = answer.into_iter().flatten();
         Ok(links
-            .into_iter()
-            .flatten()
             .map(|link| (link.file_name, link.upload_link))
             .collect())
     }
 }
 
-/// Looks at all files before anything is sent.
-fn check(
-    paths: impl IntoIterator<Item = impl AsRef<Path>>,
-    profile: Option<&Profile>,
-) -> Result<Vec<Uploaded>> {
-    let kind = profile.and_then(|profile| profile.image_type.clone());
-    let mut expected = kind
-        .filter(|kind| !matches!(kind, ImageType::Other(_)))
-        .map(|kind| (kind, "the profile".to_owned()));
-    let (mut photos, mut names) = (Vec::new(), HashMap::new());
-    for path in paths {
-        let path = path.as_ref();
-        let refuse = |why: String| {
-            Err(Error::invalid(
-                "paths",
-                format!("{}: {why}", path.display()),
-            ))
-        };
-        let metadata = fs::metadata(path).map_err(|e| Error::io(path, e))?;
-        if !metadata.is_file() {
-            return refuse("it is no regular file".to_owned());
-        }
-        File::open(path).map_err(|e| Error::io(path, e))?;
-        let Some(file_name) = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .map(str::to_owned)
-        else {
-            return refuse("its name is not Unicode".to_owned());
-        };
-        let Some(kind) = ImageType::of(path) else {
-            let known = [JPEG_EXTENSIONS.join(" "), RAW_EXTENSIONS.join(" ")].join(" ");
-            return refuse(format!("its extension is none of {known}"));
-        };
-        let (like, whose) =
-            expected.get_or_insert_with(|| (kind.clone(), path.display().to_string()));
-        if *like != kind {
-            return refuse(format!("it is {kind}, and not {like} like {whose}"));
-        }
-        if let Some(other) = names.insert(file_name.clone(), path.to_owned()) {
-            return refuse(format!("it has the same name as {}", other.display()));
-        }
-        let path = path.to_owned();
-        photos.push(Uploaded {
-            path,
-            file_name,
-            bytes: metadata.len(),
-            modified: metadata.modified().ok(),
-        });
-    }
-    Ok(photos)
+/// Where photos go, by their names.
+type Links = HashMap<String, SignedUrl>;
+
+#[derive(Deserialize)]
+struct UploadLink {
+    file_name: String,
+    upload_link: SignedUrl,
 }
 
-/// Sends the file once.
-fn attempt(photo: &Uploaded, file: &mut Transfer<'_>) -> Result<()> {
-    let io = |e| Error::io(&photo.path, e);
-    let (transport, uri, stall) = (file.transport, file.uri.clone(), file.stall);
+/// Photos whose links are asked for together.
+struct Lot<'p> {
+    photos: &'p [Checked],
+    /// The links that are not yet used. `None` until an answer came. Whoever needs one first asks
+    /// for all under the lock, so that the others wait for that answer; after a failure the next
+    /// one asks again.
+    links: Mutex<Option<Links>>,
+}
+
+impl<'p> Lot<'p> {
+    fn new(photos: &'p [Checked]) -> Self {
+        Self {
+            photos,
+            links: Mutex::new(None),
+        }
+    }
+
+    /// Returns the photos, each with this lot.
+    fn photos(&self) -> impl Iterator<Item = (&Self, &Checked)> {
+        self.photos.iter().map(move |photo| (self, photo))
+    }
+
+    fn ask_for_links(&self, project: &Project) -> Result<()> {
+        let links = project.upload_links(self.photos)?;
+        *self.links.lock().unwrap_or_else(PoisonError::into_inner) = Some(links);
+        Ok(())
+    }
+
+    /// Takes the link of a photo, and asks for those of all if that was not done.
+    fn link(&self, project: &Project, photo: &Checked) -> Result<SignedUrl> {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let links = match &mut *links {
+            Some(links) => links,
+            none => none.insert(project.upload_links(self.photos)?),
+        };
+        project.take_link(links, photo)
+    }
+}
+
+/// A photo that was looked at: what is sent, and what must still hold when it is.
+struct Checked {
+    photo: Photo,
+    file_name: String,
+    image_type: ImageType,
+    bytes: u64,
+    /// When the file was changed, if the system says so.
+    modified: Option<SystemTime>,
+}
+
+/// Looks at all photos before anything is sent.
+fn check(photos: Vec<Photo>, profile: Option<&Profile>) -> Result<Vec<Checked>> {
+    let mut kind = profile.and_then(Kind::of_profile);
+    let mut names = HashMap::new();
+    let mut all = Vec::with_capacity(photos.len());
+    for photo in photos {
+        let checked = Checked::of(photo)?;
+        let label = checked.photo.label();
+        let kind = kind.get_or_insert_with(|| Kind {
+            image_type: checked.image_type.clone(),
+            whose: label.clone(),
+        });
+        if kind.image_type != checked.image_type {
+            let Kind { image_type, whose } = kind;
+            let why = format!(
+                "it is {}, and not {image_type} like {whose}",
+                checked.image_type
+            );
+            return Err(checked.photo.refused(why));
+        }
+        if let Some(other) = names.insert(checked.file_name.clone(), label) {
+            let why = format!("it has the same name as {other}");
+            return Err(checked.photo.refused(why));
+        }
+        all.push(checked);
+    }
+    Ok(all)
+}
+
+/// What all photos of an upload must be, and what says so.
+struct Kind {
+    image_type: ImageType,
+    whose: String,
+}
+
+impl Kind {
+    fn of_profile(profile: &Profile) -> Option<Self> {
+        let image_type = profile.image_type.clone()?;
+        if matches!(image_type, ImageType::Other(_)) {
+            return None;
+        }
+        Some(Self {
+            image_type,
+            whose: "the profile".to_owned(),
+        })
+    }
+}
+
+impl Checked {
+    /// Looks at a photo without reading it.
+    fn of(photo: Photo) -> Result<Self> {
+        let bytes;
+        let mut modified = None;
+        match &photo.source {
+            Source::Bytes(content) => bytes = content.len() as u64,
+            Source::File(path) => {
+                let metadata = fs::metadata(path).map_err(|e| Error::io(path, e))?;
+                if !metadata.is_file() {
+                    return Err(photo.refused("it is no regular file"));
+                }
+                File::open(path).map_err(|e| Error::io(path, e))?;
+                bytes = metadata.len();
+                modified = metadata.modified().ok();
+            }
+        }
+        let file_name = checked_name(&photo)?;
+        let Some(image_type) = ImageType::of(&file_name) else {
+            let known = [&JPEG_EXTENSIONS[..], &RAW_EXTENSIONS].concat().join(" ");
+            return Err(photo.refused(format!("its extension is none of {known}")));
+        };
+        if bytes == 0 {
+            return Err(photo.refused("it is empty"));
+        }
+        Ok(Self {
+            photo,
+            file_name,
+            image_type,
+            bytes,
+            modified,
+        })
+    }
+
+    fn open(&self) -> Result<Box<dyn Read + '_>> {
+        match &self.photo.source {
+            Source::Bytes(bytes) => Ok(Box::new(bytes.as_slice())),
+            Source::File(path) => {
+                let file = File::open(path).map_err(|e| Error::io(path, e))?;
+                Ok(Box::new(file))
+            }
+        }
+    }
+
+    /// Says whether the file is another one than the one that was checked.
+    fn has_changed(&self) -> Result<bool> {
+        let Source::File(path) = &self.photo.source else {
+            return Ok(false);
+        };
+        let now = fs::metadata(path).map_err(|e| Error::io(path, e))?;
+        Ok(now.len() != self.bytes || now.modified().ok() != self.modified)
+    }
+}
+
+/// Returns the name in the project, unless it cannot be that of a photo.
+fn checked_name(photo: &Photo) -> Result<String> {
+    let Some(name) = photo.file_name() else {
+        return Err(photo.refused("its name is not Unicode"));
+    };
+    if name.contains('/') {
+        return Err(photo.refused(format!("{name:?} must be a name without folders")));
+    }
+    if photo.is_apple_double() {
+        return Err(photo.refused("macOS put it beside a photo, and it is none itself"));
+    }
+    Ok(name.to_owned())
+}
+
+/// Sends the photo once.
+fn attempt(photo: &Checked, file: &mut Transfer<'_>) -> Result<()> {
+    let transport = file.transport;
+    let uri = file.uri.clone();
+    let stall = file.stall;
     let mut body = Body {
-        disk: File::open(&photo.path).map_err(io)?,
+        content: photo.open()?,
         left: photo.bytes,
+        failure: None,
         file,
     };
     let answer = transport.put(&uri, &mut body, photo.bytes, stall);
-    let (file, left) = (body.file, body.left);
-    let now = fs::metadata(&photo.path).map_err(io)?;
-    if (now.len(), now.modified().ok()) != (photo.bytes, photo.modified) {
-        return Err(file.failed(
-            TransferReason::Changed,
-            "the file changed while it was sent",
-        ));
+    let Body {
+        left,
+        failure,
+        file,
+        ..
+    } = body;
+    if photo.has_changed()? {
+        let why = "the file changed while it was sent";
+        return Err(file.failed(TransferReason::Changed, why));
+    }
+    if let Some(error) = failure {
+        return Err(Error::io(photo.photo.label(), error));
     }
     let answer = answer.map_err(|e| file.broken(&e))?;
-    match answer.status().is_success() {
-        false => Err(file.refused(answer)),
-        true if left > 0 => Err(file.failed(
-            TransferReason::Broken,
-            "the storage answered before it had the file",
-        )),
-        true => Ok(()),
+    if !answer.status().is_success() {
+        return Err(file.refused(answer));
     }
+    if left > 0 {
+        let why = "the storage answered before it had the file";
+        return Err(file.failed(TransferReason::Broken, why));
+    }
+    Ok(())
 }
 
-/// The body of a request, which is read from the disk as it is sent.
-struct Body<'a, 't> {
-    disk: File,
+/// Whether the next attempt needs another link: after a refusal, and if no answer came. A storage
+/// that refuses a link early and closes looks like a broken network, since the answer is lost in
+/// the reset.
+fn uses_up_the_link(error: &Error) -> bool {
+    matches!(error.status(), None | Some(400..=499))
+}
+
+/// The body of a request, which is read from the photo as it is sent.
+struct Body<'b, 't> {
+    content: Box<dyn Read + 'b>,
     left: u64,
-    file: &'a mut Transfer<'t>,
+    /// Why the photo could not be read.
+    failure: Option<io::Error>,
+    file: &'b mut Transfer<'t>,
 }
 
 impl Read for Body<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = (&self.disk).take(self.left).read(buffer)?;
+        let read = match (&mut self.content).take(self.left).read(buffer) {
+            Ok(read) => read,
+            Err(error) => {
+                let kind = error.kind();
+                self.failure = Some(error);
+                return Err(kind.into());
+            }
+        };
         self.left -= read as u64;
         self.file.bytes += read as u64;
         // `ureq` would ask again and again for the rest of a file that has become shorter.

@@ -4,21 +4,28 @@ use std::ops::ControlFlow;
 use std::thread::sleep;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::edit::StepStatus;
-use crate::error::{Error, Result, WaitFailed, WaitReason};
+use crate::error::{ApiErrorKind, Error, Result, WaitFailed, WaitReason};
+use crate::progress::{Progress, ProgressCallback};
 use crate::project::Project;
 use crate::types::ProjectStatus::{self, Completed, Failed, InProgress, Pending};
 use crate::types::{ProjectInfo, ProjectKind};
 
-/// The shortest wait, so that a `first` or `longest` of zero is no busy loop.
+/// The shortest pause, so that a `first` or `longest` of zero is no busy loop.
 const SHORTEST: Duration = Duration::from_millis(1);
+
+/// How many answers in a row may say that there is no such project, before a wait believes it. The
+/// service may not know a project yet that it has just made.
+const MOST_NOT_FOUND: u32 = 3;
 
 /// How long to wait for the service to be done with something, and how often to ask.
 ///
-/// Each wait is [`factor`](Self::factor) times the one before, from [`first`](Self::first) up to
-/// [`longest`](Self::longest), until [`total`](Self::total) is over; the last is cut to end with
-/// it. The first question is asked at once, the last at the end of the total. The default is how
-/// the vendor's clients wait for a project.
+/// The first question is asked at once. The pause after it is [`first`](Self::first), and each
+/// pause is [`factor`](Self::factor) times the one before, up to [`longest`](Self::longest). The
+/// last pause is cut to end with [`total`](Self::total), and one more question is asked then. The
+/// default is how the vendor's clients wait for a project.
 ///
 /// ```
 /// use imagen_ai::Wait;
@@ -29,23 +36,37 @@ const SHORTEST: Duration = Duration::from_millis(1);
 ///     ..Wait::default()
 /// };
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Wait {
-    /// The wait after the first question. Default: 10 s.
+    /// The pause after the first question. Default: 10 s.
     pub first: Duration,
-    /// How much longer each wait is than the one before. Below 1, or no number, counts as 1.
+    /// How much longer each pause is than the one before. Below 1, or no number, counts as 1.
     /// Default: 1.2.
     pub factor: f64,
-    /// The longest wait between two questions. Default: 60 s.
+    /// The longest pause between two questions. Default: 60 s.
     pub longest: Duration,
     /// How long to wait in all, without the time that the questions take themselves. Default: 20
     /// h.
     pub total: Duration,
+    /// How long the service may say nothing but `Pending` before the wait fails with
+    /// [`WaitReason::NotBegun`]. The time that the questions take does not count. Default: 1 h.
+    pub not_begun: Duration,
+    /// Told of every answer, and of every failure to get one, after which the service is asked
+    /// again ([`Progress::failure`]). [`Break`](std::ops::ControlFlow::Break) ends the wait with
+    /// [`WaitReason::Stopped`], unless the answer ends it anyway. Default: none.
+    pub progress: Option<ProgressCallback>,
 }
 
 impl Default for Wait {
     fn default() -> Self {
-        Self::of_seconds(10, 1.2, 60, 20 * 60 * 60)
+        Self {
+            first: Duration::from_secs(10),
+            factor: 1.2,
+            longest: Duration::from_secs(60),
+            total: Duration::from_secs(20 * 60 * 60),
+            not_begun: Duration::from_secs(60 * 60),
+            progress: None,
+        }
     }
 }
 
@@ -54,63 +75,91 @@ impl Wait {
     /// ([`Chain::recover`](crate::Chain::recover)): 2 s, times 1.5 each time, at most 15 s, for
     /// 10 minutes in all, which is twice as long as the vendor's clients give a call.
     pub fn for_an_edit() -> Self {
-        Self::of_seconds(2, 1.5, 15, 10 * 60)
-    }
-
-    fn of_seconds(first: u64, factor: f64, longest: u64, total: u64) -> Self {
-        let [first, longest, total] = [first, longest, total].map(Duration::from_secs);
         Self {
-            first,
-            factor,
-            longest,
-            total,
+            first: Duration::from_secs(2),
+            factor: 1.5,
+            longest: Duration::from_secs(15),
+            total: Duration::from_secs(10 * 60),
+            ..Self::default()
         }
     }
 
-    /// Returns a function that tells how long to wait before the next question: as long as `asked`
-    /// at least, together as long as the total. `None` says that the total is over.
-    pub(crate) fn pauses(self) -> impl FnMut(Duration) -> Option<Duration> {
+    /// Returns the pauses between the questions of one wait.
+    pub(crate) fn pauses(&self) -> Pauses {
         let longest = self.longest.max(SHORTEST);
-        let (mut next, mut left) = (self.first.clamp(SHORTEST, longest), self.total);
-        move |asked| {
-            let pause = next.max(asked).min(left);
-            left -= pause;
-            // In seconds, since a product of durations panics where it overflows.
-            let longer = Duration::try_from_secs_f64(next.as_secs_f64() * self.factor.max(1.0));
-            next = longer.unwrap_or(longest).min(longest);
-            (!pause.is_zero()).then_some(pause)
+        Pauses {
+            next: self.first.clamp(SHORTEST, longest),
+            factor: self.factor.max(1.0),
+            longest,
+            slept: Duration::ZERO,
+            total: self.total,
         }
     }
 }
 
-/// What an answer says: whether it is what is waited for, or why waiting longer does not help; the
-/// status, and the words beside it.
-type Verdict = (Result<bool, WaitReason>, ProjectStatus, String);
+/// The pauses between the questions of one wait. Together they are as long as its total.
+pub(crate) struct Pauses {
+    next: Duration,
+    factor: f64,
+    longest: Duration,
+    /// The sum of the pauses so far.
+    slept: Duration,
+    total: Duration,
+}
+
+impl Pauses {
+    /// Returns how long to pause before the next question: at least as long as the service
+    /// `asked`. `None` says that the total is over.
+    pub(crate) fn next(&mut self, asked: Duration) -> Option<Duration> {
+        let left = self.total.saturating_sub(self.slept);
+        if left.is_zero() {
+            return None;
+        }
+        let pause = self.next.max(asked).min(left);
+        self.slept += pause;
+        // In seconds, since a product of durations panics where it overflows.
+        let longer = Duration::try_from_secs_f64(self.next.as_secs_f64() * self.factor);
+        self.next = longer.unwrap_or(self.longest).min(self.longest);
+        Some(pause)
+    }
+}
 
 impl Project {
     /// Waits until the edit is done: asks [`Project::edit_status`] now and then until it is
-    /// `Completed`, and returns its last answer. It starts nothing itself.
+    /// `Completed`, and returns the last answer. It starts nothing itself.
+    ///
+    /// ```no_run
+    /// # let project = imagen_ai::Client::from_env()?.project("65f3a1c2");
+    /// use imagen_ai::{ProgressCallback, Wait};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let progress = ProgressCallback::new(|p| {
+    ///     match (p.failure, p.status) {
+    ///         (Some(e), _) => println!("{}; asking again", e.summary()),
+    ///         (None, Some(status)) => println!("{}: {status}", p.name),
+    ///         (None, None) => {}
+    ///     }
+    ///     ControlFlow::Continue(())
+    /// });
+    /// let wait = Wait {
+    ///     progress: Some(progress),
+    ///     ..Wait::default()
+    /// };
+    /// project.wait_until_edited(&wait)?;
+    /// # Ok::<(), imagen_ai::Error>(())
+    /// ```
+    ///
+    /// Temporary failures do not end the wait. A 404 counts as one until three came in a row,
+    /// since the service may not know a project yet that it has just made. After 429 the next
+    /// question waits for the service's `Retry-After`, if that is longer than the pause.
     ///
     /// # Errors
-    /// - [`Error::WaitFailed`]: the edit failed, with the service's details, or the time is over.
-    /// - Those of [`Project::edit_status`] that do not pass, and the last one that does, if the
-    ///   time is over.
+    /// - [`Error::WaitFailed`]: the edit failed, with the service's details; it was not begun
+    ///   within [`Wait::not_begun`]; the time is up; or the callback ended the wait.
+    /// - Permanent errors of [`Project::edit_status`] at once; the last temporary error when the
+    ///   time is up.
     pub fn wait_until_edited(&self, wait: &Wait) -> Result<StepStatus> {
-        self.wait_until_edited_with(wait, |_| ControlFlow::Continue(()))
-    }
-
-    /// Like [`Project::wait_until_edited`], and calls `seen` with the answer to every question, or
-    /// with the failure to get one. [`Break`](ControlFlow::Break) ends the wait with
-    /// [`WaitReason::Stopped`], unless the answer ends it anyway.
-    ///
-    /// # Errors
-    /// As [`Project::wait_until_edited`].
-    pub fn wait_until_edited_with(
-        &self,
-        wait: &Wait,
-        mut seen: impl FnMut(&Result<StepStatus>) -> ControlFlow<()>,
-    ) -> Result<StepStatus> {
-        self.wait_for("edit", wait, &|| self.edit_status(), &judge_job, &mut seen)
+        Waiting::new(self, "edit", wait).until_done(Self::edit_status)
     }
 
     /// Waits until the export is done. Like [`Project::wait_until_edited`], with
@@ -120,146 +169,247 @@ impl Project {
     /// As [`Project::wait_until_edited`]; [`Error::InvalidInput`] for a Smart Editing project,
     /// which has no export.
     pub fn wait_until_exported(&self, wait: &Wait) -> Result<StepStatus> {
-        self.wait_until_exported_with(wait, |_| ControlFlow::Continue(()))
-    }
-
-    /// Like [`Project::wait_until_exported`], with a callback as
-    /// [`Project::wait_until_edited_with`] has it.
-    ///
-    /// # Errors
-    /// As [`Project::wait_until_exported`].
-    pub fn wait_until_exported_with(
-        &self,
-        wait: &Wait,
-        mut seen: impl FnMut(&Result<StepStatus>) -> ControlFlow<()>,
-    ) -> Result<StepStatus> {
-        self.wait_for(
-            "export",
-            wait,
-            &|| self.export_status(),
-            &judge_job,
-            &mut seen,
-        )
+        Waiting::new(self, "export", wait).until_done(Self::export_status)
     }
 
     /// Waits until the Copilot API works on the project: asks [`Project::info`] now and then until
-    /// its status is `Completed`, and returns its last answer. It starts nothing itself.
+    /// its status is `Completed`, and returns the last answer. It starts nothing itself.
     ///
     /// A profile-based project must also have been exported. When it is completed and has no
-    /// `export_status`, that is told at once ([`WaitReason::NotExported`]); while the export is
+    /// `export_status`, the wait fails at once ([`WaitReason::NotExported`]); while the export is
     /// `Pending` or `In Progress`, the wait goes on. The service has not published the words of
     /// `export_status`, so any but these and `Failed` count as exported, and a wrong guess shows
-    /// as [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady) in the next call.
+    /// as [`ApiErrorKind::NotReady`] in the next call.
     ///
     /// [Vendor's page](https://api-docs.imagen-ai.com/docs/reference/copilot), "Project must be completed first".
     ///
     /// # Errors
-    /// - [`Error::WaitFailed`]: the project or its export failed, it has not been exported, or the
-    ///   time is over.
-    /// - Those of [`Project::info`] that do not pass, and the last one that does, if the time is
-    ///   over.
+    /// - [`Error::WaitFailed`]: the project or its export failed, the project has not been
+    ///   exported, or one of the other reasons of [`Project::wait_until_edited`].
+    /// - Permanent errors of [`Project::info`] at once; the last temporary error when the time is
+    ///   up.
     pub fn wait_until_completed(&self, wait: &Wait) -> Result<ProjectInfo> {
-        self.wait_until_completed_with(wait, |_| ControlFlow::Continue(()))
-    }
-
-    /// Like [`Project::wait_until_completed`], and calls `seen` with the answer to every question,
-    /// or with the failure to get one. [`Break`](ControlFlow::Break) ends the wait with
-    /// [`WaitReason::Stopped`], unless the answer ends it anyway.
-    ///
-    /// # Errors
-    /// As [`Project::wait_until_completed`].
-    pub fn wait_until_completed_with(
-        &self,
-        wait: &Wait,
-        mut seen: impl FnMut(&Result<ProjectInfo>) -> ControlFlow<()>,
-    ) -> Result<ProjectInfo> {
-        let judge = |info: &ProjectInfo| {
-            let is_smart = self.kind() == ProjectKind::Smart;
-            let exported = if is_smart {
-                Some(&Completed)
-            } else {
-                info.export_status.as_ref()
-            };
-            let verdict = match (&info.status, exported) {
-                (Failed, _) | (Completed, Some(Failed)) => Err(WaitReason::Failed),
-                (Completed, None) => Err(WaitReason::NotExported),
-                (Completed, Some(Pending | InProgress)) => Ok(false),
-                (status, _) => Ok(*status == Completed),
-            };
-            let words = info
-                .export_status
-                .as_ref()
-                .map(|export| format!("export {export}"));
-            (verdict, info.status.clone(), words.unwrap_or_default())
-        };
-        self.wait_for("project", wait, &|| self.info(), &judge, &mut seen)
-    }
-
-    /// Asks until the answer is one to stop at or the time is over, and tells `seen` of every
-    /// answer and of every failure to get one. A failure after which one [asks
-    /// again](asks_again) is not the end.
-    fn wait_for<T>(
-        &self,
-        waited_for: &'static str,
-        wait: &Wait,
-        ask: &dyn Fn() -> Result<T>,
-        judge: &dyn Fn(&T) -> Verdict,
-        seen: &mut dyn FnMut(&Result<T>) -> ControlFlow<()>,
-    ) -> Result<T> {
-        let redact = |text: &str| self.client().transport.redact(text, &[]);
-        let (mut pauses, mut told) = (wait.pauses(), None);
-        let reason = loop {
-            let answer = ask();
-            let go_on = seen(&answer);
-            let asked = answer
-                .as_ref()
-                .err()
-                .and_then(Error::retry_after)
-                .unwrap_or_default();
-            let verdict = match &answer {
-                Ok(answer) => {
-                    let (verdict, status, words) = judge(answer);
-                    told = Some((redact(status.as_str()).into(), redact(&words)));
-                    verdict
-                }
-                Err(e) if asks_again(e) => Ok(false),
-                Err(_) => return answer,
-            };
-            match (verdict, go_on) {
-                (Ok(true), _) => return answer,
-                (Err(reason), _) => break reason,
-                (_, ControlFlow::Break(())) => break WaitReason::Stopped,
-                _ => match pauses(asked) {
-                    Some(pause) => sleep(pause),
-                    None if answer.is_err() => return answer,
-                    None => break WaitReason::TimedOut,
-                },
-            }
-        };
-        let (project_uuid, (status, message)) = (self.uuid().to_owned(), told.unzip());
-        let message = message.unwrap_or_default();
-        Err(Error::WaitFailed(Box::new(WaitFailed {
-            project_uuid,
-            waited_for,
-            reason,
-            status,
-            message,
-        })))
+        Waiting::new(self, "project", wait).until_done(Self::info)
     }
 }
 
-/// Judges the status of an edit or an export.
-fn judge_job(job: &StepStatus) -> Verdict {
-    let verdict = if job.status == Failed {
-        Err(WaitReason::Failed)
-    } else {
-        Ok(job.status == Completed)
-    };
-    let words = job
-        .details
-        .as_ref()
-        .map(|details| details.as_str().map_or(details.to_string(), str::to_owned));
-    (verdict, job.status.clone(), words.unwrap_or_default())
+/// An answer to the question how far something is.
+trait Answer {
+    fn look(&self, kind: ProjectKind) -> Look;
+}
+
+/// What an answer says.
+struct Look {
+    verdict: Verdict,
+    status: ProjectStatus,
+    percent: Option<f64>,
+    /// What the service says beside the status; empty if nothing.
+    details: String,
+}
+
+/// What an answer means for a wait.
+enum Verdict {
+    Done,
+    /// It is not done, and nothing was done for it yet.
+    NotBegun,
+    Underway,
+    /// Waiting longer does not help.
+    InVain(WaitReason),
+}
+
+impl Answer for StepStatus {
+    fn look(&self, _: ProjectKind) -> Look {
+        let verdict = match self.status {
+            Completed => Verdict::Done,
+            Pending => Verdict::NotBegun,
+            Failed => Verdict::InVain(WaitReason::Failed),
+            _ => Verdict::Underway,
+        };
+        let details = match &self.details {
+            None => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(json) => json.to_string(),
+        };
+        Look {
+            verdict,
+            status: self.status.clone(),
+            percent: self.progress,
+            details,
+        }
+    }
+}
+
+impl Answer for ProjectInfo {
+    fn look(&self, kind: ProjectKind) -> Look {
+        let verdict = match self.status {
+            Completed if kind == ProjectKind::ProfileBased => self.look_at_export(),
+            Completed => Verdict::Done,
+            Pending => Verdict::NotBegun,
+            Failed => Verdict::InVain(WaitReason::Failed),
+            _ => Verdict::Underway,
+        };
+        let details = match &self.export_status {
+            None => String::new(),
+            Some(export) => format!("export {export}"),
+        };
+        Look {
+            verdict,
+            status: self.status.clone(),
+            percent: None,
+            details,
+        }
+    }
+}
+
+impl ProjectInfo {
+    /// Says what the export of a completed project means for a wait.
+    fn look_at_export(&self) -> Verdict {
+        match self.export_status {
+            None => Verdict::InVain(WaitReason::NotExported),
+            Some(Failed) => Verdict::InVain(WaitReason::Failed),
+            Some(Pending) => Verdict::NotBegun,
+            Some(InProgress) => Verdict::Underway,
+            // Words that are not published count as exported.
+            Some(_) => Verdict::Done,
+        }
+    }
+}
+
+/// One wait, from its first question to its end.
+struct Waiting<'w> {
+    /// One whose refused questions return at once: this waits for the service's limit itself.
+    project: Project,
+    /// What is waited for, in a word.
+    name: &'static str,
+    wait: &'w Wait,
+    pauses: Pauses,
+    /// The last answer that came.
+    last: Option<Look>,
+    /// Whether an answer has said anything but `Pending`.
+    has_begun: bool,
+    /// How many answers in a row said 404.
+    not_found: u32,
+}
+
+/// How a wait ends.
+enum End {
+    /// With the last answer, or the failure to get it.
+    Answer,
+    Failed(WaitReason),
+}
+
+impl<'w> Waiting<'w> {
+    fn new(project: &Project, name: &'static str, wait: &'w Wait) -> Self {
+        Self {
+            project: project.returning_refusals(),
+            name,
+            wait,
+            pauses: wait.pauses(),
+            last: None,
+            has_begun: false,
+            not_found: 0,
+        }
+    }
+
+    /// Asks until an answer ends the wait, or its time is up.
+    fn until_done<A: Answer>(mut self, ask: impl Fn(&Project) -> Result<A>) -> Result<A> {
+        loop {
+            let answer = ask(&self.project);
+            let end = match &answer {
+                Ok(answer) => self.end_after(answer),
+                Err(error) => self.end_after_failure(error),
+            };
+            let pause = self.pauses.next(asked_pause(&answer));
+            let result = match (end, pause) {
+                (Some(End::Answer), _) => answer,
+                (Some(End::Failed(reason)), _) => Err(self.failed(reason)),
+                (None, None) if answer.is_err() => answer,
+                (None, None) => Err(self.failed(WaitReason::TimedOut)),
+                (None, Some(pause)) => {
+                    if self.tell(None, answer.as_ref().err()).is_break() {
+                        return Err(self.failed(WaitReason::Stopped));
+                    }
+                    sleep(pause);
+                    continue;
+                }
+            };
+            let ended = result.as_ref().map(|_| ());
+            let _ = self.tell(Some(ended), None);
+            return result;
+        }
+    }
+
+    /// Says whether an answer ends the wait, and remembers what it says.
+    fn end_after(&mut self, answer: &impl Answer) -> Option<End> {
+        let look = answer.look(self.project.kind());
+        let end = match look.verdict {
+            Verdict::Done => Some(End::Answer),
+            Verdict::InVain(reason) => Some(End::Failed(reason)),
+            Verdict::NotBegun if self.has_begun || self.pauses.slept < self.wait.not_begun => None,
+            Verdict::NotBegun => Some(End::Failed(WaitReason::NotBegun)),
+            Verdict::Underway => None,
+        };
+        self.has_begun |= !matches!(look.verdict, Verdict::NotBegun);
+        self.not_found = 0;
+        // The texts are the service's.
+        let transport = &self.project.client().transport;
+        self.last = Some(Look {
+            status: transport.redact(look.status.as_str(), &[]).into(),
+            details: transport.redact(&look.details, &[]),
+            ..look
+        });
+        end
+    }
+
+    /// Says whether a failure to get an answer ends the wait.
+    fn end_after_failure(&mut self, error: &Error) -> Option<End> {
+        let is_not_found = error.api_kind() == Some(ApiErrorKind::NotFound);
+        self.not_found = if is_not_found { self.not_found + 1 } else { 0 };
+        let is_asked_again = if is_not_found {
+            self.not_found < MOST_NOT_FOUND
+        } else {
+            asks_again(error)
+        };
+        if is_asked_again {
+            return None;
+        }
+        Some(End::Answer)
+    }
+
+    fn tell(&self, ended: Option<Result<(), &Error>>, failure: Option<&Error>) -> ControlFlow<()> {
+        let Some(callback) = &self.wait.progress else {
+            return ControlFlow::Continue(());
+        };
+        callback.call(&Progress {
+            name: self.name,
+            ended,
+            items_done: usize::from(ended.is_some()),
+            items: 1,
+            status: self.last.as_ref().map(|look| &look.status),
+            percent: self.last.as_ref().and_then(|look| look.percent),
+            failure,
+            ..Progress::default()
+        })
+    }
+
+    fn failed(&self, reason: WaitReason) -> Error {
+        let last = self.last.as_ref();
+        Error::WaitFailed(Box::new(WaitFailed {
+            project_uuid: self.project.uuid().to_owned(),
+            waited_for: self.name,
+            reason,
+            status: last.map(|look| look.status.clone()),
+            message: last.map(|look| look.details.clone()).unwrap_or_default(),
+        }))
+    }
+}
+
+/// Returns how long the service asked to wait before the next question.
+fn asked_pause<A>(answer: &Result<A>) -> Duration {
+    match answer {
+        Ok(_) => Duration::ZERO,
+        Err(error) => error.retry_after().unwrap_or_default(),
+    }
 }
 
 /// Whether a question is asked again after this failure: see [`Error::is_safe_to_retry`], and a
@@ -274,52 +424,60 @@ mod tests {
 
     use super::*;
 
-    fn seconds(wait: Wait) -> Vec<f64> {
+    fn seconds(wait: &Wait) -> Vec<f64> {
         let mut pauses = wait.pauses();
-        iter::from_fn(|| Some(pauses(Duration::ZERO)?.as_secs_f64())).collect()
+        iter::from_fn(|| Some(pauses.next(Duration::ZERO)?.as_secs_f64())).collect()
     }
 
     #[test]
-    fn waits_grow_up_to_the_longest_and_end_with_the_total() {
+    fn pauses_grow_up_to_the_longest_and_end_with_the_total() {
         let wait = Wait {
             first: Duration::from_secs(10),
             factor: 2.0,
             longest: Duration::from_secs(30),
             total: Duration::from_secs(95),
+            ..Wait::default()
         };
-        assert_eq!(seconds(wait), [10.0, 20.0, 30.0, 30.0, 5.0]);
-        assert_eq!(seconds(Wait::default())[..3], [10.0, 12.0, 14.4]);
+        assert_eq!(seconds(&wait), [10.0, 20.0, 30.0, 30.0, 5.0]);
+        assert_eq!(seconds(&Wait::default())[..3], [10.0, 12.0, 14.4]);
+    }
+
+    #[test]
+    fn a_pause_is_as_long_as_the_service_asks_and_no_longer_than_the_total() {
+        let wait = Wait {
+            first: Duration::from_secs(10),
+            total: Duration::from_secs(95),
+            ..Wait::default()
+        };
         let mut pauses = wait.pauses();
-        assert_eq!(
-            pauses(Duration::from_secs(90)),
-            Some(Duration::from_secs(90))
-        );
-        assert_eq!(
-            (pauses(Duration::MAX), pauses(Duration::MAX)),
-            (Some(Duration::from_secs(5)), None)
-        );
+        let asked = Duration::from_secs(90);
+        assert_eq!(pauses.next(asked), Some(asked));
+        assert_eq!(pauses.next(Duration::MAX), Some(Duration::from_secs(5)));
+        assert_eq!(pauses.next(Duration::MAX), None);
     }
 
     #[test]
     fn odd_settings_end_all_the_same() {
-        let second = Wait {
+        let no_numbers = Wait {
             first: Duration::ZERO,
             factor: f64::NAN,
             longest: Duration::ZERO,
             total: Duration::from_millis(3),
+            ..Wait::default()
         };
-        assert_eq!(seconds(second), [0.001, 0.001, 0.001]);
+        assert_eq!(seconds(&no_numbers), [0.001, 0.001, 0.001]);
         let none = Wait {
             total: Duration::ZERO,
             ..Wait::default()
         };
-        assert!(seconds(none).is_empty());
+        assert!(seconds(&none).is_empty());
         let endless = Wait {
             first: Duration::MAX,
             factor: f64::INFINITY,
             longest: Duration::MAX,
             total: Duration::MAX,
+            ..Wait::default()
         };
-        assert_eq!(seconds(endless).len(), 1);
+        assert_eq!(seconds(&endless).len(), 1);
     }
 }

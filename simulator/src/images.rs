@@ -20,7 +20,8 @@ pub(crate) fn links(
     Ok(file_list(&images, state))
 }
 
-/// Names one image: `?file_name=`.
+/// Names one image: `?file_name=`. The vendor's Python client wants the name back where the project
+/// is profile-based.
 pub(crate) fn link(
     state: &mut State,
     request: &Received,
@@ -36,7 +37,10 @@ pub(crate) fn link(
     let finalized = project.finalized;
     let image = finished_image(id, project.image(&name)?, finalized);
     let link = state.storage.link("GET", &image, validity);
-    Ok(json!({ "download_link": link }))
+    Ok(match kind {
+        ProjectKind::ProfileBased => json!({ "file_name": image.name, "download_link": link }),
+        ProjectKind::Smart => json!({ "download_link": link }),
+    })
 }
 
 /// Lists the XMP files. DNG and JPEG files have the XMP inside, and come back themselves.

@@ -26,6 +26,8 @@ Usage: imagen-ai-simulator [OPTIONS]
                            answers the others with 429 [default: no limit]
   --retry-after [SECONDS]  adds Retry-After to the 429s of --rate: SECONDS, or else the time until
                            a call is taken, in whole seconds
+  --callbacks              takes a callback_url on this machine that begins with http:// and has a
+                           port, and calls it when the edit is done
   --help                   prints this text
 ";
 
@@ -65,6 +67,7 @@ struct Options {
     failure: Option<PlannedFailure>,
     rate: Option<u32>,
     retry_after: RetryAfter,
+    callbacks: bool,
 }
 
 /// The value of `--fail`.
@@ -99,6 +102,7 @@ impl Options {
             failure: None,
             rate: None,
             retry_after: RetryAfter::Missing,
+            callbacks: false,
         };
         while let Some(name) = arguments.next() {
             match name.as_str() {
@@ -108,6 +112,7 @@ impl Options {
                 "--fail" => options.failure = Some(value(&name, &mut arguments)?),
                 "--rate" => options.rate = Some(rate(&name, &mut arguments)?),
                 "--retry-after" => options.retry_after = retry_after(&name, &mut arguments)?,
+                "--callbacks" => options.callbacks = true,
                 _ => return Err(format!("unknown argument {name:?}; see --help")),
             }
         }
@@ -122,6 +127,7 @@ impl Options {
             .map_err(|error| format!("cannot listen on 127.0.0.1:{}: {error}", self.port))?;
         simulator.configure(|settings| {
             settings.latency = Duration::from_millis(self.latency);
+            settings.local_callbacks = self.callbacks;
             // Nothing reads them here.
             settings.kept_bytes = 0;
             settings.rate_limit = self.rate.map(|edits| RateLimit {

@@ -23,7 +23,7 @@ pub(crate) fn create(
     let number = state.projects.len() + 1;
     let made_up = || format!("Project {number} of {}", date(state.clock.now()));
     let name = name.unwrap_or_else(made_up);
-    if state.projects.iter().any(|other| other.spec.name == name) {
+    if has_name(state, &name) {
         let message = format!("Project with name '{name}' already exists");
         return Err(Answer::refused(400, message));
     }
@@ -36,6 +36,19 @@ pub(crate) fn create(
     spec.kind = kind;
     state.add_project(spec);
     Ok(json!({ "project_uuid": id }))
+}
+
+fn has_name(state: &State, name: &str) -> bool {
+    let mut projects = state.projects.iter();
+    projects.any(|project| project.spec.name == name)
+}
+
+/// Tells whether a Smart Editing project can have a name: `?name=`.
+pub(crate) fn validate_name(state: &State, request: &Received) -> Result<Value, Answer> {
+    let mut fields = Fields::query(request)?;
+    let name = fields.required("name", text);
+    fields.end()?;
+    Ok(json!({ "is_valid": !has_name(state, &name) }))
 }
 
 /// Which projects to list.

@@ -11,6 +11,7 @@ pub(crate) enum Route {
     CreateProject(ProjectKind),
     ListProjects(ProjectKind),
     FindProject { name: String },
+    ValidateName,
     ProjectInfo(ProjectKind, String),
     UploadLinks(ProjectKind, String),
     BeginPartUpload(String),
@@ -52,6 +53,7 @@ impl Route {
     fn find_smart(method: &str, segments: &[&str]) -> Option<Self> {
         let route = match (method, segments) {
             ("GET", ["projects"]) => Self::ListProjects(Smart),
+            ("GET", ["projects", "is_valid_name"]) => Self::ValidateName,
             ("GET", ["projects", id]) => Self::ProjectInfo(Smart, owned(id)),
             ("POST", ["projects", id, "get_temporary_upload_links"]) => {
                 Self::UploadLinks(Smart, owned(id))

@@ -25,7 +25,7 @@ impl Image {
     /// use imagen_ai::{Recovery, Wait};
     ///
     /// let wait = Wait::for_an_edit();
-    /// let mut edits = image.chain_saved_in("edits.json")?.recovering(wait);
+    /// let mut edits = image.chain_saved_in("edits.json")?.recovering(wait.clone());
     /// if edits.pending().is_some() {
     ///     if let Recovery::CannotTell { candidates } = edits.recover(&wait)? {
     ///         panic!("a person has to look at {candidates:?}");

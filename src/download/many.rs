@@ -1,39 +1,28 @@
 //! Many files into one folder.
 
+use std::collections::HashMap;
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::name::{given_name, names_on_disk};
-use super::part::PART;
+use super::part::{remove_leftovers, try_folder};
 use super::{Downloaded, Overwrite};
 use crate::client::Client;
 use crate::error::TransferReason::LinkExpired;
 use crate::error::{Error, Result};
 use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
-use crate::progress::{Batch, Progress, ProgressCallback};
-use crate::project::{Output, Project};
-use crate::transport::{STALL, check_limit, no_link};
+use crate::progress::{Batch, ProgressCallback};
+use crate::project::Project;
+use crate::transport::{STALL, Tell, check_limit};
 use crate::types::DownloadLink;
 
 impl Client {
-    /// Downloads many files into a folder, which is made if it is not there, on a few threads that
-    /// have ended when this returns. The results are in the order of the links. A file that
-    /// fails stops no other: look at each.
+    /// Downloads many files into a folder, on a few threads. The folder is made if it is missing.
     ///
-    /// A file is named by its link's `file_name`, else by the last segment of its URL,
-    /// percent-decoded. A name that could leave the folder, hide in it, or that a common file
-    /// system does not allow, is made safe: separators, characters that cannot be seen, those
-    /// that Windows refuses and a leading dot become `_`, dots and spaces at the
-    /// end are dropped, device names of Windows get a `_` in front, and long names are cut. Names
-    /// that differ at most in case get a number: `a.jpg`, `A (2).JPG`. [`Downloaded::renamed`]
-    /// says so. (Names that differ only in how an accent is composed are not recognized. On a
-    /// file system that takes them for one, the second is an error unless [`Overwrite::Always`]
-    /// is set.)
+    /// The results are in the order of the links. A file that fails stops no other: look at each
+    /// result. All threads have ended when this returns.
     ///
     /// ```no_run
     /// # use imagen_ai::DownloadOptions;
@@ -46,9 +35,6 @@ impl Client {
     ///         Ok(file) if file.skipped => {
     ///             println!("{} was there", file.path.display())
     ///         }
-    ///         Ok(file) if file.renamed => {
-    ///             println!("{} is now {}", file.file_name, file.path.display())
-    ///         }
     ///         Ok(file) => {
     ///             println!("{}: {} bytes", file.path.display(), file.bytes)
     ///         }
@@ -58,36 +44,58 @@ impl Client {
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
     ///
+    /// # Names
+    /// A file is named by its link's `file_name`, else by the last segment of its URL,
+    /// percent-decoded. A name that is not safe is changed, and
+    /// [`Downloaded::renamed`] says so:
+    /// - Separators, characters that cannot be seen or that Windows refuses, and a leading dot
+    ///   become `_`.
+    /// - Spaces at the start, and dots and spaces at the end, are dropped.
+    /// - A device name of Windows gets a `_` in front, and a name like a part file's gets one at
+    ///   its end.
+    /// - A name of more than 255 bytes is cut.
+    /// - Names that differ at most in case get a number: `a.jpg`, `A (2).JPG`.
+    ///
+    /// Names that differ only in how an accent is composed are not recognized. On a file system
+    /// that takes them for one name, the second is an error, or replaces the first with
+    /// [`Overwrite::Always`].
+    ///
     /// # Errors
-    /// [`Error::InvalidInput`] for a stall limit of zero, and [`Error::Io`] for a folder that
-    /// cannot be made or written to; nothing was sent. For each file, those of
-    /// [`Download`](crate::Download), and
-    /// [`TransferReason::NoLink`](crate::TransferReason::NoLink) for a link without a URL.
+    /// - [`Error::InvalidInput`]: the stall limit is zero. Nothing was sent.
+    /// - [`Error::Io`]: the folder cannot be made or written to. Nothing was sent.
+    ///
+    /// Each file has the errors of [`Download`](crate::Download), and
+    /// [`TransferReason::NoLink`](crate::TransferReason::NoLink) if its link has no URL.
+    ///
+    /// A download does not cost credits.
     pub fn download_all(
         &self,
         links: impl IntoIterator<Item: Into<DownloadLink>>,
         dir: impl AsRef<Path>,
         options: &DownloadOptions,
     ) -> Result<Outcomes<Downloaded>> {
-        make_ready(dir.as_ref(), options)?;
-        let links = links.into_iter().map(Into::into).collect();
-        Ok(Outcomes(download_lots(
-            self,
-            links,
-            dir.as_ref(),
+        let dir = dir.as_ref();
+        make_ready(dir, options)?;
+        let files = Files {
+            client: self,
+            project: None,
+            dir,
             options,
-            &Vec::new,
-        )))
+        };
+        Ok(files.download(links.into_iter().map(Into::into).collect()))
     }
 }
 
 impl Project {
     /// Finalizes the project and downloads its finished files into a folder, as
-    /// [`Client::download_all`] does. Links that expire on the way are asked for again, as long
-    /// as each new lot leaves fewer of them.
+    /// [`Client::download_all`] does.
     ///
-    /// The folder is made and tried, and the options are checked, before the edits are locked in,
-    /// which cannot be undone.
+    /// The options are checked, and the folder is made and tried, before the edits are locked in.
+    /// That cannot be undone; see [`Project::finalize`].
+    ///
+    /// A file whose link has expired gets one fresh link, by [`Project::download_link`]. (Of
+    /// several files with one name it does not, since the service tells them apart by nothing
+    /// else.)
     ///
     /// ```no_run
     /// # use imagen_ai::DownloadOptions;
@@ -95,56 +103,66 @@ impl Project {
     /// let files = client
     ///     .project("65f3a1c2")
     ///     .finalize_to("out/", &DownloadOptions::default())?;
-    /// let failed = files.iter().filter(|file| file.is_err()).count();
+    /// let failed = files.errors().count();
     /// println!("{} files in out/, {failed} failed", files.len() - failed);
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
     ///
     /// # Errors
-    /// Those of [`Client::download_all`] and of [`Project::finalize`].
+    /// Those of [`Client::download_all`] and of [`Project::finalize`]. A file whose link has
+    /// expired is [`TransferReason::LinkExpired`](crate::TransferReason::LinkExpired) if the
+    /// service gives no fresh link, or one that has expired too.
     pub fn finalize_to(
         &self,
         dir: impl AsRef<Path>,
         options: &DownloadOptions,
     ) -> Result<Outcomes<Downloaded>> {
+        let dir = dir.as_ref();
         self.path(&[])?;
-        make_ready(dir.as_ref(), options)?;
+        make_ready(dir, options)?;
         let links = self.finalize()?;
-        let fresh = || self.download_links(Output::Jpeg).unwrap_or_default();
-        Ok(Outcomes(download_lots(
-            self.client(),
-            links,
-            dir.as_ref(),
+        let files = Files {
+            client: self.client(),
+            project: Some(self),
+            dir,
             options,
-            &fresh,
-        )))
+        };
+        Ok(files.download(links))
     }
 }
 
-/// How [`Client::download_all`] and [`Project::finalize_to`] go about it.
+/// How [`Client::download_all`] and [`Project::finalize_to`] download.
 ///
 /// ```
-/// use imagen_ai::{DownloadOptions, Overwrite};
-/// use std::time::Duration;
+/// use imagen_ai::{DownloadOptions, Overwrite, ProgressCallback};
+/// use std::ops::ControlFlow;
 ///
 /// let options = DownloadOptions {
 ///     threads: 8,
 ///     overwrite: Overwrite::Skip, // what an earlier run brought
-///     stall_timeout: Duration::from_secs(20),
+///     progress: Some(ProgressCallback::new(|p| {
+///         println!("{} of {} files", p.items_done, p.items);
+///         ControlFlow::Continue(())
+///     })),
 ///     ..DownloadOptions::default()
 /// };
 /// ```
 #[derive(Clone, Debug)]
 pub struct DownloadOptions {
-    /// How many files are on their way at the same time; 0 counts as 1. Default: 4, which keeps a
+    /// How many files are downloaded at the same time; 0 counts as 1. Default: 4, which keeps a
     /// home connection busy.
     pub threads: usize,
     /// What to do about files that are already there. Default: [`Overwrite::Never`].
     pub overwrite: Overwrite,
-    /// How long no byte of a file may come before an attempt is given up. Default: 60 s. Zero is
+    /// After how long without a byte an attempt ends. Default: 60 s. Zero is
     /// [`Error::InvalidInput`].
     pub stall_timeout: Duration,
-    /// Told of the progress; set by [`DownloadOptions::on_progress`]. Default: none.
+    /// Told of the progress of each file, on the thread that downloads it. Default: none.
+    ///
+    /// It is called as [`Download::progress`](crate::Download::progress) says, and when the file
+    /// has ended in whatever way. [`Break`](ControlFlow::Break) ends the whole: files that are
+    /// whole stay, and all others are
+    /// [`TransferReason::Cancelled`](crate::TransferReason::Cancelled).
     pub progress: Option<ProgressCallback>,
 }
 
@@ -159,105 +177,110 @@ impl Default for DownloadOptions {
     }
 }
 
-impl DownloadOptions {
-    /// Calls this for every file, on the thread that downloads it: as
-    /// [`Download::progress`](crate::Download::progress) says, and when the file is done with,
-    /// however that came. [`Break`](ControlFlow::Break) ends the whole: files that are whole
-    /// stay, all others are [`TransferReason::Cancelled`](crate::TransferReason::Cancelled).
-    #[must_use]
-    pub fn on_progress(
-        mut self,
-        callback: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
-    ) -> Self {
-        self.progress = Some(ProgressCallback(Arc::new(callback)));
-        self
-    }
-}
-
-/// Makes the folder and tries whether it can be written to, and refuses options that let no file
-/// arrive.
+/// Refuses options that let no file arrive, makes the folder, and tries whether it can be written
+/// to.
 fn make_ready(dir: &Path, options: &DownloadOptions) -> Result<()> {
     check_limit("stall_timeout", options.stall_timeout)?;
-    let probe = dir.join(format!("probe{PART}"));
-    let made = fs::create_dir_all(dir).and_then(|()| fs::write(&probe, ""));
-    let _ = fs::remove_file(probe);
-    made.map_err(|e| Error::io(dir, e))
+    fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
+    remove_leftovers(dir);
+    try_folder(dir).map_err(|e| Error::io(dir, e))
+}
+
+/// What downloads into one folder have in common.
+struct Files<'f> {
+    client: &'f Client,
+    /// The project that gives fresh links.
+    project: Option<&'f Project>,
+    dir: &'f Path,
+    options: &'f DownloadOptions,
 }
 
 /// One of many files.
 struct File {
-    name: String,
     link: DownloadLink,
-    result: Option<Result<Downloaded>>,
+    given_name: String,
+    /// Whether another file has the same given name.
+    has_twin: bool,
+    name_on_disk: String,
 }
 
-/// Downloads files, and those whose links have expired by fresh links, as long as each new lot
-/// leaves fewer of them.
-fn download_lots(
-    client: &Client,
-    links: Vec<DownloadLink>,
-    dir: &Path,
-    options: &DownloadOptions,
-    fresh_links: &dyn Fn() -> Vec<DownloadLink>,
-) -> Vec<Result<Downloaded>> {
-    let given: Vec<String> = links.iter().map(given_name).collect();
-    let files = links.into_iter().zip(names_on_disk(&given));
-    let mut files: Vec<File> = files
-        .map(|(link, name)| File {
-            name,
-            link,
-            result: None,
-        })
-        .collect();
-    let has_expired = |file: &File| matches!(&file.result, Some(Err(Error::Transfer(e))) if e.reason == LinkExpired);
-    let batch = Batch {
-        callback: options.progress.as_ref(),
-        files: files.len(),
-        ..Batch::default()
-    };
-    let download = |(index, file): (usize, &mut File)| {
-        file.result = Some(batch.file(index, &file.name, |tell| {
-            if file.link.download_link.is_none() {
-                return Err(no_link("GET", &given_name(&file.link)));
-            }
-            let download = client
-                .download(&file.link)
-                .overwrite(options.overwrite)
-                .progress(tell);
-            let done = download
-                .stall_timeout(options.stall_timeout)
-                .to_file(dir.join(&file.name))?;
-            Ok(Downloaded {
-                renamed: done.file_name != file.name,
-                ..done
-            })
-        }));
-    };
-    let mut before = usize::MAX;
-    loop {
-        let lot = files
-            .iter_mut()
-            .enumerate()
-            .filter(|(_, file)| file.result.is_none());
-        parallel(lot, options.threads, download);
-        let expired = files.iter().filter(|file| has_expired(file)).count();
-        if expired == 0 || expired >= before || batch.stopped.load(Relaxed) {
-            return files.into_iter().filter_map(|file| file.result).collect();
-        }
-        before = expired;
-        // By name, and of several files with one name by their order.
-        let mut fresh: Vec<_> = fresh_links()
-            .into_iter()
-            .map(|link| (given_name(&link), link))
-            .collect();
-        for file in &mut files {
-            let name = given_name(&file.link);
-            let place = fresh.iter().position(|(fresh, _)| *fresh == name);
-            let link = place.map(|place| fresh.remove(place).1);
-            if let Some(link) = link.filter(|_| has_expired(file)) {
-                (file.link, file.result) = (link, None);
-                batch.files_done.fetch_sub(1, Relaxed);
-            }
-        }
+impl Files<'_> {
+    fn download(&self, links: Vec<DownloadLink>) -> Outcomes<Downloaded> {
+        let files = named(links);
+        let batch = Batch::new(self.options.progress.as_ref(), files.len());
+        let download = |(index, file): (usize, &File)| {
+            batch.item(index, &file.name_on_disk, |tell| self.file(file, tell))
+        };
+        let threads = self.options.threads;
+        Outcomes(parallel(files.iter().enumerate(), threads, download))
     }
+
+    /// Downloads one file, by a fresh link if the first has expired.
+    fn file(&self, file: &File, tell: &mut Tell<'_>) -> Result<Downloaded> {
+        let result = self.by_link(file, &file.link, tell);
+        if has_expired(&result)
+            && let Some(fresh) = self.fresh_link(file, tell)
+        {
+            return self.by_link(file, &fresh, tell);
+        }
+        result
+    }
+
+    fn by_link(&self, file: &File, link: &DownloadLink, tell: &mut Tell<'_>) -> Result<Downloaded> {
+        if link.download_link.is_none() {
+            return Err(self.client.transport.no_link("GET", &file.given_name));
+        }
+        let mut download = self
+            .client
+            .download(link)
+            .overwrite(self.options.overwrite)
+            .stall_timeout(self.options.stall_timeout)
+            .progress(|p| tell(p.bytes, p.total));
+        download.folder_is_clean = true;
+        let done = download.to_file(self.dir.join(&file.name_on_disk))?;
+        Ok(Downloaded {
+            file_name: file.given_name.clone(),
+            renamed: file.given_name != file.name_on_disk,
+            ..done
+        })
+    }
+
+    /// Asks for another link to a file, if there is anyone to ask and the callback has not ended
+    /// the whole.
+    fn fresh_link(&self, file: &File, tell: &mut Tell<'_>) -> Option<DownloadLink> {
+        let project = self.project?;
+        if file.has_twin || tell(0, None).is_break() {
+            return None;
+        }
+        project.download_link(&file.given_name).ok()
+    }
+}
+
+fn has_expired(result: &Result<Downloaded>) -> bool {
+    matches!(result, Err(Error::Transfer(e)) if e.reason == LinkExpired)
+}
+
+/// Gives each file a name on disk.
+fn named(links: Vec<DownloadLink>) -> Vec<File> {
+    let given: Vec<String> = links.iter().map(given_name).collect();
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for name in &given {
+        *counts.entry(name).or_default() += 1;
+    }
+    let is_twin = |name: &String| counts.get(name.as_str()) != Some(&1);
+    let twins: Vec<bool> = given.iter().map(is_twin).collect();
+    let names = names_on_disk(&given);
+
+    let mut files = Vec::new();
+    for (((link, given_name), name_on_disk), has_twin) in
+        links.into_iter().zip(given).zip(names).zip(twins)
+    {
+        files.push(File {
+            link,
+            given_name,
+            has_twin,
+            name_on_disk,
+        });
+    }
+    files
 }

@@ -8,65 +8,100 @@ use super::part::PART;
 use crate::transport::{is_unseen, parse_url};
 use crate::types::DownloadLink;
 
-/// The longest name, in bytes. File systems allow 255, and the name of the part file is longer by
-/// its suffix.
-const LONGEST: usize = 255 - PART.len();
+/// The longest name, in bytes, that every common file system takes.
+const LONGEST: usize = 255;
 
 /// A longer end of a name is not taken for its extension.
 const LONGEST_EXTENSION: usize = 16;
 
+/// Room for a number in a long name: as long as ` (18446744073709551615)`, the largest one.
+const ROOM_FOR_NUMBER: &str = " (____________________)";
+
 /// Returns a file's name as the link gives it: its `file_name`, else the last segment of its URL,
 /// percent-decoded.
 pub(super) fn given_name(link: &DownloadLink) -> String {
-    if let Some(name) = link
-        .file_name
-        .as_ref()
-        .filter(|name| !name.trim().is_empty())
+    if let Some(name) = &link.file_name
+        && !name.trim().is_empty()
     {
         return name.clone();
     }
-    let uri = link
-        .download_link
-        .as_ref()
-        .and_then(|it| parse_url("url", it.as_str(), false).ok())
-        .unwrap_or_default();
+    let Some(url) = &link.download_link else {
+        return String::new();
+    };
+    let Ok(uri) = parse_url("url", url.as_str(), false) else {
+        return String::new();
+    };
     let segment = uri.path().rsplit('/').next().unwrap_or_default();
     percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
 /// Returns the names under which files with these given names are written to one folder: each is
 /// safe, and no two are the same to a file system that ignores case.
+///
+/// The first file of each name keeps it, so that no number takes a name that another link brings.
 pub(super) fn names_on_disk(given: &[String]) -> Vec<String> {
     let mut names: Vec<String> = given.iter().map(|name| safe_name(name)).collect();
-    // The first file of each name keeps it, so that no number takes a name that another link
-    // brings.
     let mut taken = HashSet::new();
-    let firsts: Vec<bool> = names
-        .iter()
-        .map(|name| taken.insert(folded(name)))
-        .collect();
-    let mut numbers = HashMap::new();
-    for (name, _) in names.iter_mut().zip(firsts).filter(|(_, first)| !first) {
-        let mut numbered = numbers
-            .entry(folded(name))
-            .or_insert(2_u64..)
-            .map(|number| shortened(name, &format!(" ({number})")));
-        *name = numbered
-            .find(|candidate| taken.insert(folded(candidate)))
-            .unwrap_or_default();
+    let mut again = Vec::new();
+    for name in &mut names {
+        if !taken.insert(folded(name)) {
+            again.push(name);
+        }
+    }
+    let mut numbers = Numbers::default();
+    for name in again {
+        *name = numbers.next_free(name, &mut taken);
     }
     names
 }
 
-/// Folds case, by way of upper case, which also brings together what only some file systems take
-/// for equal, such as `ß` and `SS`.
+/// The numbers that were given to names.
+///
+/// Long names that are cut to the same stem share a counter, so that each number is tried once.
+/// With a counter for each name, the work would grow with the square of their count.
+#[derive(Default)]
+struct Numbers(HashMap<String, u64>);
+
+impl Numbers {
+    /// Returns the name with the next number that makes it a free one, and takes it.
+    fn next_free(&mut self, name: &str, taken: &mut HashSet<String>) -> String {
+        let stem = folded(&shortened(name, ROOM_FOR_NUMBER));
+        let number = self.0.entry(stem).or_insert(1);
+        loop {
+            *number += 1;
+            let numbered = shortened(name, &format!(" ({number})"));
+            if taken.insert(folded(&numbered)) {
+                return numbered;
+            }
+        }
+    }
+}
+
+/// Returns a text that is the same for names that are one to a file system without case.
+///
+/// Upper case brings together what only some file systems take for equal, such as `ß` and `SS`.
+/// Lower case comes before it, since `ẞ` has no upper case and would stay apart from `ß`.
 fn folded(name: &str) -> String {
-    name.to_uppercase().to_lowercase()
+    name.to_lowercase().to_uppercase().to_lowercase()
 }
 
 /// Returns a name that stays in its folder, is visible there, and is allowed on every common file
 /// system. A name that is so already is returned as it is.
-fn safe_name(given: &str) -> String {
+pub(super) fn safe_name(given: &str) -> String {
+    let mut name = given.to_owned();
+    // What is cut off can leave a name that has to be mended, and what mends it can make it too
+    // long. The third time nothing changes at the latest.
+    loop {
+        let next = shortened(&mended(&name), "");
+        if next == name {
+            return name;
+        }
+        name = next;
+    }
+}
+
+/// Takes out of a name what makes it unsafe, whatever its length.
+fn mended(given: &str) -> String {
     let name: String = given
         .chars()
         .map(|c| if is_harmless(c) { c } else { '_' })
@@ -80,10 +115,11 @@ fn safe_name(given: &str) -> String {
     if name.starts_with('.') || is_reserved(&safe) {
         safe.insert(0, '_');
     }
+    // Files on their way have such names.
     if safe.to_ascii_lowercase().ends_with(PART) {
         safe.push('_');
     }
-    shortened(&safe, "")
+    safe
 }
 
 /// Whether a character is neither a separator nor otherwise refused by Windows, and can be seen.
@@ -170,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_safe_after_it_was_cut_too() {
+        let spaces = " ".repeat(300);
+        for (start, end, safe) in [
+            ("CON", "x.jpg", "_CON.jpg"),
+            ("nul", "x", "_nul"),
+            ("a.jpg.imagen-part", "x", "a.jpg.imagen-part_"),
+            ("a.jpg", ".imagen-part", "a.jpg.imagen-part_"),
+            ("a.jpg..", "x", "a.jpg"),
+        ] {
+            assert_eq!(safe_name(&format!("{start}{spaces}{end}")), safe);
+        }
+    }
+
+    #[test]
     fn a_long_name_keeps_its_extension() {
         let long = safe_name(&format!("{}.JPEG", "é".repeat(300)));
         assert!(long.len() <= LONGEST && long.ends_with("é.JPEG"), "{long}");
@@ -183,8 +233,9 @@ mod tests {
             "A.JPG",
             "a (2).jpg",
             "a.jpg",
-            "straße",
-            "STRASSE",
+            "straße.jpg",
+            "STRASSE.jpg",
+            "stra\u{1e9e}e.jpg",
             "x/y",
             "x\\y",
         ];
@@ -194,8 +245,9 @@ mod tests {
             "A (3).JPG",
             "a (2).jpg",
             "a (4).jpg",
-            "straße",
-            "STRASSE (2)",
+            "straße.jpg",
+            "STRASSE (2).jpg",
+            "stra\u{1e9e}e (3).jpg",
             "x_y",
             "x_y (2)",
         ];
@@ -205,6 +257,30 @@ mod tests {
         let names = names_on_disk(&vec!["x".repeat(400); 12]);
         assert!(names.iter().all(|name| name.len() <= LONGEST));
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), 12);
+    }
+
+    #[test]
+    fn a_character_and_its_other_cases_are_folded_alike() {
+        for c in '\0'..=char::MAX {
+            let plain = folded(&c.to_string());
+            assert_eq!(plain, folded(&c.to_uppercase().to_string()), "{c}");
+            assert_eq!(plain, folded(&c.to_lowercase().to_string()), "{c}");
+        }
+    }
+
+    /// So the numbers that are tried are as many as the names, and not their square.
+    #[test]
+    fn long_names_of_one_stem_share_a_counter() {
+        let mut numbers = Numbers::default();
+        let mut taken = HashSet::new();
+        for n in 0..200 {
+            let name = safe_name(&format!("{}{n:06}.jpg", "x".repeat(400)));
+            let other = safe_name(&format!("{}{n:06}.jpg", "x".repeat(LONGEST - 10)));
+            numbers.next_free(&name, &mut taken);
+            numbers.next_free(&other, &mut taken);
+        }
+        let tried: u64 = numbers.0.values().map(|number| number - 1).sum();
+        assert_eq!((numbers.0.len(), tried, taken.len()), (1, 400, 400));
     }
 
     #[test]
@@ -225,7 +301,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_safe_name_is_one_visible_segment_and_stays_as_it_is(
-            given in "\\PC{0,20}|[./\\\\: a-cA-C\u{0}-\u{1f}]{0,300}|(con|nul|lpt1)[. ]{0,3}.{0,3}"
+            given in "\\PC{0,20}|[./\\\\: a-cA-C\u{0}-\u{1f}]{0,300}|(con|nul|lpt1)[. ]{0,3}.{0,3}\
+                     |(con|a|é{1,120})(\\.imagen-part)?[. ]{220,260}(x|_)?(\\.jpg|\\.imagen-part)?"
         ) {
             let name = safe_name(&given);
             prop_assert!(!name.is_empty() && name.len() <= LONGEST);
@@ -237,7 +314,7 @@ mod tests {
 
         #[test]
         fn no_two_names_are_equal(
-            given in proptest::collection::vec("[aAbB](\\.jpg| \\([23]\\))?|ß|SS|K|\u{212a}", 0..20)
+            given in proptest::collection::vec("[aAbB](\\.jpg| \\([23]\\))?|ß|SS|\u{1e9e}|K|\u{212a}", 0..20)
         ) {
             let names = names_on_disk(&given);
             let different: HashSet<String> = names.iter().map(|name| folded(name)).collect();

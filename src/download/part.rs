@@ -1,6 +1,7 @@
 //! A file that appears under its name when it is whole, and not before.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -10,11 +11,18 @@ use crate::error::{Error, Result};
 /// The end of the name of a file that is still being written.
 pub(super) const PART: &str = ".imagen-part";
 
-/// A file on its way: `NAME.imagen-part` in the folder of `NAME`. Dropping it removes it.
+/// How many names are tried. A second one is needed only if another download cleans the folder at
+/// the very moment, or if someone guessed 64 random bits.
+const ATTEMPTS: u32 = 8;
+
+/// A file on its way, in the folder of its target. Dropping it removes it.
 ///
-/// A part file that is there already is removed: a killed process left it, or another download of
-/// `NAME` is still running. That one then fails, since a download publishes only the very file that
-/// it wrote.
+/// Its name is 16 random hex digits and [`PART`], and it was new when it was created. So it is the
+/// file of one download alone, and creating it opens, follows and empties nothing that is there.
+///
+/// It is locked from its creation until it is closed, which the system also does when the process
+/// dies. So a part file without a lock is a leftover. On a file system without locks nobody gets
+/// one, and leftovers stay.
 pub(crate) struct PartFile {
     part: PathBuf,
     target: PathBuf,
@@ -23,15 +31,13 @@ pub(crate) struct PartFile {
 
 impl PartFile {
     pub(crate) fn create(target: &Path) -> Result<Self> {
-        let mut part = target.as_os_str().to_owned();
-        part.push(PART);
-        let _ = fs::remove_file(&part);
-        let file = File::create_new(&part).map_err(|e| match (e.kind(), target.parent()) {
-            (ErrorKind::NotFound, Some(folder)) => Error::io(folder, e),
+        let folder = folder_of(target);
+        let (part, file) = create_in(folder).map_err(|e| match e.kind() {
+            ErrorKind::NotFound => Error::io(folder, e),
             _ => Error::io(target, e),
         })?;
         Ok(Self {
-            part: part.into(),
+            part,
             target: target.to_owned(),
             file,
         })
@@ -40,47 +46,122 @@ impl PartFile {
     /// Puts the file under its name. Returns false if there is a file already that may not be
     /// replaced.
     pub(crate) fn publish(self, overwrite: Overwrite) -> Result<bool> {
-        self.rename(overwrite)
+        self.move_to_target(overwrite)
             .map_err(|e| Error::io(&self.target, e))
     }
 
-    fn rename(&self, overwrite: Overwrite) -> io::Result<bool> {
-        // A name may reach the disk earlier than the bytes.
-        self.file
-            .sync_all()
-            .or_else(|e| if is_unsupported(&e) { Ok(()) } else { Err(e) })?;
-        if !self.is_there() {
-            return Err(io::Error::other(
-                "another download of the same file replaced it",
-            ));
+    fn move_to_target(&self, overwrite: Overwrite) -> io::Result<bool> {
+        self.sync()?;
+        if self.part.symlink_metadata().is_err() {
+            return Err(io::Error::other("another program removed its part file"));
         }
         // A rename replaces what is there, and a second name does not.
         if overwrite != Overwrite::Always {
-            let linked = fs::hard_link(&self.part, &self.target).is_ok();
-            // Otherwise the file system has no hard links, and a file that another program makes at
-            // this moment is replaced.
-            if linked || self.target.symlink_metadata().is_ok() {
-                return Ok(linked);
+            if fs::hard_link(&self.part, &self.target).is_ok() {
+                return Ok(true);
             }
+            if self.target.symlink_metadata().is_ok() {
+                return Ok(false);
+            }
+            // The file system has no hard links. A file that another program makes under this name
+            // at this moment is replaced.
         }
-        fs::rename(&self.part, &self.target).map(|()| true)
+        fs::rename(&self.part, &self.target)?;
+        Ok(true)
     }
 
-    /// Whether the part file is still the one that this download writes.
-    fn is_there(&self) -> bool {
-        let both = (self.file.metadata(), self.part.symlink_metadata());
-        let same =
-            |a: &Metadata, b: &Metadata| a.len() == b.len() && a.created().ok() == b.created().ok();
-        matches!(both, (Ok(ours), Ok(there)) if same(&ours, &there))
+    /// Writes the bytes to the disk, since their name may get there earlier.
+    fn sync(&self) -> io::Result<()> {
+        match self.file.sync_all() {
+            Err(e) if !is_unsupported(&e) => Err(e),
+            _ => Ok(()),
+        }
     }
 }
 
 impl Drop for PartFile {
     fn drop(&mut self) {
-        if self.is_there() {
-            let _ = fs::remove_file(&self.part);
+        // It is not there any more if it was renamed.
+        let _ = fs::remove_file(&self.part);
+    }
+}
+
+/// Returns the folder of a file, also of one that is named without a folder.
+pub(super) fn folder_of(target: &Path) -> &Path {
+    match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Finds out whether files can be made in a folder.
+pub(super) fn try_folder(folder: &Path) -> io::Result<()> {
+    let (part, _) = create_in(folder)?;
+    fs::remove_file(part)
+}
+
+/// Makes a part file of a name that is free.
+fn create_in(folder: &Path) -> io::Result<(PathBuf, File)> {
+    for _ in 0..ATTEMPTS {
+        let part = folder.join(random_name());
+        if let Some(file) = create_at(&part)? {
+            return Ok((part, file));
         }
     }
+    Err(io::Error::other("no part file could be made"))
+}
+
+/// Makes a file and locks it. Returns `None` if the path is not free, or another download removed
+/// the file.
+fn create_at(part: &Path) -> io::Result<Option<File>> {
+    let file = match File::create_new(part) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => return Ok(None),
+        result => result?,
+    };
+    // Until it is locked, another download may take it for a leftover, lock it and remove it.
+    let is_taken = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+    if is_taken || part.symlink_metadata().is_err() {
+        let _ = fs::remove_file(part);
+        return Ok(None);
+    }
+    Ok(Some(file))
+}
+
+fn random_name() -> String {
+    // The seed of a hash map is random, and needs no dependency.
+    let random = RandomState::new().build_hasher().finish();
+    format!("{random:016x}{PART}")
+}
+
+/// Whether a file has the name of a part file.
+fn is_part_name(name: &str) -> bool {
+    let Some(digits) = name.strip_suffix(PART) else {
+        return false;
+    };
+    let is_digit = |digit: u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+    digits.len() == 16 && digits.bytes().all(is_digit)
+}
+
+/// Removes the part files in a folder that no process is writing any more.
+pub(super) fn remove_leftovers(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.map_while(io::Result::ok) {
+        let is_part = entry.file_name().to_str().is_some_and(is_part_name);
+        // To open a pipe could take for ever, and to open a link would follow it.
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_part && is_file {
+            let _ = remove_if_left(&entry.path());
+        }
+    }
+}
+
+fn remove_if_left(part: &Path) -> io::Result<()> {
+    let file = File::open(part)?;
+    // The lock is held while the file is removed, so that its maker cannot lock it in between.
+    file.try_lock_shared()?;
+    fs::remove_file(part)
 }
 
 /// Whether the file system says that it cannot sync, as network drives do (`ENOSYS`, `EINVAL`, and
@@ -120,7 +201,8 @@ mod tests {
         let mut part = written(&target, "taken back");
         assert!(part.file.take_back().unwrap());
         part.file.write_all(b"whole").unwrap();
-        assert_eq!(names(folder.path()), ["a.jpg.imagen-part"]);
+        let [name] = names(folder.path()).try_into().unwrap();
+        assert!(is_part_name(name.to_str().unwrap()), "{name:?}");
         assert!(part.publish(Overwrite::Never).unwrap());
         assert_eq!(names(folder.path()), ["a.jpg"]);
         assert_eq!(fs::read(&target).unwrap(), b"whole");
@@ -146,16 +228,58 @@ mod tests {
     }
 
     #[test]
-    fn of_two_downloads_of_one_name_the_later_wins_and_neither_publishes_the_others_part() {
+    fn two_downloads_of_one_name_have_their_own_part_files() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a.jpg");
         let first = written(&target, "first");
-        let second = written(&target, "second, and only half of");
-        let error = first.publish(Overwrite::Always).unwrap_err();
-        assert!(error.to_string().contains("another download"), "{error}");
-        assert_eq!(names(folder.path()), ["a.jpg.imagen-part"]);
-        assert!(second.publish(Overwrite::Always).unwrap());
+        let second = written(&target, "other, and only half of");
+        remove_leftovers(folder.path());
+        assert!(first.publish(Overwrite::Never).unwrap());
+        assert_eq!(fs::read(&target).unwrap(), b"first");
+        assert!(!second.publish(Overwrite::Never).unwrap());
+        assert_eq!(fs::read(&target).unwrap(), b"first");
         assert_eq!(names(folder.path()), ["a.jpg"]);
+    }
+
+    #[test]
+    fn a_part_file_is_never_made_of_what_is_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        let link = folder.path().join("link");
+        fs::hard_link(&victim, &link).unwrap();
+        assert!(create_at(&link).unwrap().is_none());
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+        assert_eq!(names(folder.path()), ["link", "victim"]);
+        assert!(create_at(&folder.path().join("free")).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_part_file_that_somebody_removed_is_an_error_that_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = written(&folder.path().join("a.jpg"), "gone");
+        fs::remove_file(&part.part).unwrap();
+        let error = part.publish(Overwrite::Never).unwrap_err();
+        assert!(error.to_string().contains("removed its part"), "{error}");
+    }
+
+    #[test]
+    fn only_files_with_exactly_the_name_of_a_part_file_are_leftovers() {
+        for (name, is_part) in [
+            ("0123456789abcdef.imagen-part", true),
+            ("0123456789ABCDEF.imagen-part", false),
+            ("0123456789abcde.imagen-part", false),
+            ("x0123456789abcdef.imagen-part", false),
+            ("a.jpg.imagen-part", false),
+            ("probe.imagen-part", false),
+            ("0123456789abcdef.imagen-part_", false),
+            (".imagen-part", false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(name), "left").unwrap();
+            remove_leftovers(folder.path());
+            assert_eq!(names(folder.path()).is_empty(), is_part, "{name}");
+        }
     }
 
     #[cfg(target_os = "linux")]

@@ -26,12 +26,27 @@ const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
 const MAX_IDLE: usize = 16;
 
 /// `ureq`'s buffers of 128 KiB for each direction of each connection are more than a call needs.
-/// The input buffer holds one TLS record, the output buffer the head of a request.
-const INPUT_BUFFER: usize = 16 * 1024;
+/// The input buffer holds the head of an answer, and at least one TLS record: as much as keeps a
+/// program that makes calls within 64 KB of heap. The output buffer holds the head of a request.
+const INPUT_BUFFER: usize = 36 * 1024;
 const OUTPUT_BUFFER: usize = 8 * 1024;
+
+/// The largest head of an answer, in bytes. A full buffer in which no head ends must be over the
+/// limit: else `ureq` would take it for the end of the connection.
+const LARGEST_HEAD: usize = INPUT_BUFFER - 1;
 
 /// How many redirects of a download are followed.
 pub(super) const REDIRECTS: u32 = 5;
+
+/// What is percent-encoded in a URL, where it was not.
+const RAW: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`');
 
 /// The longest limit. `ureq` adds limits to the clock, which a longer one would overflow.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -106,7 +121,8 @@ pub(super) fn shorter(ours: Duration, theirs: Option<Duration>) -> Option<Durati
 pub(super) fn for_calls(base_url: &Uri, limits: &Limits) -> Agent {
     let config = own_config()
         .input_buffer_size(INPUT_BUFFER)
-        .output_buffer_size(OUTPUT_BUFFER);
+        .output_buffer_size(OUTPUT_BUFFER)
+        .max_response_header_size(LARGEST_HEAD);
     let proxy = Proxy::try_from_env().filter(|_| !is_loopback(base_url));
     let timeouts = of_call(limits, limits.timeout, Timeouts::default());
     configure!(config, is_https(base_url), 0, proxy, timeouts, None).into()
@@ -135,7 +151,8 @@ pub(super) fn configured<'b>(
     timeouts: Timeouts,
     stall: Option<Duration>,
 ) -> Request<SendBody<'b>> {
-    let (https_only, proxy) = (is_https(request.uri()), proxy_for(agent, request.uri()));
+    let https_only = is_https(request.uri());
+    let proxy = proxy_for(agent, request.uri());
     configure!(
         agent.configure_request(request),
         https_only,
@@ -150,7 +167,10 @@ pub(super) fn configured<'b>(
 /// asked for this machine's own loopback it would connect to itself, and see the key in the clear.
 fn proxy_for(agent: &Agent, uri: &Uri) -> Option<Proxy> {
     let proxy = agent.config().proxy()?;
-    (!(proxy.is_from_env() && is_loopback(uri))).then(|| proxy.clone())
+    if proxy.is_from_env() && is_loopback(uri) {
+        return None;
+    }
+    Some(proxy.clone())
 }
 
 /// Returns the host that a request connects to, and the proxy if there is one.
@@ -159,9 +179,11 @@ pub(super) fn peer(agent: &Agent, uri: &Uri) -> String {
         .authority()
         .map(|authority| authority.as_str())
         .unwrap_or_default();
-    match proxy_for(agent, uri).filter(|proxy| !proxy.is_no_proxy(uri)) {
-        Some(proxy) => format!("{host} through the proxy {}:{}", proxy.host(), proxy.port()),
-        None => host.to_owned(),
+    match proxy_for(agent, uri) {
+        Some(proxy) if !proxy.is_no_proxy(uri) => {
+            format!("{host} through the proxy {}:{}", proxy.host(), proxy.port())
+        }
+        _ => host.to_owned(),
     }
 }
 
@@ -170,31 +192,29 @@ fn own_config() -> ConfigBuilder<AgentScope> {
         .max_idle_connections(MAX_IDLE)
         .max_idle_connections_per_host(MAX_IDLE);
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    let config = {
-        use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
-        let (rustls, verifier) = (
-            cfg!(feature = "rustls"),
-            cfg!(feature = "platform-verifier"),
-        );
-        let provider = if rustls {
-            TlsProvider::Rustls
-        } else {
-            TlsProvider::NativeTls
-        };
-        // Whoever chooses the system's TLS means the system's certificates too.
-        let roots = if rustls && !verifier {
-            RootCerts::WebPki
-        } else {
-            RootCerts::PlatformVerifier
-        };
-        config.tls_config(
-            TlsConfig::builder()
-                .provider(provider)
-                .root_certs(roots)
-                .build(),
-        )
-    };
+    let config = config.tls_config(tls_config());
     config
+}
+
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+fn tls_config() -> ureq::tls::TlsConfig {
+    use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+    let is_rustls = cfg!(feature = "rustls");
+    let provider = if is_rustls {
+        TlsProvider::Rustls
+    } else {
+        TlsProvider::NativeTls
+    };
+    // Whoever chooses the system's TLS means the system's certificates too.
+    let roots = if is_rustls && !cfg!(feature = "platform-verifier") {
+        RootCerts::WebPki
+    } else {
+        RootCerts::PlatformVerifier
+    };
+    TlsConfig::builder()
+        .provider(provider)
+        .root_certs(roots)
+        .build()
 }
 
 pub(crate) fn is_https(uri: &Uri) -> bool {
@@ -211,48 +231,47 @@ pub(super) fn is_loopback(uri: &Uri) -> bool {
 /// Reads a URL that is by https, or on this machine, unless http is allowed. What should have been
 /// percent-encoded in it, and was not, is.
 pub(crate) fn parse_url(field: &'static str, text: &str, allow_http: bool) -> Result<Uri> {
-    const RAW: &AsciiSet = &CONTROLS
-        .add(b' ')
-        .add(b'"')
-        .add(b'<')
-        .add(b'>')
-        .add(b'\\')
-        .add(b'^')
-        .add(b'`');
-    // What comes before an `@` may be a password, and what comes after a `?` a signature.
-    let shown = text
-        .split(['?', '#'])
-        .next()
-        .filter(|text| !text.contains('@'))
-        .unwrap_or_default();
-    let refuse = |why: &str| {
-        Err(Error::invalid(
-            field,
-            format!("{:?}: {why}", redact(shown, &[])),
-        ))
-    };
     let encoded = utf8_percent_encode(text.trim(), RAW).to_string();
     let Ok(uri) = encoded.parse::<Uri>() else {
-        return refuse("it is no URL");
+        return Err(refused_url(field, text, "it is no URL"));
     };
-    match (uri.scheme_str(), uri.authority()) {
-        (None, _) | (_, None) => refuse("it begins with https:// and a host"),
-        (_, Some(authority)) if authority.as_str().contains('@') => {
-            refuse("it holds no user name and no password")
-        }
-        (Some("https"), _) if !HAS_TLS => {
-            refuse("https needs the feature rustls or native-tls of imagen-ai")
-        }
-        (Some("https"), _) => Ok(uri),
-        (Some("http"), _) if allow_http || is_loopback(&uri) => Ok(uri),
-        _ => refuse("its scheme is https (http only on this machine, or where allow_http says so)"),
+    match check_url(&uri, allow_http) {
+        Some(why) => Err(refused_url(field, text, why)),
+        None => Ok(uri),
     }
+}
+
+/// Returns why a URL is refused, if it is.
+fn check_url(uri: &Uri, allow_http: bool) -> Option<&'static str> {
+    const NO_HOST: &str = "must begin with https:// and a host";
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Some(NO_HOST);
+    };
+    if authority.as_str().contains('@') {
+        return Some("must have no user name and no password");
+    }
+    match scheme {
+        "https" if HAS_TLS => None,
+        "https" => Some("https needs the feature rustls or native-tls of imagen-ai"),
+        "http" if allow_http || is_loopback(uri) => None,
+        _ => Some(
+            "its scheme must be https (http only on this machine, or where allow_http says so)",
+        ),
+    }
+}
+
+fn refused_url(field: &'static str, text: &str, why: &str) -> Error {
+    // What comes before an `@` may be a password, and what comes after a `?` a signature.
+    let start = text.split(['?', '#']).next().unwrap_or_default();
+    let shown = if start.contains('@') { "" } else { start };
+    Error::invalid(field, format!("{:?}: {why}", redact(shown, "", &[])))
 }
 
 /// Returns a variable of the environment that is set and not empty.
 pub(crate) fn variable(name: &'static str) -> Result<Option<String>> {
     match env::var(name) {
-        Ok(value) => Ok(Some(value).filter(|value| !value.trim().is_empty())),
+        Ok(value) if value.trim().is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
         Err(VarError::NotPresent) => Ok(None),
         Err(VarError::NotUnicode(_)) => Err(Error::invalid(
             name,
@@ -265,11 +284,14 @@ pub(crate) fn variable(name: &'static str) -> Result<Option<String>> {
 /// left out silently. Which of the variables wins is `ureq`'s decision.
 pub(crate) fn check_environment() -> Result<()> {
     for name in PROXY_VARIABLES {
-        if let Some(value) = variable(name)? {
-            let wrong = |_| Error::invalid(name, "it is no URL of an http, https or socks proxy");
-            let proxy = Proxy::new(&value).map_err(wrong)?;
-            check_feature(name, missing_feature(&proxy))?;
-        }
+        let Some(value) = variable(name)? else {
+            continue;
+        };
+        let Ok(proxy) = Proxy::new(&value) else {
+            let why = "it is no URL of an http, https or socks proxy";
+            return Err(Error::invalid(name, why));
+        };
+        check_feature(name, missing_feature(&proxy))?;
     }
     Ok(())
 }

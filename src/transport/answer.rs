@@ -1,8 +1,9 @@
 //! What came back: reading it within a limit, and making sense of it.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::str::from_utf8;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::warn;
 use serde::Deserialize;
@@ -31,12 +32,31 @@ const REQUEST_ID_HEADERS: [&str; 5] = [
     "cf-ray",
 ];
 
+/// How often a call was tried so far.
+#[derive(Clone, Copy)]
+pub(super) struct Tries {
+    pub(super) began: Instant,
+    /// How often it was sent.
+    pub(super) attempts: u32,
+    /// How often it failed. A refusal because of the service's limit is no failure.
+    pub(super) failures: u32,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            attempts: 0,
+            failures: 0,
+        }
+    }
+}
+
 /// What came of an attempt at a call: an answer, as far as it arrived.
 pub(crate) struct Answer<'c> {
     transport: &'c Transport,
-    call: &'c Call,
-    attempts: u32,
-    began: Instant,
+    pub(super) call: &'c Call,
+    tries: Tries,
     /// `None` if not even the head came.
     pub(super) status: Option<u16>,
     headers: HeaderMap,
@@ -45,17 +65,11 @@ pub(crate) struct Answer<'c> {
 
 impl<'c> Answer<'c> {
     /// Makes the answer of an attempt that has brought nothing yet.
-    pub(super) fn new(
-        transport: &'c Transport,
-        call: &'c Call,
-        attempts: u32,
-        began: Instant,
-    ) -> Self {
+    pub(super) fn new(transport: &'c Transport, call: &'c Call, tries: Tries) -> Self {
         Self {
             transport,
             call,
-            attempts,
-            began,
+            tries,
             status: None,
             headers: HeaderMap::new(),
             body: Vec::new(),
@@ -69,20 +83,33 @@ impl<'c> Answer<'c> {
         limit: u64,
     ) -> Result<(), ureq::Error> {
         let (parts, body) = response.into_parts();
+        self.status = Some(parts.status.as_u16());
+        self.headers = parts.headers;
         let limit = if parts.status.is_success() {
             limit
         } else {
             ERROR_BODY
         };
-        (self.status, self.headers) = (Some(parts.status.as_u16()), parts.headers);
         // The announced length is only a hint: room for a large answer is made as it comes.
-        self.body
-            .reserve_exact(body.content_length().unwrap_or_default().min(ERROR_BODY) as usize);
-        body.into_with_config()
-            .limit(limit)
-            .reader()
-            .read_to_end(&mut self.body)?;
+        let announced = body.content_length().unwrap_or_default();
+        self.body.reserve_exact(announced.min(ERROR_BODY) as usize);
+        let mut reader = body.into_with_config().limit(limit).reader();
+        reader.read_to_end(&mut self.body)?;
         Ok(())
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        matches!(self.status, Some(200..=299))
+    }
+
+    /// Returns how long the service asked to wait, if it did.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        retry_after(&self.headers)
+    }
+
+    /// Returns where a redirect leads.
+    pub(super) fn location(&self) -> Option<&str> {
+        self.headers.get(LOCATION)?.to_str().ok()
     }
 
     /// Parses the payload.
@@ -93,7 +120,8 @@ impl<'c> Answer<'c> {
     /// be repeated.
     pub(crate) fn json(&self) -> Result<Value> {
         let json = self.parse()?;
-        self.check(&json).map(|()| json)
+        self.check(&json)?;
+        Ok(json)
     }
 
     /// Reads the object that the payload was parsed to.
@@ -104,15 +132,18 @@ impl<'c> Answer<'c> {
     /// Reads an object whose `status` is not that of the call, but of what was asked about.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T> {
         let json = self.parse()?;
-        self.object(&json)
-            .or_else(|e| self.check(&json).and(Err(e)))
+        let object = self.object(&json);
+        if object.is_err() {
+            self.check(&json)?;
+        }
+        object
     }
 
     /// Reads a list that comes bare, or as the field `name` of an object. An item that cannot be
     /// read is `None`.
     pub(crate) fn list<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<Option<T>>> {
-        items(&self.json()?, name)
-            .ok_or_else(|| self.unreadable(format!("the answer holds no {name}")))
+        let json = self.json()?;
+        items(&json, name).ok_or_else(|| self.unreadable(format!("the answer holds no {name}")))
     }
 
     /// Parses the payload, whatever it says of the call.
@@ -122,19 +153,21 @@ impl<'c> Answer<'c> {
 
     /// Reads an answer that need not hold anything, and refuses one that says that the call failed.
     pub(crate) fn empty(&self) -> Result<()> {
-        from_json(self.payload()).map_or(Ok(()), |json| self.check(&json))
+        match from_json(self.payload()) {
+            Ok(json) => self.check(&json),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Refuses an answer that says that the call failed. What is no object says nothing.
     fn check(&self, json: &Value) -> Result<()> {
-        let status = json
-            .get("status")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let status = json.get("status").and_then(Value::as_str);
+        let status = EnhancementStatus::from(status.unwrap_or_default().to_owned());
         let has_error = json.get("error").is_some_and(|error| !error.is_null());
-        let failed =
-            has_error || EnhancementStatus::from(status.to_owned()) == EnhancementStatus::Failed;
-        if failed { Err(self.refused()) } else { Ok(()) }
+        if has_error || status == EnhancementStatus::Failed {
+            return Err(self.refused());
+        }
+        Ok(())
     }
 
     /// Returns the payload: the body without its `data` envelope, if it has one, and without a byte
@@ -147,14 +180,14 @@ impl<'c> Answer<'c> {
 
     /// Makes the error for an answer by which the service says no.
     pub(super) fn refused(&self) -> Error {
-        let (context, message) = (self.context(), self.message());
-        let status = context.status.unwrap_or_default();
-        let kind = ApiErrorKind::of(status, &message);
+        let message = self.message();
+        let status = self.status.unwrap_or_default();
         Error::Api(Box::new(ApiError {
             status,
-            kind,
+            kind: ApiErrorKind::of(status, &message),
             message: self.redact(&message),
-            context,
+            advice: "",
+            context: self.context(),
         }))
     }
 
@@ -165,10 +198,10 @@ impl<'c> Answer<'c> {
             kind: CauseKind::Json,
             message: self.redact(&why.into()),
         };
-        match self.call.once {
-            Some(_) => self.unknown(cause),
-            None => Error::Decode(self.error(cause)),
+        if self.call.is_once() {
+            return self.unknown(cause);
         }
+        Error::Decode(self.error(cause))
     }
 
     /// Makes the error for JSON that cannot be read.
@@ -180,13 +213,21 @@ impl<'c> Answer<'c> {
 
     /// Makes the error for an attempt that leaves open whether the call was carried out.
     pub(super) fn unknown(&self, cause: Cause) -> Error {
-        let advice = self.call.once.unwrap_or_default();
-        let error = Error::OutcomeUnknown(Box::new(CallError {
-            advice,
-            ..*self.error(cause)
-        }));
+        let mut error = self.error(cause);
+        error.advice = self.call.once.unwrap_or_default();
+        let error = Error::OutcomeUnknown(error);
         warn!(target: LOG, "{}; outcome unknown", in_short(self.call, &error));
         error
+    }
+
+    /// Makes the same error for a status that leaves it open.
+    pub(super) fn unknown_by_status(&self) -> Error {
+        let status = self.status.unwrap_or_default();
+        let message = self.redact(&self.message());
+        self.unknown(Cause {
+            kind: CauseKind::Status,
+            message: format!("{status} {message}"),
+        })
     }
 
     /// Makes the error for an answer that did not arrive whole, or not at all.
@@ -200,33 +241,27 @@ impl<'c> Answer<'c> {
 
     /// Returns what is known of the call and its answer.
     pub(crate) fn context(&self) -> Context {
-        let Self {
-            call,
-            status,
-            attempts,
-            ..
-        } = *self;
-        let start = self.body.get(..ERROR_BODY as usize).unwrap_or(&self.body);
-        // The body of a redirect may tell where it leads.
-        let shown = if matches!(status, Some(300..=399)) {
-            &[]
-        } else {
-            start
-        };
-        let body = self.redact(&String::from_utf8_lossy(shown));
-        let (method, path, elapsed) = (call.method, call.path.clone(), self.began.elapsed());
-        let (request_id, retry_after) = (request_id(&self.headers), retry_after(&self.headers));
-        let request_id = request_id.map(|id| self.redact(id));
+        let request_id = request_id(&self.headers);
         Context {
-            method,
-            path,
-            status,
-            request_id,
-            retry_after,
-            attempts,
-            elapsed,
-            body,
+            method: self.call.method,
+            path: self.redact(&self.call.path),
+            status: self.status,
+            request_id: request_id.map(|id| self.redact(id)),
+            retry_after: self.retry_after(),
+            attempts: self.tries.attempts,
+            elapsed: self.tries.began.elapsed(),
+            body: self.redact(&self.start_of_body()),
         }
+    }
+
+    /// Returns as much of the body as an error may show: nothing of a redirect's, which may tell
+    /// where it leads.
+    fn start_of_body(&self) -> Cow<'_, str> {
+        if matches!(self.status, Some(300..=399)) {
+            return Cow::default();
+        }
+        let start = self.body.get(..ERROR_BODY as usize);
+        String::from_utf8_lossy(start.unwrap_or(&self.body))
     }
 
     pub(crate) fn redact(&self, text: &str) -> String {
@@ -236,18 +271,20 @@ impl<'c> Answer<'c> {
     /// Returns the service's own words, or what it sent instead, not redacted.
     pub(crate) fn message(&self) -> String {
         if let Some(300..=399) = self.status {
-            let location = self
-                .headers
-                .get(LOCATION)
-                .and_then(|value| value.to_str().ok());
-            let target: Uri = location
-                .and_then(|location| location.parse().ok())
-                .unwrap_or_default();
-            let place = target.host().unwrap_or("another place");
-            return format!("a redirect to {place}, and redirects are not followed");
+            return self.redirect_message();
         }
         let json = from_json(self.payload()).unwrap_or_default();
-        message_in(&json).unwrap_or_else(|| String::from_utf8_lossy(&self.body).into_owned())
+        message_in(&json).unwrap_or_else(|| self.start_of_body().into_owned())
+    }
+
+    /// Says where a redirect leads, without what a path or a query could hold.
+    fn redirect_message(&self) -> String {
+        let target: Uri = self
+            .location()
+            .and_then(|location| location.parse().ok())
+            .unwrap_or_default();
+        let place = target.host().unwrap_or("another place");
+        format!("a redirect to {place}, and redirects are not followed")
     }
 }
 
@@ -270,50 +307,60 @@ fn unwrap_envelope(body: &str) -> Option<&str> {
 /// Finds the message, in this order: `error.message`; `error` as a string; `detail` as a string;
 /// `detail` as a list of `{loc, msg}`; `message`.
 fn message_in(json: &Value) -> Option<String> {
-    let text = |value: Option<&Value>| {
-        value?
-            .as_str()
-            .filter(|text| !text.trim().is_empty())
-            .map(str::to_owned)
-    };
-    let (error, detail) = (json.get("error"), json.get("detail"));
-    let message = text(error.and_then(|error| error.get("message")))
-        .or_else(|| text(error))
-        .or_else(|| text(detail));
-    message
-        .or_else(|| validation_errors(detail?))
-        .or_else(|| text(json.get("message")))
+    let texts = [
+        json.pointer("/error/message"),
+        json.get("error"),
+        json.get("detail"),
+    ];
+    for text in texts.into_iter().flatten() {
+        if let Some(text) = non_empty(text) {
+            return Some(text);
+        }
+    }
+    let validation = json.get("detail").and_then(validation_errors);
+    validation.or_else(|| json.get("message").and_then(non_empty))
+}
+
+/// Returns a text that says something.
+fn non_empty(value: &Value) -> Option<String> {
+    let text = value.as_str()?;
+    let is_empty = text.trim().is_empty();
+    (!is_empty).then(|| text.to_owned())
 }
 
 /// Joins `[{"loc":["body","instruction"],"msg":"too long"}]` to `body.instruction: too long`.
 fn validation_errors(detail: &Value) -> Option<String> {
-    let word = |step: &Value| {
-        step.as_str()
-            .map(str::to_owned)
-            .or_else(|| Some(step.as_u64()?.to_string()))
-    };
-    let line = |item: &Value| {
-        let path = item
-            .get("loc")?
-            .as_array()?
-            .iter()
-            .filter_map(word)
-            .reduce(|path, step| path + "." + &step);
-        Some(path? + ": " + item.get("msg")?.as_str()?)
-    };
-    detail
-        .as_array()?
-        .iter()
-        .filter_map(line)
-        .reduce(|lines, line| lines + "; " + &line)
+    let mut lines = Vec::new();
+    for item in detail.as_array()? {
+        lines.extend(validation_error(item));
+    }
+    (!lines.is_empty()).then(|| lines.join("; "))
+}
+
+fn validation_error(item: &Value) -> Option<String> {
+    let message = item.get("msg")?.as_str()?;
+    let mut steps = Vec::new();
+    for step in item.get("loc")?.as_array()? {
+        match step {
+            Value::String(name) => steps.push(name.clone()),
+            Value::Number(index) => steps.push(index.to_string()),
+            _ => {}
+        }
+    }
+    Some(format!("{}: {message}", steps.join(".")))
 }
 
 /// Returns the id that the service or gateway gave the request.
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<&str> {
-    let mut ids = REQUEST_ID_HEADERS
-        .iter()
-        .filter_map(|name| headers.get(*name)?.to_str().ok());
-    ids.find(|id| !id.trim().is_empty())
+    for name in REQUEST_ID_HEADERS {
+        let id = headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(id) = id
+            && !id.trim().is_empty()
+        {
+            return Some(id);
+        }
+    }
+    None
 }
 
 #[cfg(test)]

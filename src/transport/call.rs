@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
+use super::one_line;
 use crate::error::{Error, Result};
 
 /// Everything but the unreserved characters of
@@ -16,6 +17,9 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 /// The longest path segment, in bytes: more than any file system allows, far less than a request
 /// line may hold.
 const LONGEST_SEGMENT: usize = 1024;
+
+/// How much of a refused segment an error shows, in characters.
+const SHOWN_OF_SEGMENT: usize = 80;
 
 /// One call of the API.
 #[derive(Debug)]
@@ -65,9 +69,20 @@ impl Call {
         }
     }
 
+    /// Adds a field to the query. Its value is encoded.
+    pub(crate) fn field(mut self, name: &str, value: &str) -> Self {
+        self.query
+            .push(if self.query.is_empty() { '?' } else { '&' });
+        self.query.push_str(name);
+        self.query.push('=');
+        self.query.extend(utf8_percent_encode(value, RESERVED));
+        self
+    }
+
     pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self> {
-        self.body =
-            Some(serde_json::to_vec(body).map_err(|e| Error::invalid("request", e.to_string()))?);
+        let json =
+            serde_json::to_vec(body).map_err(|e| Error::invalid("request", e.to_string()))?;
+        self.body = Some(json);
         Ok(self)
     }
 
@@ -79,10 +94,16 @@ impl Call {
             ..self
         }
     }
+
+    /// Whether the call must not be carried out twice.
+    pub(crate) fn is_once(&self) -> bool {
+        self.once.is_some()
+    }
 }
 
 /// Refuses a name that cannot be one path segment. `what` is what it is to its caller.
 pub(crate) fn check_segment(field: &'static str, what: &str, name: &str) -> Result<()> {
+    let shown = one_line(name, SHOWN_OF_SEGMENT);
     let why = match name {
         "" => format!("the {what} is empty"),
         "." | ".." => format!("{name:?} is a step in a path and no {what}"),
@@ -90,7 +111,7 @@ pub(crate) fn check_segment(field: &'static str, what: &str, name: &str) -> Resu
             format!("the {what} is longer than {LONGEST_SEGMENT} bytes")
         }
         _ if name.chars().any(char::is_control) => {
-            format!("the {what} {name:?} holds a control character")
+            format!("the {what} {shown:?} holds a control character")
         }
         _ => return Ok(()),
     };
@@ -105,6 +126,14 @@ mod tests {
     fn a_name_is_one_segment_whatever_it_holds() {
         let call = Call::get(["projects", "a/b c", "ü#?%.jpg", ""]);
         assert_eq!(call.path, "/projects/a%2Fb%20c/%C3%BC%23%3F%25.jpg/");
+    }
+
+    #[test]
+    fn a_field_of_the_query_can_hold_anything() {
+        let call = Call::get(["a"])
+            .field("name", "a&b=c d+é")
+            .field("size", "1");
+        assert_eq!(call.query, "?name=a%26b%3Dc%20d%2B%C3%A9&size=1");
     }
 
     #[test]

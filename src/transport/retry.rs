@@ -1,33 +1,48 @@
 //! When a request is sent again, and how long to wait before that.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, SystemTime};
 
 use ureq::http::HeaderMap;
-use ureq::http::header::{DATE, RETRY_AFTER};
+use ureq::http::header::{DATE, HeaderName, RETRY_AFTER};
+
+use super::pace::random;
 
 /// How often a call is tried, and how long the client waits in between.
 ///
-/// The waits are exponential with full jitter: before attempt *n* + 1 a random time between nothing
-/// and `base_delay` × 2<sup>*n* − 1</sup>, never more than `max_delay`. A `Retry-After` of the
-/// service wins over that, and all calls of the client wait when one of them is told to slow down
-/// (429 and 503).
+/// A call that **failed** is tried again up to [`max_attempts`](Self::max_attempts) times. The
+/// waits are exponential with full jitter: before attempt *n* + 1 a random time between nothing and
+/// `base_delay` × 2<sup>*n* − 1</sup>, never more than `max_delay`. A `Retry-After` of the service
+/// wins over that; with a 503, all calls of the client wait for it.
 ///
-/// What is tried again is a question of safety and not a setting:
+/// A call that the service **refused because of its limit** (429) has not failed: nothing was done.
+/// It waits and is sent again, however often, and `max_attempts` does not count it. All calls of a
+/// client and its clones share one pace: they pause when one of them is refused, for `Retry-After`
+/// if the service says so, and then go one after another as fast as the service takes them, first
+/// come, first served. [`ApiErrorKind::RateLimited`] is returned when the service has accepted no
+/// call for [`max_throttled`](Self::max_throttled).
 ///
-/// | call | nothing reached the service | 429 | 408, 5xx, connection lost, answer cut | 425 | other 4xx, 3xx |
+/// Which calls are sent again is a question of safety and not a setting:
+///
+/// | call | nothing was sent | 429 | 408, 5xx, connection lost, answer cut | 425 | other 4xx, 3xx |
 /// | --- | --- | --- | --- | --- | --- |
 /// | `copilot`, `enhance`, `create_project`, `edit`, `export` | again | again | never: [`OutcomeUnknown`] | [`Api`] | [`Api`] |
 /// | everything else | again | again | again: a second one changes nothing | again | [`Api`] |
 ///
+/// A certificate that is not trusted, and a proxy that asks for a password, are returned at once.
+///
 /// [`OutcomeUnknown`]: crate::Error::OutcomeUnknown
 /// [`Api`]: crate::Error::Api
+/// [`ApiErrorKind::RateLimited`]: crate::ApiErrorKind::RateLimited
 ///
 /// # How long a call can take
-/// At most `max_attempts` × ([`connect_timeout`](crate::ClientBuilder::connect_timeout) + 4 ×
-/// [`timeout`](crate::ClientBuilder::timeout) + the larger of `max_delay` and `max_retry_after`),
-/// name lookups apart, since `timeout` bounds four phases: sending the head, sending the body,
-/// waiting for the answer, reading it.
+/// Failures: at most `max_attempts` times the sum of
+/// [`connect_timeout`](crate::ClientBuilder::connect_timeout), 4 times
+/// [`timeout`](crate::ClientBuilder::timeout), and the larger of `max_delay` and `max_retry_after`.
+/// Name lookups come on top. `timeout` counts 4 times since it bounds each of four phases: sending
+/// the head, sending the body, waiting for the answer, reading it.
+///
+/// The service's limit: until it is this call's turn, as long as the service accepts other calls of
+/// the client; at most `max_throttled` while it accepts none.
 ///
 /// ```
 /// use imagen_ai::RetryPolicy;
@@ -35,37 +50,43 @@ use ureq::http::header::{DATE, RETRY_AFTER};
 ///
 /// let patient = RetryPolicy {
 ///     max_attempts: 10,
-///     max_retry_after: Duration::from_secs(600),
+///     max_throttled: Duration::from_secs(60 * 60),
 ///     ..RetryPolicy::default()
 /// };
 /// assert_eq!(RetryPolicy::none().max_attempts, 1);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How often a request is sent in all, the first time included; 0 counts as 1. Default: 4,
-    /// which outlives a restarting gateway (up to 3.5 s of waiting) and still reports a real
-    /// outage soon.
+    /// How often a call is sent before its failure is returned; 0 counts as 1. A 429 is no
+    /// failure. Default: 4, which outlives a restarting gateway (up to 3.5 s of waiting) and
+    /// still reports a real outage soon.
     pub max_attempts: u32,
-    /// The longest first wait. Default: 500 ms, well over a round trip, well under a person's
-    /// patience.
+    /// The longest first wait after a failure. Default: 500 ms, well over a round trip, well under
+    /// a person's patience.
     pub base_delay: Duration,
-    /// The longest wait that the client chooses itself. Default: 20 s.
+    /// The longest wait after a failure that the client chooses itself. Default: 20 s.
     pub max_delay: Duration,
-    /// The longest `Retry-After` that is waited for. A longer one is returned at once, in the
-    /// error ([`Error::retry_after`](crate::Error::retry_after)), so that the program decides.
-    /// Default: 60 s, one window of a limit that counts by the minute.
+    /// The longest `Retry-After` of a failure (408, 425, 5xx) that is waited for. A longer one is
+    /// returned at once, in the error ([`Error::retry_after`](crate::Error::retry_after)), so that
+    /// the program decides. Default: 60 s, about as long as a gateway takes to restart.
     pub max_retry_after: Duration,
+    /// How long calls wait for the service's limit without that it accepts any call of the client.
+    /// Default: 10 minutes, which outlasts a limit by the minute many times.
+    ///
+    /// A longer `Retry-After` of a 429 is not waited for: that call, and all others until it is
+    /// over, return [`ApiErrorKind::RateLimited`](crate::ApiErrorKind::RateLimited) at once, with
+    /// what is left of it. With zero, a 429 is returned at once and no call waits for another.
+    pub max_throttled: Duration,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        let [base_delay, max_delay, max_retry_after] =
-            [500, 20_000, 60_000].map(Duration::from_millis);
         Self {
             max_attempts: 4,
-            base_delay,
-            max_delay,
-            max_retry_after,
+            base_delay: Duration::from_millis(500),
+            max_delay: Duration::from_secs(20),
+            max_retry_after: Duration::from_secs(60),
+            max_throttled: Duration::from_secs(10 * 60),
         }
     }
 }
@@ -78,22 +99,22 @@ impl RetryPolicy {
             base_delay: Duration::ZERO,
             max_delay: Duration::ZERO,
             max_retry_after: Duration::ZERO,
+            max_throttled: Duration::ZERO,
         }
     }
 
-    /// Returns the wait after failed attempt number `attempt`, or `None` if there is to be no
-    /// other. `asked` is the wait that the service asked for.
-    pub(crate) fn wait_after(&self, attempt: u32, asked: Option<Duration>) -> Option<Duration> {
-        if attempt >= self.max_attempts || asked.is_some_and(|asked| asked > self.max_retry_after) {
+    /// Returns the wait after failure number `failures`, or `None` if there is to be no other
+    /// attempt. `asked` is the wait that the service asked for.
+    pub(crate) fn wait_after(&self, failures: u32, asked: Option<Duration>) -> Option<Duration> {
+        if failures >= self.max_attempts {
             return None;
         }
-        let doubled = 1_u32
-            .checked_shl(attempt.saturating_sub(1))
-            .unwrap_or(u32::MAX);
-        let ceiling = self.base_delay.saturating_mul(doubled).min(self.max_delay);
-        // The seed of a hash map is random enough to spread clients out, and needs no dependency.
-        let random = RandomState::new().build_hasher().finish();
-        Some(asked.unwrap_or(ceiling.mul_f64(random as f64 / u64::MAX as f64)))
+        if let Some(asked) = asked {
+            return (asked <= self.max_retry_after).then_some(asked);
+        }
+        let doubled = 1_u32.checked_shl(failures.saturating_sub(1));
+        let ceiling = self.base_delay.saturating_mul(doubled.unwrap_or(u32::MAX));
+        Some(ceiling.min(self.max_delay).mul_f64(random()))
     }
 }
 
@@ -103,27 +124,37 @@ pub(crate) fn may_pass(status: u16) -> bool {
 }
 
 /// Reads `Retry-After`: seconds, rounded up, or a date
-/// ([RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)). A date is counted from the answer's
-/// own `Date`, since the clock of this machine may be wrong. A date that has passed means no wait.
+/// ([RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)). A date is
+/// counted from the answer's own `Date`, since the clock of this machine may be wrong. A date that
+/// has passed means no wait.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    if [whole, fraction]
-        .iter()
-        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
-    {
-        // A number that does not fit means "for ever".
-        let seconds = whole.parse().unwrap_or(u64::MAX);
-        return Some(Duration::from_secs(
-            seconds.saturating_add(u64::from(fraction.contains(|digit| digit != '0'))),
-        ));
+    if let Some(seconds) = whole_seconds(text) {
+        return Some(Duration::from_secs(seconds));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    let answered = headers
-        .get(DATE)
-        .and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
-    let now = answered.unwrap_or_else(SystemTime::now);
-    Some(date.duration_since(now).unwrap_or_default())
+    let until = httpdate::parse_http_date(text).ok()?;
+    let now = date(headers, DATE).unwrap_or_else(SystemTime::now);
+    Some(until.duration_since(now).unwrap_or_default())
+}
+
+/// Reads a number of seconds, rounded up. One that does not fit means "for ever".
+fn whole_seconds(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    if !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let seconds: u64 = whole.parse().unwrap_or(u64::MAX);
+    let has_rest = fraction.contains(|digit| digit != '0');
+    Some(seconds.saturating_add(u64::from(has_rest)))
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
+    let text = headers.get(name)?.to_str().ok()?;
+    httpdate::parse_http_date(text).ok()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The way to object storage: `GET` and `PUT` of presigned URLs, which never carry the key.
 
-use std::io::{self, BufReader, Read};
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -15,8 +15,7 @@ use ureq::{Body, SendBody};
 
 use super::agent::{self, REDIRECTS, configured, of_file, shorter};
 use super::{
-    ERROR_BODY, LOG, Shared, Transport, cause, is_https, may_pass, parse_url, request_id,
-    retry_after,
+    ERROR_BODY, LOG, Transport, cause, is_https, may_pass, parse_url, request_id, retry_after,
 };
 use crate::error::TransferReason::{
     self, Broken, Cancelled, LinkExpired, NoLink, Refused, Stalled,
@@ -26,9 +25,6 @@ use crate::types::SignedUrl;
 
 /// The default limit for how long nothing of a file may move.
 pub(crate) const STALL: Duration = Duration::from_secs(60);
-
-/// Shorter parts of a query are not looked for in what the storage says.
-const SHORTEST_SECRET: usize = 12;
 
 /// How many new bytes make an attempt a good one, after which failures are counted anew. A network
 /// that cuts every connection after so many bytes must let a large file through, and a server that
@@ -42,6 +38,15 @@ const ENDED: &str = "ended by the callback";
 
 /// A callback that is told how many bytes of a file have been transferred, and how many it has.
 pub(crate) type Tell<'t> = dyn FnMut(u64, Option<u64>) -> ControlFlow<()> + 't;
+
+/// What a transfer is asked to do.
+pub(crate) struct FileCall<'u> {
+    pub(crate) method: &'static str,
+    pub(crate) url: &'u SignedUrl,
+    /// The file's name, for errors.
+    pub(crate) name: String,
+    pub(crate) stall: Duration,
+}
 
 /// One file on its way, in either direction.
 pub(crate) struct Transfer<'t> {
@@ -63,108 +68,96 @@ pub(crate) struct Transfer<'t> {
 impl<'t> Transfer<'t> {
     pub(crate) fn new(
         transport: &'t Transport,
-        method: &'static str,
-        url: &SignedUrl,
-        name: String,
-        stall: Duration,
+        call: FileCall<'_>,
         tell: &'t mut Tell<'t>,
     ) -> Result<Self> {
-        let (uri, began) = (parse_url("url", url.as_str(), false)?, Instant::now());
         Ok(Self {
             transport,
-            method,
-            uri,
-            name,
-            stall,
-            tell,
+            uri: parse_url("url", call.url.as_str(), false)?,
+            stall: call.stall,
             bytes: 0,
             total: None,
+            tell,
             ended: false,
+            name: call.name,
+            method: call.method,
             attempts: 0,
-            began,
+            began: Instant::now(),
         })
+    }
+
+    /// Sends the next attempts to another link.
+    pub(crate) fn use_link(&mut self, url: &SignedUrl) -> Result<()> {
+        self.uri = parse_url("url", url.as_str(), false)?;
+        Ok(())
     }
 
     /// Makes attempts until one succeeds or no other would help. The progress is told before each
     /// and while it waits.
     pub(crate) fn run(&mut self, attempt: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()> {
-        let (mut failures, mut good) = (0, 0);
+        let retry = self.transport.shared.limits.retry;
+        let mut failures = 0;
+        // Counted from the most that ever arrived, so that starting over again and again is no
+        // progress.
+        let mut most = 0;
         self.tell()?;
         loop {
             self.attempts += 1;
             let Err(error) = attempt(self) else {
                 return Ok(());
             };
-            // Counted from the most that ever arrived, so that starting over again and again is no
-            // progress.
-            if self.bytes >= good + GOOD_ATTEMPT {
-                (good, failures) = (self.bytes, 0);
+            if self.bytes >= most + GOOD_ATTEMPT {
+                most = self.bytes;
+                failures = 0;
             }
             failures += 1;
-            let wait = self
-                .transport
-                .shared
-                .limits
-                .retry
-                .wait_after(failures, error.retry_after());
-            let Some(wait) = wait.filter(|_| error.is_safe_to_retry()) else {
-                return Err(error);
-            };
-            // Without the message, which may be the storage's.
-            let (method, path) = (self.method, self.uri.path());
-            warn!(target: LOG, "{method} {path}: failed; trying again in {:.1} s", wait.as_secs_f64());
-            let failed = Instant::now();
-            self.tell()?;
-            while failed.elapsed() < wait {
-                sleep(wait.saturating_sub(failed.elapsed()).min(TELL_EVERY));
-                self.tell()?;
+            match retry.wait_after(failures, error.retry_after()) {
+                Some(wait) if error.is_safe_to_retry() => self.wait(wait)?,
+                _ => return Err(error),
             }
         }
+    }
+
+    /// Waits before the next attempt.
+    fn wait(&mut self, wait: Duration) -> Result<()> {
+        let began = Instant::now();
+        // Without the error's message, which may be the storage's.
+        let path = self.transport.redact(self.uri.path(), &[]);
+        let method = self.method;
+        let seconds = wait.as_secs_f64();
+        warn!(target: LOG, "{method} {path}: failed; trying again in {seconds:.1} s");
+        self.tell()?;
+        while began.elapsed() < wait {
+            sleep(wait.saturating_sub(began.elapsed()).min(TELL_EVERY));
+            self.tell()?;
+        }
+        Ok(())
     }
 
     /// Tells of the progress.
     pub(crate) fn tell(&mut self) -> Result<()> {
         self.ended = (self.tell)(self.bytes, self.total).is_break();
-        (!self.ended)
-            .then_some(())
-            .ok_or_else(|| self.failed(Cancelled, ENDED))
+        if self.ended {
+            return Err(self.failed(Cancelled, ENDED));
+        }
+        Ok(())
     }
 
-    /// Says what an error of `ureq` means for the transfer.
+    /// Makes the error of an attempt that brought no answer, or not all of it.
     pub(crate) fn broken(&self, error: &ureq::Error) -> Error {
-        use ureq::Error::{BadUri, Protocol, RequireHttpsOnly, Timeout, TooManyRedirects};
-        use ureq::Timeout::{Connect, Resolve};
-        let is_final =
-            cause::kind_of(error) == CauseKind::Tls || cause::is_proxy_authentication(error);
-        let words = cause::words(error);
-        let (reason, message) = match error {
-            _ if self.ended => (Cancelled, ENDED),
-            Timeout(Connect | Resolve) => (Broken, &*words),
-            Timeout(_) => (Stalled, "nothing moved for as long as the stall limit"),
-            TooManyRedirects => (Refused, "it redirects too often"),
-            RequireHttpsOnly(_) | BadUri(_) => (Refused, "it redirects away from https"),
-            // S3 does so for a wrong region. `ureq` has no public type for it, and no answer to
-            // read.
-            Protocol(e) if e.to_string().contains("location header") => {
-                (Refused, "it redirects without saying where")
-            }
-            _ if is_final => (Refused, &*words),
-            _ => (Broken, &*words),
-        };
+        if self.ended {
+            return self.failed(Cancelled, ENDED);
+        }
+        let (reason, message) = judge(error);
         let peer = agent::peer(&self.transport.shared.files, &self.uri);
         self.failed(reason, &format!("{peer}: {message}"))
     }
 
-    /// Says what an answer that is not the file, or not its receipt, means for the transfer.
+    /// Makes the error of an answer that is not the file, or not its receipt.
     pub(crate) fn refused(&self, response: Response<Body>) -> Error {
-        let (began, (parts, body)) = (Instant::now(), response.into_parts());
+        let (parts, body) = response.into_parts();
         let status = parts.status.as_u16();
-        // No body takes longer than the stall limit, however slowly it comes.
-        let body = BufReader::new(body.into_reader().take(ERROR_BODY))
-            .bytes()
-            .map_while(io::Result::ok);
-        let body: Vec<u8> = body.take_while(|_| began.elapsed() < self.stall).collect();
-        let text = String::from_utf8_lossy(&body);
+        let text = start_of(body, self.stall);
         let code = xml_element(&text, "Code");
         let words = match (&code, xml_element(&text, "Message")) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
@@ -172,14 +165,11 @@ impl<'t> Transfer<'t> {
             (None, _) if parts.status.is_redirection() => {
                 "a redirect, which is not followed".to_owned()
             }
-            (None, _) => text.into_owned(),
+            (None, _) => text,
         };
-        let reason = match (status, code.as_deref()) {
-            // A 403 of a proxy or a firewall is not the storage's.
-            (403, Some(_)) | (400, Some("ExpiredToken")) => LinkExpired,
-            _ if may_pass(status) => Broken,
-            _ => Refused,
-        };
+        let reason = reason_of(status, code.as_deref());
+        let query = self.uri.query().unwrap_or_default();
+        let words = self.transport.redact(&words, &[query]);
         let mut error = self.error(reason, format!("{status} {words}").trim_end());
         error.context.status = Some(status);
         error.context.request_id =
@@ -195,63 +185,125 @@ impl<'t> Transfer<'t> {
 
     fn error(&self, reason: TransferReason, message: &str) -> Box<TransferError> {
         let query = self.uri.query().unwrap_or_default();
-        let mut secrets = vec![query];
-        secrets.extend(
-            query
-                .split(['&', '='])
-                .filter(|part| part.len() >= SHORTEST_SECRET),
-        );
-        let (name, message) = (self.name.clone(), self.transport.redact(message, &secrets));
-        let (method, path, attempts) = (self.method, without_query(&self.uri), self.attempts);
         let context = Context {
-            method,
-            path,
-            attempts,
+            method: self.method,
+            path: self.transport.shown(&self.uri),
+            attempts: self.attempts,
             elapsed: self.began.elapsed(),
             ..Context::default()
         };
         Box::new(TransferError {
-            name,
+            name: self.transport.redact(&self.name, &[]),
             reason,
-            message,
+            message: self.transport.redact(message, &[query]),
             bytes: self.bytes,
             context,
         })
     }
 }
 
-/// Makes the error of a file for which there is no link.
-pub(crate) fn no_link(method: &'static str, name: &str) -> Error {
-    let message = "the service gave no link for the file".to_owned();
-    let context = Context {
-        method,
-        path: name.to_owned(),
-        ..Context::default()
+/// Tells what an error of `ureq` means for a transfer, and what to say of it.
+fn judge(error: &ureq::Error) -> (TransferReason, String) {
+    use ureq::Error::{BadUri, Protocol, RequireHttpsOnly, Timeout, TooManyRedirects};
+    use ureq::Timeout::{Connect, Resolve};
+    let (reason, message) = match error {
+        Timeout(Connect | Resolve) => (Broken, ""),
+        Timeout(_) => (Stalled, "nothing moved for as long as the stall limit"),
+        TooManyRedirects => (Refused, "it redirects too often"),
+        RequireHttpsOnly(_) | BadUri(_) => (Refused, "it redirects away from https"),
+        // S3 does so for a wrong region. `ureq` has no public type for it, and no answer to read.
+        Protocol(e) if e.to_string().contains("location header") => {
+            (Refused, "it redirects without saying where")
+        }
+        _ if cause::kind_of(error) == CauseKind::Tls => (Refused, ""),
+        _ if cause::is_proxy_authentication(error) => (Refused, ""),
+        _ => (Broken, ""),
     };
-    let (name, reason, bytes) = (name.to_owned(), NoLink, 0);
-    Error::Transfer(Box::new(TransferError {
-        name,
-        reason,
-        message,
-        bytes,
-        context,
-    }))
+    match message {
+        "" => (reason, cause::words(error)),
+        _ => (reason, message.to_owned()),
+    }
+}
+
+/// Reads the start of an error's body. However slowly it comes, this takes hardly longer than a
+/// stall.
+fn start_of(body: Body, stall: Duration) -> String {
+    let began = Instant::now();
+    let mut reader = body.into_reader().take(ERROR_BODY);
+    let mut text = Vec::new();
+    let mut buffer = [0; 1024];
+    while began.elapsed() < stall {
+        match reader.read(&mut buffer) {
+            Ok(read) if read > 0 => text.extend(buffer.iter().take(read)),
+            _ => break,
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Tells what a refusal means, by its status and the code in the storage's XML.
+fn reason_of(status: u16, code: Option<&str>) -> TransferReason {
+    match (status, code) {
+        // Without a code it is the 403 of a proxy or a firewall.
+        (403, Some(_)) | (400, Some("ExpiredToken")) => LinkExpired,
+        // S3 waited too long for the next bytes of an upload.
+        (400, Some("RequestTimeout")) => Broken,
+        _ if may_pass(status) => Broken,
+        _ => Refused,
+    }
 }
 
 impl Transport {
-    /// Fetches a file, or the rest of it from a byte on if it is still the one that has this
-    /// `ETag`. Redirects are followed, from https only to https.
-    pub(crate) fn get(
+    /// Makes the error of a file for which there is no link.
+    pub(crate) fn no_link(&self, method: &'static str, name: &str) -> Error {
+        self.not_begun(
+            method,
+            name,
+            NoLink,
+            "the service gave no link for the file",
+        )
+    }
+
+    /// Makes the error of a file that no request was sent for, since the callback ended the work.
+    pub(crate) fn cancelled(&self, method: &'static str, name: &str) -> Error {
+        self.not_begun(method, name, Cancelled, ENDED)
+    }
+
+    fn not_begun(
         &self,
-        uri: &Uri,
-        rest: Option<(u64, &HeaderValue)>,
-        stall: Duration,
-    ) -> Fetched {
+        method: &'static str,
+        name: &str,
+        reason: TransferReason,
+        message: &str,
+    ) -> Error {
+        let name = self.redact(name, &[]);
+        let context = Context {
+            method,
+            path: name.clone(),
+            ..Context::default()
+        };
+        Error::Transfer(Box::new(TransferError {
+            name,
+            reason,
+            message: message.to_owned(),
+            bytes: 0,
+            context,
+        }))
+    }
+
+    /// Returns a URL as it may be shown: without its query, and no longer than other texts.
+    fn shown(&self, uri: &Uri) -> String {
+        let url = uri.to_string();
+        self.redact(url.split('?').next().unwrap_or_default(), &[])
+    }
+
+    /// Fetches a file, or the rest of it. Redirects are followed, from https only to https.
+    pub(crate) fn get(&self, uri: &Uri, rest: Option<&Rest>, stall: Duration) -> Fetched {
         let mut request = Request::get(uri);
-        if let Some((from, etag)) = rest {
+        if let Some(rest) = rest {
             request = request
-                .header(RANGE, format!("bytes={from}-"))
-                .header(IF_RANGE, etag);
+                .header(RANGE, format!("bytes={}-", rest.from))
+                .header(IF_RANGE, &rest.etag);
         }
         self.transfer(request, SendBody::none(), stall)
     }
@@ -271,60 +323,55 @@ impl Transport {
         self.transfer(request, SendBody::from_reader(file), stall)
     }
 
-    fn transfer<'b>(&self, request: Builder, body: SendBody<'b>, stall: Duration) -> Fetched {
+    fn transfer(&self, request: Builder, body: SendBody<'_>, stall: Duration) -> Fetched {
         let began = Instant::now();
-        let Shared {
-            files,
-            user_agent,
-            limits,
-            foreign,
-            ..
-        } = &*self.shared;
+        let shared = &*self.shared;
         // Of a compressed file neither the length could be checked nor the rest be asked for.
-        let request = request
-            .header(USER_AGENT, user_agent)
-            .header(ACCEPT_ENCODING, "identity");
-        let mut request = request.body(body)?;
-        let (method, uri) = (request.method().clone(), request.uri().clone());
-        let upload = method == Method::PUT;
-        if *foreign || upload || stall != STALL || !is_https(&uri) {
-            let connect = shorter(limits.connect_timeout, files.config().timeouts().connect);
+        let mut request = request
+            .header(USER_AGENT, &shared.user_agent)
+            .header(ACCEPT_ENCODING, "identity")
+            .body(body)?;
+        let method = request.method().clone();
+        let uri = request.uri().clone();
+        let is_usual = method == Method::GET && stall == STALL && is_https(&uri);
+        if shared.foreign || !is_usual {
+            let connect = shared.files.config().timeouts().connect;
+            let connect = shorter(shared.limits.connect_timeout, connect);
             let stall = shorter(stall, None);
             // `ureq` would make a GET of a PUT that is redirected.
-            request = configured(
-                files,
-                request,
-                if upload { 0 } else { REDIRECTS },
-                of_file(connect, stall),
-                stall,
-            );
+            let redirects = match method {
+                Method::GET => REDIRECTS,
+                _ => 0,
+            };
+            let limits = of_file(connect, stall);
+            request = configured(&shared.files, request, redirects, limits, stall);
         }
-        let result = files.run(request);
+        let result = shared.files.run(request);
         let status = result.as_ref().ok().map(|answer| answer.status().as_u16());
         let seconds = began.elapsed().as_secs_f64();
-        debug!(target: LOG, "{method} {}: status {status:?}, {seconds:.3} s", without_query(&uri));
+        let url = self.shown(&uri);
+        debug!(target: LOG, "{method} {url}: status {status:?}, {seconds:.3} s");
         result
     }
+}
+
+/// The rest of a file: from a byte on, if the file is still the one with this `ETag`.
+pub(crate) struct Rest {
+    pub(crate) from: u64,
+    pub(crate) etag: HeaderValue,
 }
 
 /// An answer of the storage, whatever its status.
 type Fetched = std::result::Result<Response<Body>, ureq::Error>;
 
-/// Returns a URL as it may be shown.
-fn without_query(uri: &Uri) -> String {
-    uri.to_string()
-        .split('?')
-        .next()
-        .unwrap_or_default()
-        .to_owned()
-}
-
 /// Returns the text of the first such element.
 fn xml_element(xml: &str, name: &str) -> Option<String> {
     let (_, after) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = after.split_once(&format!("</{name}>"))?;
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    match text.trim() {
+        "" => None,
+        text => Some(text.to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -338,20 +385,14 @@ mod tests {
             .base_url("http://127.0.0.1:1")
             .build()
             .unwrap();
-        let (url, stall) = (
-            SignedUrl::from("https://s3.example/a.jpg?sig=SECRET"),
-            STALL,
-        );
+        let call = FileCall {
+            method: "GET",
+            url: &SignedUrl::from("https://s3.example/a.jpg?sig=SECRET"),
+            name: String::new(),
+            stall: STALL,
+        };
         let mut tell = |_, _| ControlFlow::Continue(());
-        let transfer = Transfer::new(
-            &client.transport,
-            "GET",
-            &url,
-            String::new(),
-            stall,
-            &mut tell,
-        )
-        .unwrap();
+        let transfer = Transfer::new(&client.transport, call, &mut tell).unwrap();
         let error = ureq::Error::RequireHttpsOnly("http://s3.example/a.jpg?sig=SECRET".to_owned());
         let error = transfer.broken(&error);
         let text = error.to_string();

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use imagen_ai::ureq::http::Request;
 use imagen_ai::ureq::middleware::MiddlewareNext;
 use imagen_ai::ureq::{Agent, Proxy, SendBody, config::ConfigBuilder, typestate::AgentScope};
-use imagen_ai::{CauseKind, Client, Error, Result, RetryPolicy};
+use imagen_ai::{CauseKind, Client, ClientBuilder, Error, Result, RetryPolicy};
+use mockito::Matcher;
 
-use crate::support::canned::{Canned, KEY, OK};
-use crate::support::faulty::{End, Faulty, Reply};
-use crate::support::link;
-use crate::support::{agent_config, contrary_agent, contrary_config, ms, refused};
+use crate::support::script::{End, Script};
+use crate::support::wire::{KEY, OK, Wire};
+use crate::support::{agent_config, contrary_agent, contrary_config, link, refused};
 
-/// Longer than any of these tests may take.
-const AGES: Duration = Duration::from_secs(30);
+/// Longer than a script stalls. Its end is no timeout.
+const AGES: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(80);
 
 fn agent(config: ConfigBuilder<AgentScope>) -> Agent {
@@ -33,89 +33,89 @@ fn kind(client: &Client) -> CauseKind {
 
 #[test]
 fn no_agent_changes_what_is_sent() {
-    let server = Canned::new(200, OK);
-    let client = server.builder().agent(contrary_agent()).build().unwrap();
-    client.project("p").image("a.jpg").copilot("x").unwrap();
-    let seen = server.only();
+    let mut wire = Wire::new();
     let agent = concat!("imagen-ai/", env!("CARGO_PKG_VERSION"));
-    for (name, value) in [
-        ("x-api-key", KEY),
-        ("accept", "application/json"),
-        ("user-agent", agent),
-    ] {
-        assert_eq!(seen.header(name), Some(value));
-    }
+    let sent = wire
+        .answers("POST", "/v1/projects/p/images/a.jpg/copilot", 200, OK)
+        .match_header("accept", "application/json")
+        .match_header("user-agent", agent)
+        .create();
+    let client = wire.builder().agent(contrary_agent()).build().unwrap();
+
+    client.project("p").image("a.jpg").copilot("x").unwrap();
+
+    sent.assert();
 }
 
 /// Files go through it too, to wherever the storage redirects, and without the key.
 #[test]
 fn a_callers_agent_fetches_files() {
-    let server = Faulty::start([Reply::redirect(302, "/b"), Reply::ok().body("x")]);
-    let seen = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&seen);
-    let agent = contrary_config().middleware(
-        move |request: Request<SendBody<'_>>, next: MiddlewareNext<'_>| {
-            count.fetch_add(1, Ordering::Relaxed);
-            next.handle(request)
-        },
-    );
-    let client = Client::builder(KEY)
-        .base_url("http://localhost")
-        .agent(agent.build().into())
-        .build()
-        .unwrap();
-    assert_eq!(
-        client
-            .download(link(format!("{}/a", server.url())))
-            .to_vec(1)
-            .unwrap(),
-        b"x"
-    );
-    assert_eq!((seen.load(Ordering::Relaxed), server.requests()), (1, 2));
-    assert!(
-        server
-            .received()
-            .iter()
-            .all(|request| request.header("x-api-key").is_none())
-    );
+    let mut wire = Wire::new();
+    let mut file = |path: &str| {
+        let file = wire.0.mock("GET", path);
+        file.match_header("x-api-key", Matcher::Missing)
+    };
+    let moved = file("/a").with_status(302).with_header("location", "/b");
+    let moved = moved.create();
+    let file = file("/b").with_body("x").create();
+    let handled = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&handled);
+    let middleware = move |request: Request<SendBody<'_>>, next: MiddlewareNext<'_>| {
+        count.fetch_add(1, Ordering::Relaxed);
+        next.handle(request)
+    };
+    let agent = contrary_config().middleware(middleware).build();
+    let client = wire.builder().agent(agent.into()).build().unwrap();
+
+    let bytes = client.download(link(wire.url() + "/a")).to_vec(1);
+
+    assert_eq!(bytes.unwrap(), b"x");
+    assert_eq!(handled.load(Ordering::Relaxed), 1);
+    moved.assert();
+    file.assert();
+}
+
+/// A client of a service that never answers, which waits so long for it.
+fn waiting(script: &Script, ours: Duration) -> ClientBuilder {
+    let client = Client::builder(KEY).base_url(script.url());
+    client.retry(RetryPolicy::none()).timeout(ours)
 }
 
 #[test]
-fn the_shorter_limit_holds_the_clients_or_the_agents() {
-    let server = Faulty::start([End::Stall.after_request()]);
-    let builder = || {
-        Client::builder(KEY)
-            .base_url(server.url())
-            .retry(RetryPolicy::none())
-    };
-    let proxied = |limit| {
-        let config = agent_config().timeout_connect(Some(limit));
-        config.proxy(Some(Proxy::new(&server.url()).unwrap()))
-    };
-    let began = Instant::now();
-    let client = builder()
-        .timeout(ms(500))
-        .agent(contrary_agent())
-        .build()
-        .unwrap();
-    assert_eq!(kind(&client), CauseKind::Timeout);
-    for (ours, theirs) in [(SHORT, AGES), (AGES, SHORT)] {
-        let client = builder()
-            .connect_timeout(ours)
-            .agent(agent(proxied(theirs)));
-        assert_eq!(kind(&client.build().unwrap()), CauseKind::Timeout);
-    }
+fn the_clients_limit_holds_if_the_agents_is_longer() {
+    let script = Script::of([End::Stall.after_request()]);
+    let client = waiting(&script, SHORT).agent(contrary_agent());
+
+    assert_eq!(kind(&client.build().unwrap()), CauseKind::Timeout);
+}
+
+#[test]
+fn the_agents_limit_holds_if_the_clients_is_longer() {
+    let script = Script::of([End::Stall.after_request()]);
     let config = || agent_config().proxy(None);
     for config in [
         config().timeout_global(Some(SHORT)),
         config().timeout_per_call(Some(SHORT)),
         config().timeout_recv_response(Some(SHORT)),
     ] {
-        let client = builder().agent(agent(config)).build().unwrap();
+        let client = waiting(&script, AGES).agent(agent(config));
+        let client = client.build().unwrap();
         assert_eq!(kind(&client.with_timeout(AGES)), CauseKind::Timeout);
         assert_eq!(kind(&client), CauseKind::Timeout);
     }
-    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+/// A proxy that does not answer makes connecting last.
+#[test]
+fn the_shorter_limit_for_connecting_holds() {
+    let script = Script::of([End::Stall.after_request()]);
+    for (ours, theirs) in [(SHORT, AGES), (AGES, SHORT)] {
+        let config = agent_config().timeout_connect(Some(theirs));
+        let config = config.proxy(Some(Proxy::new(&script.url()).unwrap()));
+        let client = waiting(&script, AGES).connect_timeout(ours);
+        let client = client.agent(agent(config)).build().unwrap();
+        assert_eq!(kind(&client), CauseKind::Timeout);
+    }
 }
 
 /// What `build` says of this agent.

@@ -100,7 +100,7 @@ fn every_call_is_sent_as_the_contract_has_it() {
         "output",
     );
     client.create_project("Smith wedding").unwrap();
-    client.create_smart_project(None).unwrap();
+    client.create_project_of(ProjectKind::Smart, None).unwrap();
     client.find_project("a/b").unwrap();
     let mut expected = Vec::new();
     for (source, i2i, export) in [("REGULAR", "", "export/"), ("I2I", "i2i/", "")] {
@@ -220,7 +220,10 @@ fn a_success_that_says_that_it_failed_is_an_error_of_every_call() {
             project.images().map(drop),
             project.presets().map(drop),
             project.image("a.jpg").reset(),
-            server.client().create_project(None).map(drop),
+            server
+                .client()
+                .create_project_of(ProjectKind::ProfileBased, None)
+                .map(drop),
         ] {
             let error = api(result);
             assert_eq!((error.kind, error.status), (ApiErrorKind::Failed, 200));

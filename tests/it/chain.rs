@@ -140,6 +140,8 @@ const fn wait(first: u64, total: u64) -> Wait {
         factor: 1.0,
         longest: Duration::from_millis(first),
         total: Duration::from_millis(total),
+        not_begun: Duration::MAX,
+        progress: None,
     }
 }
 
@@ -660,7 +662,7 @@ fn a_bad_day(seed: u64, lost: &AtomicU64) {
     });
     let (simulator, network) = behind(fates);
     let (photo, folder, short) = (photo_behind(&network), TempDir::new().unwrap(), wait(1, 2));
-    let mut chain = photo.chain().recovering(short);
+    let mut chain = photo.chain().recovering(short.clone());
     let mut turns = 0..1000;
     while chain.path().len() < EDITS {
         assert!(turns.next().is_some(), "day {seed} has no end");

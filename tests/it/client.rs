@@ -7,12 +7,44 @@ use std::time::Duration;
 
 use imagen_ai::{Client, ClientBuilder, Result, RetryPolicy, Wait};
 
-use crate::support::canned::{Canned, KEY, OK};
-use crate::support::faulty::{Faulty, Reply};
+use crate::support::script::{Script, Turn};
+use crate::support::wire::{KEY, OK, Wire};
 use crate::support::{child, ms, refused, with_both_agents};
 
 fn edit(client: &Client) {
     client.project("p").image("a.jpg").copilot("x").unwrap();
+}
+
+/// What other tests look at in parts: the order of the headers, and that there are no others.
+#[test]
+fn the_head_of_a_request_is_exactly_this() {
+    let script = Script::of([Turn::json(OK)]);
+    let client = Client::builder(KEY).base_url(script.url());
+
+    edit(&client.build().unwrap());
+
+    let gzip = match cfg!(feature = "gzip") {
+        true => "accept-encoding: gzip\r\n",
+        false => "",
+    };
+    let body = r#"{"instruction":"x","parent_version_id":null,"project_source":"REGULAR"}"#;
+    let expected = format!(
+        "POST /projects/p/images/a.jpg/copilot HTTP/1.1\r\n\
+         {gzip}\
+         host: {}\r\n\
+         x-api-key: {KEY}\r\n\
+         user-agent: imagen-ai/{}\r\n\
+         accept: application/json\r\n\
+         content-type: application/json\r\n\
+         content-length: {}\r\n\
+         \r\n\
+         {body}",
+        script.addr(),
+        env!("CARGO_PKG_VERSION"),
+        body.len(),
+    );
+    let sent = String::from_utf8(script.bytes_received()).unwrap();
+    assert_eq!(sent, expected);
 }
 
 #[test]
@@ -24,19 +56,14 @@ fn a_base_url_may_end_in_a_slash_and_have_a_path_of_its_own() {
         ("/", ""),
         ("/gateway/imagen/v1//", "/gateway/imagen/v1"),
     ] {
-        let server = Canned::new(200, OK);
-        let root = server.base_url().replace("/v1", "");
-        edit(
-            &server
-                .builder()
-                .base_url(format!("{root}{suffix}"))
-                .build()
-                .unwrap(),
-        );
-        assert_eq!(
-            server.only().path,
-            format!("{path}/projects/p/images/a.jpg/copilot")
-        );
+        let mut wire = Wire::new();
+        let path = format!("{path}/projects/p/images/a.jpg/copilot");
+        let sent = wire.answers("POST", &*path, 200, OK).create();
+        let client = wire.builder().base_url(wire.url() + suffix);
+
+        edit(&client.build().unwrap());
+
+        sent.assert();
     }
 }
 
@@ -44,35 +71,49 @@ fn a_base_url_may_end_in_a_slash_and_have_a_path_of_its_own() {
 /// the lines that it writes at once, do not fit in its buffer.
 #[test]
 fn the_longest_names_key_and_user_agent_reach_the_server_together() {
-    let server = Faulty::start([Reply::json(OK)]);
-    let (key, suffix) = ("k".repeat(2048), "u".repeat(256));
+    let key = "k".repeat(2048);
+    let suffix = "u".repeat(256);
     // Three bytes, each of them percent-encoded.
     let name = "\u{20ac}".repeat(341) + "x";
     assert_eq!(name.len(), 1024);
-    for builder in with_both_agents(|| Client::builder(&key).base_url(server.url())) {
-        let client = builder
-            .user_agent_suffix(format!(" {suffix} "))
-            .build()
-            .unwrap();
+    let encoded = "%E2%82%AC".repeat(341) + "x";
+    let agent = format!("imagen-ai/{} {suffix}", env!("CARGO_PKG_VERSION"));
+    let mut wire = Wire::new();
+    let mut answers = |method: &str, path: String| {
+        let mock = wire.0.mock(method, &*path).with_body(OK).expect(2);
+        let mock = mock.match_header("x-api-key", &*key);
+        mock.match_header("user-agent", &*agent).create()
+    };
+    let edited = answers(
+        "POST",
+        format!("/projects/{encoded}/images/{encoded}/copilot"),
+    );
+    let asked = answers(
+        "GET",
+        format!("/i2i/projects/{encoded}?get_thumbnail=false"),
+    );
+
+    for builder in with_both_agents(|| Client::builder(&key).base_url(wire.url())) {
+        let client = builder.user_agent_suffix(format!(" {suffix} "));
+        let client = client.build().unwrap();
         client.project(&name).image(&name).copilot("x").unwrap();
         client.smart_project(&name).info().unwrap();
     }
-    let requests = server.received();
-    assert_eq!(requests.len(), 4);
-    for request in requests {
-        assert_eq!(request.header("x-api-key"), Some(key.as_str()));
-        let agent = format!("imagen-ai/{} {suffix}", env!("CARGO_PKG_VERSION"));
-        assert_eq!(request.header("user-agent"), Some(agent.as_str()));
-        assert!(request.path().contains(&("%E2%82%AC".repeat(341) + "x")));
-    }
+
+    edited.assert();
+    asked.assert();
 }
 
 #[test]
-fn the_key_is_trimmed_and_a_bad_one_is_refused_without_being_shown() {
-    let server = Canned::new(200, OK);
-    let client = Client::builder(" sk-1234567890\n").base_url(server.base_url());
+fn the_key_is_trimmed() {
+    let wire = Wire::answering(200, OK);
+    let client = Client::builder(format!(" {KEY}\n")).base_url(wire.url());
+
     edit(&client.build().unwrap());
-    assert_eq!(server.only().header("x-api-key"), Some("sk-1234567890"));
+}
+
+#[test]
+fn a_bad_key_is_refused_without_being_shown() {
     for bad in [
         "",
         "   ",
@@ -81,10 +122,8 @@ fn the_key_is_trimmed_and_a_bad_one_is_refused_without_being_shown() {
         "sec\u{e9}ret",
         "sec\u{0}ret",
     ] {
-        let text = refused(
-            Client::builder(bad).base_url(server.base_url()).build(),
-            "api_key",
-        );
+        let client = Client::builder(bad).base_url("http://localhost");
+        let text = refused(client.build(), "api_key");
         assert!(!text.contains("sec"), "{text}");
     }
 }
@@ -132,15 +171,15 @@ fn settings_that_let_no_call_succeed_are_refused() {
 
 #[test]
 fn limits_without_end_are_no_reason_to_panic() {
-    let server = Canned::new(200, OK);
+    let wire = Wire::answering(200, OK);
     let endless = Duration::MAX;
-    for builder in with_both_agents(|| server.builder().timeout(endless).connect_timeout(endless)) {
+
+    for builder in with_both_agents(|| wire.builder().timeout(endless).connect_timeout(endless)) {
         let client = builder.max_answer_size(u64::MAX).build().unwrap();
         edit(&client);
         edit(&client.with_timeout(ms(20_000)));
-        edit(&server.client().with_timeout(endless));
+        edit(&wire.client().with_timeout(endless));
     }
-    assert_eq!(server.seen().len(), 6);
 }
 
 #[test]
@@ -169,9 +208,10 @@ fn the_defaults_are_as_documented() {
 #[test]
 fn each_of_many_threads_finds_a_connection_again() {
     const THREADS: usize = 8;
-    let server = Faulty::start([Reply::json(OK).drip_head(20, ms(5))]);
-    let client = Client::builder(KEY).base_url(server.url()).build().unwrap();
+    let script = Script::of([Turn::json(OK).drip_head(20, ms(5))]);
+    let client = Client::builder(KEY).base_url(script.url()).build().unwrap();
     let together = Barrier::new(THREADS);
+
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
@@ -182,8 +222,9 @@ fn each_of_many_threads_finds_a_connection_again() {
             });
         }
     });
-    assert_eq!(server.requests(), 5 * THREADS);
-    assert!(server.connections() <= THREADS, "{}", server.connections());
+
+    assert_eq!(script.requests().len(), 5 * THREADS);
+    assert!(script.connections() <= THREADS, "{}", script.connections());
 }
 
 #[test]
@@ -210,51 +251,50 @@ fn the_environment_gives_the_key_and_the_base_url() {
     if child::is_child() {
         return report(Client::builder_from_env());
     }
-    let run = |key: &OsStr, url: &OsStr, expected: &str| {
-        let test = "client::the_environment_gives_the_key_and_the_base_url";
-        let text = child::run(test, &[("IMAGEN_API_KEY", key), ("IMAGEN_BASE_URL", url)]);
-        assert!(
-            text.contains(expected) && !text.contains("ret"),
-            "{key:?}, {url:?}: {text}"
-        );
-    };
-    let here = "http://127.0.0.1:9/x/".as_ref();
-    run(
-        "".as_ref(),
-        here,
-        "refused IMAGEN_API_KEY: the environment variable is not set",
+    const HERE: &str = "http://127.0.0.1:9/x/";
+    const UNSET: &str = "refused IMAGEN_API_KEY: the environment variable is not set";
+
+    in_environment("".as_ref(), HERE.as_ref(), UNSET);
+    in_environment(
+        "sec ret".as_ref(),
+        HERE.as_ref(),
+        "refused IMAGEN_API_KEY: ",
     );
-    run("sec ret".as_ref(), here, "refused IMAGEN_API_KEY: ");
-    run(
-        KEY.as_ref(),
-        here,
-        r#"made Client { base_url: "http://127.0.0.1:9/x""#,
-    );
-    run(
-        KEY.as_ref(),
-        "http://example.com".as_ref(),
-        "refused IMAGEN_BASE_URL: ",
-    );
+    let made = r#"made Client { base_url: "http://127.0.0.1:9/x""#;
+    in_environment(KEY.as_ref(), HERE.as_ref(), made);
+    let plain = "http://example.com".as_ref();
+    in_environment(KEY.as_ref(), plain, "refused IMAGEN_BASE_URL: ");
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    run(
+    in_environment(
         KEY.as_ref(),
         "".as_ref(),
         r#"made Client { base_url: "https://api.imagen-ai.com/v1""#,
     );
-    #[cfg(unix)]
-    {
-        let not_unicode = std::os::unix::ffi::OsStrExt::from_bytes(b"sec\xffret");
-        run(not_unicode, here, "refused IMAGEN_API_KEY: ");
-        run(KEY.as_ref(), not_unicode, "refused IMAGEN_BASE_URL: ");
-    }
-    let unset = child::run(
-        "client::the_environment_gives_the_key_and_the_base_url",
-        &[("", ""); 0],
-    );
-    assert!(
-        unset.contains("refused IMAGEN_API_KEY: the environment variable is not set"),
-        "{unset}"
-    );
+    let unset = child::run(ENVIRONMENT, &[("", ""); 0]);
+    assert!(unset.contains(UNSET), "{unset}");
+}
+
+/// Only Unix has variables that are no Unicode and still reach a process unchanged.
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_unicode_is_refused() {
+    let not_unicode = std::os::unix::ffi::OsStrExt::from_bytes(b"sec\xffret");
+    let here = "http://127.0.0.1:9".as_ref();
+
+    in_environment(not_unicode, here, "refused IMAGEN_API_KEY: ");
+    in_environment(KEY.as_ref(), not_unicode, "refused IMAGEN_BASE_URL: ");
+}
+
+const ENVIRONMENT: &str = "client::the_environment_gives_the_key_and_the_base_url";
+
+/// A client of these variables is reported like this, without a part of what is secret.
+#[track_caller]
+fn in_environment(key: &OsStr, url: &OsStr, expected: &str) {
+    let variables = [("IMAGEN_API_KEY", key), ("IMAGEN_BASE_URL", url)];
+    let text = child::run(ENVIRONMENT, &variables);
+    assert!(text.contains(expected), "{key:?}, {url:?}: {text}");
+    let tells = text.contains("sec") || text.contains("ret");
+    assert!(!tells, "{key:?}, {url:?}: {text}");
 }
 
 #[test]
@@ -262,52 +302,52 @@ fn a_proxy_variable_that_cannot_be_used_is_refused() {
     if child::is_child() {
         return report(Client::builder_from_env());
     }
-    // With a good one beside it, which `ureq` would take instead. A variable in quotes is a URL in
-    // quotes.
-    let refused = |name: &str, value: &str, words: &str| {
-        let mut variables = vec![
-            ("IMAGEN_API_KEY", KEY),
-            ("IMAGEN_BASE_URL", "http://localhost:1"),
-        ];
-        variables.extend([
-            ("http_proxy", "http://user:sesame@127.0.0.1:1"),
-            (name, value),
-        ]);
-        let text = child::run(
-            "client::a_proxy_variable_that_cannot_be_used_is_refused",
-            &variables,
-        );
-        let expected = if words.is_empty() {
-            "made ".to_owned()
-        } else {
-            format!("refused {name}: ")
-        };
-        assert!(
-            text.contains(&expected) && text.contains(words),
-            "{name}={value}: {text}"
-        );
-        assert!(!text.contains("sesame"), "{text}");
-    };
+    // A variable in quotes is a URL in quotes.
     for bad in [
         "htp://user:sesame@a:1",
         "\"http://user:sesame@a:1\"",
         "http://",
     ] {
-        refused("HTTPS_PROXY", bad, "no URL of");
-        refused("ALL_PROXY", bad, "no URL of");
+        proxy_variable("HTTPS_PROXY", bad, "no URL of");
+        proxy_variable("ALL_PROXY", bad, "no URL of");
     }
-    refused("https_proxy", "", "");
-    let socks = if cfg!(feature = "socks-proxy") {
-        ""
-    } else {
-        "feature socks-proxy"
+    let tls = match cfg!(any(feature = "rustls", feature = "native-tls")) {
+        true => "",
+        false => "feature rustls or native-tls",
     };
-    refused("all_proxy", "socks5://user:sesame@127.0.0.1:1", socks);
-    let has_tls = cfg!(any(feature = "rustls", feature = "native-tls"));
-    let tls = if has_tls {
-        ""
-    } else {
-        "feature rustls or native-tls"
+    proxy_variable("HTTPS_PROXY", "https://user:sesame@127.0.0.1:1", tls);
+    let socks = match cfg!(feature = "socks-proxy") {
+        true => "",
+        false => "feature socks-proxy",
     };
-    refused("HTTPS_PROXY", "https://user:sesame@127.0.0.1:1", tls);
+    proxy_variable("ALL_PROXY", "socks5://user:sesame@127.0.0.1:1", socks);
+}
+
+/// Windows takes `https_proxy` and `HTTPS_PROXY` for one variable.
+#[cfg(not(windows))]
+#[test]
+fn a_proxy_variable_may_be_written_in_small_letters() {
+    proxy_variable("https_proxy", "", "");
+    proxy_variable("all_proxy", "http://", "no URL of");
+}
+
+/// A client is made with this variable, or refused with these words of its value. A good one is
+/// beside it, which `ureq` would take instead.
+#[track_caller]
+fn proxy_variable(name: &str, value: &str, words: &str) {
+    let variables = [
+        ("IMAGEN_API_KEY", KEY),
+        ("IMAGEN_BASE_URL", "http://localhost:1"),
+        ("http_proxy", "http://user:sesame@127.0.0.1:1"),
+        (name, value),
+    ];
+    let test = "client::a_proxy_variable_that_cannot_be_used_is_refused";
+    let text = child::run(test, &variables);
+    let expected = match words {
+        "" => "made ".to_owned(),
+        _ => format!("refused {name}: "),
+    };
+    assert!(text.contains(&expected), "{name}={value}: {text}");
+    assert!(text.contains(words), "{name}={value}: {text}");
+    assert!(!text.contains("sesame"), "{text}");
 }

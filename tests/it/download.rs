@@ -1,7 +1,9 @@
 //! Files from presigned URLs to disk: whole, under the right name, or not at all.
 
+mod answers;
 mod faults;
 mod files;
+mod folder;
 mod many;
 
 use std::fmt::Debug;
@@ -9,19 +11,23 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use imagen_ai::{Client, ClientBuilder, Error, RetryPolicy, TransferError, TransferReason};
+use imagen_ai::{
+    Client, ClientBuilder, Error, RetryPolicy, SignedUrl, TransferError, TransferReason,
+};
 
-use crate::support::faulty::{End, Faulty, File, Reply};
+use crate::support::file::File;
+use crate::support::script::{End, Turn};
 
 const KEY: &str = "sk-download-0123456789";
 
-const MIB: u64 = 1024 * 1024;
+const MIB: usize = 1024 * 1024;
 
 const RETRY: RetryPolicy = RetryPolicy {
     max_attempts: 3,
     base_delay: Duration::from_millis(2),
     max_delay: Duration::from_millis(5),
     max_retry_after: Duration::from_secs(5),
+    max_throttled: Duration::from_secs(5),
 };
 
 /// A client whose API is nowhere: downloads do not need it.
@@ -35,19 +41,19 @@ fn client() -> Client {
     builder().build().unwrap()
 }
 
-/// A presigned-looking URL of a server's.
-fn url(server: &Faulty) -> String {
-    format!(
-        "{}/photos/DSC_0001.JPEG?X-Amz-Signature=SECRET-SIGNATURE",
-        server.url()
-    )
+/// A link as object storage signs it, to a file of a server.
+fn signed(server: &str) -> SignedUrl {
+    format!("{server}/photos/DSC_0001.JPEG?X-Amz-Signature=SECRET-SIGNATURE")
+        .as_str()
+        .into()
 }
 
 /// The names in a folder, hidden ones too, in order.
 fn names(folder: &Path) -> Vec<String> {
-    let name =
-        |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
-    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(name).collect();
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        names.push(entry.unwrap().file_name().into_string().unwrap());
+    }
     names.sort();
     names
 }
@@ -71,9 +77,9 @@ fn reason<T: Debug>(result: Result<T, Error>) -> (TransferReason, String) {
     (error.reason, error.to_string())
 }
 
-/// Answers of a server that has one file and breaks off each time but the last.
-fn broken(file: &File, times: usize, bytes: u64, end: End) -> Vec<Reply> {
-    let mut script = vec![Reply::file(file).cut_body(bytes, end); times];
-    script.push(Reply::file(file));
+/// Turns of a server that has one file and breaks off each time but the last.
+fn broken(file: &File, times: usize, bytes: usize, end: End) -> Vec<Turn> {
+    let mut script = vec![Turn::file(file).cut_body(bytes, end); times];
+    script.push(Turn::file(file));
     script
 }

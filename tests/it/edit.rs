@@ -1,119 +1,132 @@
-//! The edit and the export of a whole project: what is sent, what is refused, how it is waited for.
-
-use std::ops::ControlFlow;
-use std::time::Duration;
+//! The edit and the export of a whole project: what is sent, and what is refused. How they are
+//! waited for is in `wait`.
 
 use imagen_ai::{
-    Client, CropAspectRatio, EditOptions, Error, HdrOutputCompression, PhotographyType, Project,
-    ProjectKind, ProjectStatus, Result, Wait, WaitReason,
+    Client, CropAspectRatio, EditOptions, Error, HdrOutputCompression, PhotographyType,
+    ProjectStatus, Result, StepStatus,
 };
+use mockito::{Matcher, Mock};
 
-use crate::support::canned::Canned;
-use crate::support::faulty::{End, Faulty, Reply, Request};
-use crate::support::simulator::{IN_PROGRESS, Simulator};
-use crate::support::{client_at, client_of, ms, refused};
+use crate::support::script::{End, Script, Turn};
+use crate::support::wire::{Wire, assert_all};
+use crate::support::{client_at, refused};
 
-const QUICK: Wait = Wait {
-    first: Duration::from_millis(1),
-    factor: 1.0,
-    longest: Duration::from_millis(1),
-    total: Duration::from_secs(2),
-};
+const EDIT: &str = "/v1/projects/p/edit";
+const SMART_EDIT: &str = "/v1/i2i/projects/p/edit";
+const EXPORT: &str = "/v1/projects/p/export";
 
-fn project_of(server: &Faulty, kind: ProjectKind) -> Project {
-    client_at(&server.url(), "sk-edit").project_of(kind, "p")
-}
-
-/// The request line, the content type and the body.
-fn parts(request: &Request) -> (&str, Option<&str>, &str) {
-    let line = request.head.lines().next().unwrap();
-    assert_eq!(request.header("x-api-key"), Some("sk-edit"));
-    (
-        line,
-        request.header("content-type"),
-        std::str::from_utf8(&request.body).unwrap(),
-    )
+/// An edit that is sent with this content type and this body, and answered with this status.
+fn sent(wire: &mut Wire, path: &str, content_type: &str, body: &str, status: usize) -> Mock {
+    wire.answers("POST", path, status, "")
+        .match_header("content-type", content_type)
+        .match_body(body)
+        .create()
 }
 
 #[test]
 fn the_edit_of_a_profile_goes_out_with_an_empty_content_type() {
-    let server = Faulty::start([Reply::json("{\"message\":\"Editing started\"}")]);
-    let options = EditOptions::profile(5700)
-        .photography_type(PhotographyType::RealEstate)
-        .crop(true)
-        .straighten(false);
-    project_of(&server, ProjectKind::ProfileBased)
-        .edit(&options)
-        .unwrap();
-    let body = r#"{"crop":true,"photography_type":"REAL_ESTATE","profile_key":5700}"#;
-    let line = "POST /projects/p/edit HTTP/1.1";
-    assert_eq!(parts(&server.received()[0]), (line, Some(""), body));
-    // The line is there, and empty.
-    let sent = String::from_utf8(server.bytes_received()).unwrap();
-    assert_eq!(sent.matches("\r\ncontent-type: \r\n").count(), 1, "{sent}");
+    let mut wire = Wire::new();
+    let body = r#"{"profile_key":5700,"photography_type":"REAL_ESTATE","crop":true}"#;
+    let sent = sent(&mut wire, EDIT, "", body, 200);
+    let options = EditOptions {
+        photography_type: Some(PhotographyType::RealEstate),
+        crop: true,
+        straighten: false,
+        ..EditOptions::profile(5700)
+    };
+    wire.client().project("p").edit(&options).unwrap();
+    sent.assert();
 }
 
 #[test]
-fn after_415_it_is_sent_once_more_as_json() {
-    for (second, is_ok) in [(Reply::status(200), true), (Reply::status(415), false)] {
-        let server = Faulty::start([Reply::status(415), second]);
-        let result = project_of(&server, ProjectKind::ProfileBased).edit(&EditOptions::profile(1));
+fn the_empty_content_type_is_a_line_of_its_own() {
+    let script = Script::of([Turn::status(200)]);
+    let project = client_at(&script.url(), "key").project("p");
+    project.edit(&EditOptions::profile(1)).unwrap();
+    let bytes = String::from_utf8(script.bytes_received()).unwrap();
+    assert_eq!(
+        bytes.matches("\r\ncontent-type: \r\n").count(),
+        1,
+        "{bytes}"
+    );
+}
+
+#[test]
+fn after_415_the_edit_is_sent_once_more_as_json() {
+    for (second, is_ok) in [(200, true), (415, false)] {
+        let mut wire = Wire::new();
+        let body = r#"{"profile_key":1}"#;
+        let both = [
+            sent(&mut wire, EDIT, "", body, 415),
+            sent(&mut wire, EDIT, "application/json", body, second),
+        ];
+        let result = wire.client().project("p").edit(&EditOptions::profile(1));
         assert_eq!(result.is_ok(), is_ok, "{result:?}");
-        let received = server.received();
-        assert_eq!(received.len(), 2);
-        let content_type = received
-            .iter()
-            .map(|request| request.header("content-type").unwrap());
-        assert_eq!(content_type.collect::<Vec<_>>(), ["", "application/json"]);
-        assert_eq!(received[1].body, br#"{"profile_key":1}"#);
+        assert_all(&both);
     }
-    // What came of the second is as unknown as of the first.
-    let server = Faulty::start([Reply::status(415), Reply::status(502)]);
-    let result = project_of(&server, ProjectKind::ProfileBased).edit(&EditOptions::profile(1));
+}
+
+#[test]
+fn the_outcome_of_the_second_edit_after_415_is_as_unknown_as_of_the_first() {
+    let mut wire = Wire::new();
+    let body = r#"{"profile_key":1}"#;
+    let both = [
+        sent(&mut wire, EDIT, "", body, 415),
+        sent(&mut wire, EDIT, "application/json", body, 502),
+    ];
+    let project = wire.patient_client().project("p");
+    let result = project.edit(&EditOptions::profile(1));
     assert!(
-        matches!(result, Err(Error::OutcomeUnknown(_))) && server.requests() == 2,
+        matches!(result, Err(Error::OutcomeUnknown(_))),
         "{result:?}"
     );
-    let server = Faulty::start([Reply::status(415)]);
-    let result = project_of(&server, ProjectKind::Smart).edit(&EditOptions::smart());
-    assert_eq!(
-        (result.unwrap_err().status(), server.requests()),
-        (Some(415), 1)
-    );
+    assert_all(&both);
 }
 
 #[test]
-fn a_smart_edit_is_json_and_an_export_has_no_body() {
-    let server = Faulty::start([Reply::status(204)]);
-    let options = EditOptions::smart()
-        .hdr_merge(true)
-        .perspective_correction(true)
-        .sky_replacement(true)
-        .sky_replacement_template_id(3)
-        .callback_url("https://example.com/token".to_owned());
-    project_of(&server, ProjectKind::Smart)
-        .edit(&options)
-        .unwrap();
-    project_of(&server, ProjectKind::Smart)
-        .edit(&EditOptions::smart())
-        .unwrap();
-    project_of(&server, ProjectKind::ProfileBased)
-        .export()
-        .unwrap();
-    let received = server.received();
-    let body = r#"{"callback_url":"https://example.com/token","hdr_merge":true,"perspective_correction":true,"sky_replacement":true,"sky_replacement_template_id":3}"#;
-    let (line, json) = (
-        "POST /i2i/projects/p/edit HTTP/1.1",
-        Some("application/json"),
-    );
-    assert_eq!(parts(&received[0]), (line, json, body));
-    assert_eq!(parts(&received[1]), (line, json, "{}"));
-    assert_eq!(
-        parts(&received[2]),
-        ("POST /projects/p/export HTTP/1.1", None, "")
-    );
-    let framing = ["content-length", "transfer-encoding"].map(|name| received[2].header(name));
-    assert_eq!(framing, [Some("0"), None]);
+fn a_smart_edit_that_is_answered_415_is_not_sent_again() {
+    let mut wire = Wire::new();
+    let sent = sent(&mut wire, SMART_EDIT, "application/json", "{}", 415);
+    let house = wire.patient_client().smart_project("p");
+    let error = house.edit(&EditOptions::default()).unwrap_err();
+    assert_eq!(error.status(), Some(415));
+    sent.assert();
+}
+
+#[test]
+fn a_smart_edit_is_json() {
+    let mut wire = Wire::new();
+    let body = r#"{"perspective_correction":true,"hdr_merge":true,"sky_replacement":true,"sky_replacement_template_id":3,"callback_url":"https://example.com/token"}"#;
+    let both = [
+        sent(&mut wire, SMART_EDIT, "application/json", body, 204),
+        sent(&mut wire, SMART_EDIT, "application/json", "{}", 204),
+    ];
+    let options = EditOptions {
+        hdr_merge: true,
+        perspective_correction: true,
+        sky_replacement: true,
+        sky_replacement_template_id: Some(3),
+        callback_url: Some("https://example.com/token".to_owned()),
+        ..EditOptions::default()
+    };
+    let house = wire.client().smart_project("p");
+    house.edit(&options).unwrap();
+    house.edit(&EditOptions::default()).unwrap();
+    assert_all(&both);
+}
+
+#[test]
+fn an_export_has_no_body_and_says_so() {
+    let mut wire = Wire::new();
+    let sent = wire
+        .answers("POST", EXPORT, 204, "")
+        .match_header("content-length", "0")
+        .match_header("transfer-encoding", Matcher::Missing)
+        .match_header("content-type", Matcher::Missing)
+        .match_body("")
+        .create();
+    wire.client().project("p").export().unwrap();
+    sent.assert();
 }
 
 #[test]
@@ -122,165 +135,253 @@ fn every_option_has_its_name_on_the_wire() {
         r#"{"profile_key":1,"photography_type":"NEW","crop":true,"portrait_crop":true,"headshot_crop":true,"#,
         r#""crop_aspect_ratio":"5X7","straighten":true,"perspective_correction":true,"hdr_merge":true,"#,
         r#""hdr_output_compression":"LOSSLESS","smooth_skin":true,"subject_mask":true,"window_pull":true,"#,
-        r#""sky_replacement":true,"sky_replacement_template_id":2,"callback_url":"https://a/"}"#,
+        r#""sky_replacement":true,"sky_replacement_template_id":2,"callback_url":"https://a/","export":true}"#,
     );
-    let all: EditOptions = serde_json::from_str(json).unwrap();
+    let all = EditOptions {
+        profile_key: Some(1),
+        photography_type: Some(PhotographyType::Other("NEW".to_owned())),
+        crop: true,
+        portrait_crop: true,
+        headshot_crop: true,
+        crop_aspect_ratio: Some(CropAspectRatio::FiveBySeven),
+        straighten: true,
+        perspective_correction: true,
+        hdr_merge: true,
+        hdr_output_compression: Some(HdrOutputCompression::Lossless),
+        smooth_skin: true,
+        subject_mask: true,
+        window_pull: true,
+        sky_replacement: true,
+        sky_replacement_template_id: Some(2),
+        callback_url: Some("https://a/".to_owned()),
+        export: true,
+    };
     assert_eq!(serde_json::to_string(&all).unwrap(), json);
+    assert_eq!(serde_json::from_str::<EditOptions>(json).unwrap(), all);
     assert_eq!(
-        all.photography_type,
-        Some(PhotographyType::Other("NEW".to_owned()))
+        serde_json::to_string(&EditOptions::default()).unwrap(),
+        "{}"
     );
-    assert_eq!(all.crop_aspect_ratio, Some(CropAspectRatio::FiveBySeven));
-    assert_eq!(
-        all.hdr_output_compression,
-        Some(HdrOutputCompression::Lossless)
-    );
-    let words = "NO_TYPE OTHER PORTRAITS WEDDING REAL_ESTATE LANDSCAPE_NATURE EVENTS FAMILY_NEWBORN BOUDOIR SPORTS SCHOOL";
-    for word in words.split(' ') {
+}
+
+#[test]
+fn every_sort_of_photos_has_its_word_on_the_wire() {
+    for word in [
+        "NO_TYPE",
+        "OTHER",
+        "PORTRAITS",
+        "WEDDING",
+        "REAL_ESTATE",
+        "LANDSCAPE_NATURE",
+        "EVENTS",
+        "FAMILY_NEWBORN",
+        "BOUDOIR",
+        "SPORTS",
+        "SCHOOL",
+    ] {
         let parsed = PhotographyType::from(word.to_owned());
-        let known = !matches!(parsed, PhotographyType::Other(_));
-        assert!(parsed.as_str() == word && known, "{word}");
+        assert_eq!(parsed.as_str(), word);
+        assert!(!matches!(parsed, PhotographyType::Other(_)), "{word}");
     }
 }
 
 #[test]
 fn options_that_do_not_go_together_are_refused_before_sending() {
-    use ProjectKind::{ProfileBased, Smart};
-    let server = Canned::new(200, "{}");
-    let (profile, smart) = (|| EditOptions::profile(1), EditOptions::smart);
-    let table = [
-        (ProfileBased, smart(), "profile_key"),
+    type Change = fn(&mut EditOptions);
+    let table: [(Change, &str, &str); 10] = [
         (
-            ProfileBased,
-            profile().crop(true).portrait_crop(true),
+            |o| (o.crop, o.portrait_crop) = (true, true),
+            "portrait_crop",
+            "crop",
+        ),
+        (
+            |o| (o.crop, o.headshot_crop) = (true, true),
+            "headshot_crop",
+            "crop",
+        ),
+        (
+            |o| (o.portrait_crop, o.headshot_crop) = (true, true),
+            "headshot_crop",
             "portrait_crop",
         ),
         (
-            ProfileBased,
-            profile().crop(true).headshot_crop(true),
-            "headshot_crop",
-        ),
-        (
-            ProfileBased,
-            profile().portrait_crop(true).headshot_crop(true),
-            "headshot_crop",
-        ),
-        (
-            ProfileBased,
-            profile().straighten(true).perspective_correction(true),
+            |o| (o.straighten, o.perspective_correction) = (true, true),
             "perspective_correction",
+            "straighten",
         ),
         (
-            ProfileBased,
-            profile().sky_replacement_template_id(1),
+            |o| o.sky_replacement_template_id = Some(1),
             "sky_replacement_template_id",
+            "needs sky_replacement",
         ),
         (
-            ProfileBased,
-            profile().hdr_output_compression(HdrOutputCompression::Lossy),
+            |o| o.hdr_output_compression = Some(HdrOutputCompression::Lossy),
             "hdr_output_compression",
+            "needs hdr_merge",
         ),
         (
-            ProfileBased,
-            profile().callback_url("http://a/".to_owned()),
+            |o| o.callback_url = Some("http://a/".to_owned()),
             "callback_url",
+            "https://",
         ),
         (
-            ProfileBased,
-            profile().callback_url("not a url".to_owned()),
+            |o| o.callback_url = Some("not a url".to_owned()),
             "callback_url",
-        ),
-        (Smart, profile(), "profile_key"),
-        (Smart, smart().straighten(true), "straighten"),
-        (
-            Smart,
-            smart().photography_type(PhotographyType::Events),
-            "photography_type",
+            "https://",
         ),
         (
-            Smart,
-            smart().crop_aspect_ratio(CropAspectRatio::TwoByThree),
-            "crop_aspect_ratio",
-        ),
-        (
-            Smart,
-            smart()
-                .hdr_merge(true)
-                .hdr_output_compression(HdrOutputCompression::Lossy),
-            "hdr_output_compression",
-        ),
-        (
-            Smart,
-            smart().sky_replacement_template_id(1),
-            "sky_replacement_template_id",
-        ),
-        (
-            Smart,
-            smart().callback_url("/callback".to_owned()),
+            |o| o.callback_url = Some("https://".to_owned()),
             "callback_url",
+            "host",
         ),
+        (|o| o.profile_key = None, "profile_key", "needs one"),
     ];
-    for (kind, options, expected) in table {
-        refused(
-            server.client().project_of(kind, "p").edit(&options),
-            expected,
-        );
+    let mut wire = Wire::new();
+    let nothing = wire.hears_nothing();
+    let project = wire.client().project("p");
+    for (change, option, word) in table {
+        let mut options = EditOptions::profile(1);
+        change(&mut options);
+        let text = refused(project.edit(&options), option);
+        assert!(text.contains(word), "{text}");
     }
-    let house = server.client().smart_project("p");
-    refused(house.export(), "project_source");
-    refused(house.export_status(), "project_source");
-    refused(house.wait_until_exported(&QUICK), "project_source");
-    assert!(server.seen().is_empty());
+    assert_all(&nothing);
 }
 
 #[test]
-fn what_may_have_begun_is_not_sent_again_and_says_where_to_look() {
-    type Call = fn(&Client) -> Result<()>;
-    let table: [(Call, &str); 4] = [
+fn a_smart_project_takes_no_option_that_is_not_its_own() {
+    type Change = fn(&mut EditOptions);
+    let table: [(Change, &str); 14] = [
+        (|o| o.profile_key = Some(1), "profile_key"),
         (
-            |c| c.project("p").edit(&EditOptions::profile(1)),
-            "Project::edit_status()",
+            |o| o.photography_type = Some(PhotographyType::Events),
+            "photography_type",
+        ),
+        (|o| o.crop = true, "crop"),
+        (|o| o.portrait_crop = true, "portrait_crop"),
+        (|o| o.headshot_crop = true, "headshot_crop"),
+        (
+            |o| o.crop_aspect_ratio = Some(CropAspectRatio::TwoByThree),
+            "crop_aspect_ratio",
+        ),
+        (|o| o.straighten = true, "straighten"),
+        (
+            |o| {
+                o.hdr_merge = true;
+                o.hdr_output_compression = Some(HdrOutputCompression::Lossy);
+            },
+            "hdr_output_compression",
+        ),
+        (|o| o.smooth_skin = true, "smooth_skin"),
+        (|o| o.subject_mask = true, "subject_mask"),
+        (|o| o.window_pull = true, "window_pull"),
+        (|o| o.export = true, "export"),
+        // Of its own, and wrong.
+        (
+            |o| o.sky_replacement_template_id = Some(1),
+            "sky_replacement_template_id",
         ),
         (
-            |c| c.smart_project("p").edit(&EditOptions::smart()),
-            "five at least",
+            |o| o.callback_url = Some("/callback".to_owned()),
+            "callback_url",
         ),
-        (|c| c.project("p").export(), "Project::export_status()"),
-        (|c| c.create_project("a").map(drop), "Client::projects()"),
     ];
-    let slow = || Reply::status(503).header("Retry-After", "0");
-    for (call, advice) in table {
-        let call = |server: &Faulty| call(&client_at(&server.url(), "sk-edit"));
-        for reply in [
-            Reply::status(500),
-            slow(),
-            Reply::html(504, "<html>"),
-            Reply::status(408),
+    let mut wire = Wire::new();
+    let nothing = wire.hears_nothing();
+    let house = wire.client().smart_project("p");
+    for (change, option) in table {
+        let mut options = EditOptions::default();
+        change(&mut options);
+        refused(house.edit(&options), option);
+    }
+    assert_all(&nothing);
+}
+
+#[test]
+fn a_smart_project_has_no_export() {
+    let mut wire = Wire::new();
+    let nothing = wire.hears_nothing();
+    let house = wire.client().smart_project("p");
+    refused(house.export(), "project_source");
+    refused(house.export_status(), "project_source");
+    assert_all(&nothing);
+}
+
+/// The calls that must not be made twice, and where each says to look.
+type Once = (fn(&Client) -> Result<()>, &'static str);
+const ONCE: [Once; 4] = [
+    (
+        |c| c.project("p").edit(&EditOptions::profile(1)),
+        "Project::edit_status()",
+    ),
+    (
+        |c| c.smart_project("p").edit(&EditOptions::default()),
+        "five at least",
+    ),
+    (|c| c.project("p").export(), "Project::export_status()"),
+    (|c| c.create_project("a").map(drop), "Client::projects()"),
+];
+
+#[test]
+fn what_may_have_begun_is_not_sent_again_and_says_where_to_look() {
+    for (call, advice) in ONCE {
+        for turn in [
+            Turn::status(500),
+            Turn::status(503).header("Retry-After", "0"),
+            Turn::html(504, "<html>"),
+            Turn::status(408),
             End::Close.after_request(),
         ] {
-            let server = Faulty::start([reply]);
-            let error = call(&server).unwrap_err();
-            assert!(
-                matches!(&error, Error::OutcomeUnknown(e) if e.advice.contains(advice)),
-                "{error}"
-            );
-            assert!(
-                error.to_string().contains(advice) && !error.is_safe_to_retry(),
-                "{error}"
-            );
-            assert_eq!(server.requests(), 1);
+            let script = Script::of([turn]);
+            let error = call(&client_at(&script.url(), "key")).unwrap_err();
+            let Error::OutcomeUnknown(unknown) = &error else {
+                panic!("{error}");
+            };
+            assert!(unknown.advice.contains(advice), "{error}");
+            assert!(error.to_string().contains(advice), "{error}");
+            assert!(!error.is_safe_to_retry());
+            assert_eq!(script.requests().len(), 1);
         }
-        let busy = Reply::status(429).header("Retry-After", "0");
-        let server = Faulty::start([busy, Reply::json(r#"{"project_uuid":"p"}"#)]);
-        call(&server).unwrap();
-        assert_eq!(server.requests(), 2);
-        let server = Faulty::start([Reply::json(r#"{"status":"FAILED","message":"no credits"}"#)]);
-        let error = call(&server).unwrap_err();
+    }
+}
+
+#[test]
+fn what_was_refused_for_a_limit_is_sent_again() {
+    for (call, _) in ONCE {
+        let busy = Turn::status(429).header("Retry-After", "0");
+        let script = Script::of([busy, Turn::json(r#"{"project_uuid":"p"}"#)]);
+        call(&client_at(&script.url(), "key")).unwrap();
+        assert_eq!(script.requests().len(), 2);
+    }
+}
+
+#[test]
+fn a_success_that_says_it_failed_is_none() {
+    for (call, _) in ONCE {
+        let wire = Wire::answering(200, r#"{"status":"FAILED","message":"no credits"}"#);
+        let error = call(&wire.client()).unwrap_err();
         assert!(
             matches!(&error, Error::Api(e) if e.message == "no credits"),
             "{error}"
         );
     }
+}
+
+#[test]
+fn a_status_is_asked_for_where_the_projects_kind_has_it() {
+    let body = r#"{"status":"Completed"}"#;
+    let mut wire = Wire::new();
+    let mut asked = |path| wire.answers("GET", path, 200, body).create();
+    let all = [
+        asked("/v1/projects/p/edit/status"),
+        asked("/v1/projects/p/export/status"),
+        asked("/v1/i2i/projects/p?get_thumbnail=false"),
+    ];
+    let client = wire.client();
+    client.project("p").edit_status().unwrap();
+    client.project("p").export_status().unwrap();
+    client.smart_project("p").edit_status().unwrap();
+    assert_all(&all);
 }
 
 #[test]
@@ -308,108 +409,28 @@ fn a_status_is_read_in_all_its_forms() {
             r#""soon""#,
         ),
     ] {
-        let server = Canned::new(200, body);
-        let project = server.client().project("p");
-        for job in [
+        let wire = Wire::answering(200, body);
+        let project = wire.client().project("p");
+        let house = wire.client().smart_project("p");
+        let statuses: [StepStatus; 2] = [
             project.edit_status().unwrap(),
             project.export_status().unwrap(),
-        ] {
-            let found = serde_json::to_string(&job.details).unwrap();
+        ];
+        for step in statuses {
+            let found = serde_json::to_string(&step.details).unwrap();
             assert_eq!(
-                (&job.status, job.progress, found.as_str()),
+                (&step.status, step.progress, found.as_str()),
                 (&status, progress, details),
                 "{body}"
             );
         }
-        assert_eq!(
-            server
-                .client()
-                .smart_project("p")
-                .edit_status()
-                .unwrap()
-                .status,
-            status
-        );
-        let [edit, export, smart] = &server.seen()[..] else {
-            panic!()
-        };
-        let paths = [&edit.path, &export.path].map(|path| path.as_str());
-        assert_eq!(
-            paths,
-            ["/v1/projects/p/edit/status", "/v1/projects/p/export/status"]
-        );
-        assert_eq!(smart.path, "/v1/i2i/projects/p?get_thumbnail=false");
+        assert_eq!(house.edit_status().unwrap().status, status);
     }
-    let server = Canned::new(200, r#"{"error":{"message":"internal"}}"#);
-    assert!(matches!(
-        server.client().project("p").edit_status(),
-        Err(Error::Api(_))
-    ));
 }
 
 #[test]
-fn a_wait_in_vain_says_why_with_the_services_details() {
-    let reason = |result| match result {
-        Err(Error::WaitFailed(e)) => (e.waited_for, e.reason, e.message),
-        other => panic!("{other:?}"),
-    };
-    let simulator = Simulator::start();
-    simulator.complete_after(IN_PROGRESS, 1);
-    simulator.fail_edit(IN_PROGRESS, "no faces found");
-    let failed = reason(
-        client_of(&simulator)
-            .project(IN_PROGRESS)
-            .wait_until_edited(&QUICK),
-    );
-    assert_eq!(
-        failed,
-        ("edit", WaitReason::Failed, "no faces found".to_owned())
-    );
-
-    let server = Canned::new(200, r#"{"status":"In Progress","details":{"queue":7}}"#);
-    let project = server.client().project("p");
-    let late = reason(project.wait_until_exported(&Wait {
-        total: ms(20),
-        ..QUICK
-    }));
-    assert_eq!(
-        late,
-        ("export", WaitReason::TimedOut, r#"{"queue":7}"#.to_owned())
-    );
-    let mut polls = 0;
-    let stopped = project.wait_until_exported_with(&QUICK, |status| {
-        polls += usize::from(status.is_ok());
-        if polls == 3 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    assert_eq!((reason(stopped).1, polls), (WaitReason::Stopped, 3));
-}
-
-#[test]
-fn a_wait_outlives_failures_that_pass() {
-    let done = Reply::json(r#"{"status":"Completed","progress":100}"#);
-    let server = Faulty::start([
-        Reply::status(502),
-        Reply::status(502),
-        End::Close.after_request(),
-        done,
-    ]);
-    let mut seen = Vec::new();
-    let job =
-        project_of(&server, ProjectKind::ProfileBased).wait_until_edited_with(&QUICK, |status| {
-            seen.push(status.is_ok());
-            ControlFlow::Continue(())
-        });
-    assert_eq!(
-        (job.unwrap().progress, seen),
-        (Some(100.0), vec![false, true])
-    );
-    let server = Faulty::start([Reply::status(404)]);
-    let error = project_of(&server, ProjectKind::ProfileBased)
-        .wait_until_edited(&QUICK)
-        .unwrap_err();
-    assert_eq!((error.status(), server.requests()), (Some(404), 1));
+fn an_error_in_place_of_a_status_is_one() {
+    let wire = Wire::answering(200, r#"{"error":{"message":"internal"}}"#);
+    let result = wire.client().project("p").edit_status();
+    assert!(matches!(result, Err(Error::Api(_))), "{result:?}");
 }

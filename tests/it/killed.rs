@@ -25,6 +25,8 @@ const CANNOT_TELL: i32 = 3;
 
 /// Far longer than the simulator takes for an edit, so that a busy machine changes nothing.
 const WAIT: Wait = Wait {
+    not_begun: Duration::MAX,
+    progress: None,
     first: Duration::from_millis(5),
     factor: 1.5,
     longest: Duration::from_millis(200),

@@ -12,10 +12,10 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 
 use crate::faults::Call;
-use crate::support::canned::OK;
-use crate::support::faulty::End::Close;
-use crate::support::faulty::{Faulty, Reply};
 use crate::support::refused;
+use crate::support::script::End::Close;
+use crate::support::script::{Script, Turn};
+use crate::support::wire::OK;
 
 /// The most of an answer that the client may read.
 const LIMIT: u64 = 4_096;
@@ -33,8 +33,8 @@ fn check<S: Strategy>(cases: u32, of: S, test: impl Fn(S::Value) -> Result<(), T
     }
 }
 
-fn client(server: &Faulty) -> Client {
-    let client = Client::builder("sk-properties-0123456789").base_url(server.url());
+fn client(script: &Script) -> Client {
+    let client = Client::builder("sk-properties-0123456789").base_url(script.url());
     let client = client
         .timeout(Duration::from_secs(20))
         .max_answer_size(LIMIT);
@@ -42,9 +42,9 @@ fn client(server: &Faulty) -> Client {
 }
 
 /// Every call, with this for an answer; each must end in time and say no more than a page.
-fn every_call_ends(reply: &Reply) -> Result<(), TestCaseError> {
-    let server = Faulty::start([reply.clone()]);
-    let client = client(&server);
+fn every_call_ends(turn: &Turn) -> Result<(), TestCaseError> {
+    let script = Script::of([turn.clone()]);
+    let client = client(&script);
     for call in Call::ALL {
         let began = Instant::now();
         let result = call.make(&client);
@@ -52,11 +52,8 @@ fn every_call_ends(reply: &Reply) -> Result<(), TestCaseError> {
         if let Err(e) = result {
             let text = format!("{e} {e:#?}");
             prop_assert!(text.len() < 16_384, "{} bytes", text.len());
-            prop_assert!(
-                !e.to_string()
-                    .contains(|c: char| c.is_control() || c == '\u{202e}'),
-                "{e:?}"
-            );
+            let is_unseen = |c: char| c.is_control() || c == '\u{202e}';
+            prop_assert!(!e.to_string().contains(is_unseen), "{e:?}");
         }
     }
     Ok(())
@@ -95,14 +92,14 @@ fn damaged(answer: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
 #[test]
 fn no_answer_makes_a_call_panic_or_hang() {
     check(60, bytes(40), |bytes| {
-        every_call_ends(&Reply::raw(bytes).then(Close))
+        every_call_ends(&Turn::raw(bytes).then(Close))
     });
     const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Request-Id: 1\r\n\r\n5;a=b\r\n{\"a\":\r\n3\r\n1}\n\r\n0\r\nT: x\r\n\r\n";
     const PLAIN: &[u8] =
         b"HTTP/1.1 500 No\r\nContent-Length: 17\r\nRetry-After: 1\r\nLocation: http://a/\r\n\r\n{\"message\":\"no\"}\n";
     for answer in [CHUNKED, PLAIN] {
         check(60, damaged(answer), |bytes| {
-            every_call_ends(&Reply::raw(bytes).then(Close))
+            every_call_ends(&Turn::raw(bytes).then(Close))
         });
     }
 }
@@ -111,17 +108,17 @@ fn no_answer_makes_a_call_panic_or_hang() {
 fn no_body_makes_a_call_panic_or_hang() {
     let status = select(&[200, 201, 204, 302, 400, 422, 429, 503][..]);
     check(60, (status, bytes(60)), |(status, body)| {
-        every_call_ends(&Reply::status(status).body(body))
+        every_call_ends(&Turn::status(status).body(body))
     });
     // Damaged JSON, and JSON of any shape.
     check(60, damaged(OK.as_bytes()), |body| {
-        every_call_ends(&Reply::json(body))
+        every_call_ends(&Turn::json(body))
     });
     check(60, json(), |json| {
-        every_call_ends(&Reply::json(json.to_string()))
+        every_call_ends(&Turn::json(json.to_string()))
     });
     check(60, json(), |json| {
-        every_call_ends(&Reply::status(422).body(json.to_string()))
+        every_call_ends(&Turn::status(422).body(json.to_string()))
     });
 }
 
@@ -171,8 +168,8 @@ fn file_name_in(path: &str) -> Option<String> {
 
 #[test]
 fn every_file_name_survives_the_trip_or_is_refused_before_it() {
-    let server = Faulty::start([Reply::json(OK)]);
-    let client = client(&server);
+    let script = Script::of([Turn::json(OK)]);
+    let client = client(&script);
     let name = prop_oneof![
         any::<String>(),
         "[ -~]{1,40}",
@@ -180,15 +177,15 @@ fn every_file_name_survives_the_trip_or_is_refused_before_it() {
         "\\PC{1,40}"
     ];
     check(300, name, |name| {
-        let before = server.requests();
+        let before = script.requests().len();
         let result = client.project("p").image(&name).copilot("x");
         if is_name(&name) {
             prop_assert!(result.is_ok(), "{result:?}");
-            let request = server.received().pop().unwrap();
+            let request = script.requests().pop().unwrap();
             prop_assert_eq!(file_name_in(request.path()), Some(name));
         } else {
             refused(result, "file_name");
-            prop_assert_eq!(server.requests(), before);
+            prop_assert_eq!(script.requests().len(), before);
         }
         Ok(())
     });

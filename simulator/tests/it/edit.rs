@@ -235,6 +235,7 @@ fn an_exported_project_has_images_sidecars_and_copilot() {
     let one = service.get(&path("export/get_download_link?file_name=DSC_0001.JPEG"));
     let link = one
         .is(200, "{\"download_link\":\"http")
+        .has("\"file_name\":\"DSC_0001.JPEG\"")
         .string("/download_link");
     fetch(&link).is(200, &format!("{project}/unedited/DSC_0001.JPEG"));
     let unnamed = service.get(&path("export/get_download_link"));

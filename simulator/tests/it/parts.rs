@@ -40,7 +40,7 @@ fn parts_are_joined_in_the_order_of_their_numbers() {
     put(&part(&begun, 1), &file[..PART]).is(200, "");
     put(&part(&begun, 2), &file[PART..2 * PART]).is(200, "");
     assert_eq!(service.unfinished_uploads(SMART), 1);
-    complete(&service, &begun).is(200, "");
+    complete(&service, &begun).is(204, "");
 
     let photo = service.uploaded(SMART).remove(0);
     assert_eq!(photo.name, "large.NEF");
@@ -60,7 +60,7 @@ fn an_upload_is_complete_when_all_its_parts_are_there_and_large_enough() {
     put(&part(&begun, 1), &[0; PART]).is(200, "");
     complete(&service, &begun).is(400, "Part 2 has not been uploaded.");
     put(&part(&begun, 2), b"x").is(200, "");
-    complete(&service, &begun).is(200, "");
+    complete(&service, &begun).is(204, "");
 }
 
 #[test]

@@ -158,6 +158,7 @@ fn help_names_all_options() {
         "--fail STATUS[:TIMES]",
         "--rate N",
         "--retry-after [SECONDS]",
+        "--callbacks",
     ] {
         assert_ends(&["--help"], 0, option);
     }

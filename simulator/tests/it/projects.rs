@@ -47,6 +47,17 @@ fn a_bad_name_is_refused() {
 }
 
 #[test]
+fn a_name_that_is_taken_is_not_valid() {
+    let service = Service::start();
+    let path = "/i2i/projects/is_valid_name";
+    let free = service.get(&format!("{path}?name=Smith+wedding"));
+    free.is(200, "{\"is_valid\":true}");
+    let taken = service.get(&format!("{path}?name=Harbour%20loft"));
+    taken.is(200, "{\"is_valid\":false}");
+    service.get(path).is(422, "name");
+}
+
+#[test]
 fn a_new_project_is_empty_and_pending() {
     let service = Service::start();
     let id = create(&service, "/projects/", json!({"name": "Smith wedding"}));

@@ -23,12 +23,14 @@ impl Refused {
 }
 
 /// An address where connecting neither succeeds nor fails, because the kernel's queue is full and
-/// it drops what more comes.
+/// it drops what more comes. Windows refuses it.
+#[cfg(not(windows))]
 pub struct BacklogFull(
     TcpListener,
     #[allow(dead_code, reason = "kept open")] Vec<TcpStream>,
 );
 
+#[cfg(not(windows))]
 impl BacklogFull {
     /// `None` where the system has no such limit, or one too high to reach.
     pub fn new() -> Option<Self> {

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use super::faulty::PATIENCE;
 use super::lock;
+use super::script::PATIENCE;
 
 /// A proxy. Wherever it is asked to connect to, it connects to the one server it knows, so that
 /// tests can use names that do not exist.
@@ -79,7 +79,8 @@ fn tunnel(
     let asked = greeting(&mut client)?;
     lock(seen).asked.push(asked);
     let mut server = TcpStream::connect(target)?;
-    let (mut from, mut to) = (server.try_clone()?, client.try_clone()?);
+    let mut from = server.try_clone()?;
+    let mut to = client.try_clone()?;
     thread::spawn(move || {
         let _ = io::copy(&mut from, &mut to);
         let _ = to.shutdown(Shutdown::Both);
@@ -113,20 +114,24 @@ fn read<const LENGTH: usize>(from: &mut TcpStream) -> io::Result<[u8; LENGTH]> {
 /// RFC 1928.
 #[cfg(feature = "socks-proxy")]
 fn socks5(client: &mut TcpStream) -> io::Result<String> {
-    let text = |client: &mut TcpStream| {
-        let [length] = read(client)?;
-        let mut bytes = vec![0; length.into()];
-        client.read_exact(&mut bytes)?;
-        io::Result::Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let ([_version], _methods) = (read(client)?, text(client)?);
+    let [_version] = read(client)?;
+    let _methods = read_text(client)?;
     client.write_all(&[5, 0])?;
     let [_version, _command, _reserved, kind] = read(client)?;
     let host = match kind {
         1 => Ipv4Addr::from(read::<4>(client)?).to_string(),
-        _ => text(client)?,
+        _ => read_text(client)?,
     };
     let port = u16::from_be_bytes(read(client)?);
     client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
     Ok(format!("{host}:{port}"))
+}
+
+/// Its length in a byte, and then the text.
+#[cfg(feature = "socks-proxy")]
+fn read_text(from: &mut TcpStream) -> io::Result<String> {
+    let [length] = read(from)?;
+    let mut bytes = vec![0; length.into()];
+    from.read_exact(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

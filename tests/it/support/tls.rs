@@ -11,9 +11,9 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::canned::{KEY, OK};
-use super::faulty::PATIENCE;
 use super::lock;
+use super::script::PATIENCE;
+use super::wire::{KEY, OK};
 
 /// Who signs certificates.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -90,19 +90,7 @@ struct Seen {
 
 impl TlsServer {
     pub fn start(identity: &Identity) -> Self {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider);
-        let builder = builder
-            .with_safe_default_protocol_versions()
-            .expect("versions of TLS")
-            .with_no_client_auth();
-        let key = PrivateKeyDer::try_from(identity.key.serialize_der()).expect("a key");
-        let certificate = identity.certificate.der().clone();
-        let config = Arc::new(
-            builder
-                .with_single_cert(vec![certificate], key)
-                .expect("a certificate and its key"),
-        );
+        let config = Arc::new(config(identity));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let addr = listener.local_addr().expect("a bound address");
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -110,9 +98,9 @@ impl TlsServer {
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 lock(&shared).connections += 1;
-                let (config, shared) = (Arc::clone(&config), Arc::clone(&shared));
-                // A client that refuses the certificate or leaves ends the connection with an
-                // error.
+                let config = Arc::clone(&config);
+                let shared = Arc::clone(&shared);
+                // An error is a client that refuses the certificate, or that leaves.
                 thread::spawn(move || serve(stream, config, &shared));
             }
         });
@@ -140,48 +128,54 @@ impl TlsServer {
     #[track_caller]
     pub fn assert_keyed(&self, count: usize) {
         let requests = self.requests();
+        assert_eq!(requests.len(), count, "{requests:?}");
         let key = format!("x-api-key: {KEY}\r\n");
-        let keyed = requests
-            .iter()
-            .filter(|request| request.contains(&key))
-            .count();
-        assert_eq!((requests.len(), keyed), (count, count), "{requests:?}");
+        for request in requests {
+            assert!(request.contains(&key), "{request}");
+        }
     }
+}
+
+fn config(identity: &Identity) -> ServerConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).expect("a key");
+    let certificate = identity.certificate.der().clone();
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions of TLS")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .expect("a certificate and its key")
 }
 
 fn serve(stream: TcpStream, config: Arc<ServerConfig>, seen: &Mutex<Seen>) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let connection = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut tls = StreamOwned::new(connection, stream);
+    let length = OK.len();
     loop {
         let request = read_request(&mut tls)?;
         lock(seen).requests.push(request);
         write!(
             tls,
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{OK}",
-            OK.len()
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{OK}"
         )?;
     }
 }
 
 fn read_request(from: &mut impl Read) -> io::Result<String> {
-    let mut request = Vec::new();
+    let mut head = Vec::new();
     let mut byte = [0];
-    while !request.ends_with(b"\r\n\r\n") {
+    while !head.ends_with(b"\r\n\r\n") {
         from.read_exact(&mut byte)?;
-        request.extend(byte);
+        head.extend(byte);
     }
-    let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length:"));
-    let mut body = vec![
-        0;
-        length
-            .map_or(Ok(0), |length| length.trim().parse())
-            .map_err(io::Error::other)?
-    ];
+    let mut request = String::from_utf8_lossy(&head).into_owned();
+    let mut lines = request.lines();
+    let length = lines.find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.unwrap_or("0").parse().map_err(io::Error::other)?;
+    let mut body = vec![0; length];
     from.read_exact(&mut body)?;
-    request.extend(body);
-    Ok(String::from_utf8_lossy(&request).into_owned())
+    request.push_str(&String::from_utf8_lossy(&body));
+    Ok(request)
 }

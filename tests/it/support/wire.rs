@@ -32,7 +32,7 @@ pub const OK: &str = r#"{"status":"SUCCESS","version_id":7,"enhanced_image_url":
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 
 /// A server of `mockito`'s, which answers 501 to what no mock of it expects.
-pub struct Wire(ServerGuard);
+pub struct Wire(pub ServerGuard);
 
 impl Wire {
     pub fn new() -> Self {

@@ -1,255 +1,348 @@
-//! What a network, a storage and a disk can do to a file on its way.
+//! What a network, a storage and a disk can do to a photo on its way.
 
 use std::fs::{self, OpenOptions};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Once;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use imagen_ai::{Error, TransferReason, UploadOptions, Uploaded};
+use imagen_ai::{
+    Error, Photo, ProgressCallback, Project, Result, TransferReason, UploadOptions, Uploaded,
+};
 
-use super::{Servers, early, files, midway, one_by_one, with};
-use crate::support::faulty::End::Close;
-use crate::support::faulty::Reply;
+use super::{LINKS, Servers, files, one_by_one, reason};
+use crate::support::script::End::{Close, Reset, Stall};
+use crate::support::script::Turn;
+use crate::support::wire::{Wire, assert_all};
 use crate::support::{eventually, ms, side_by_side};
 
-const MIB: u64 = 1 << 20;
+const MIB: usize = 1 << 20;
 
-/// Uploads one file of 1 MiB, and checks what holds whatever happens.
-fn upload(server: &Servers, stall: Duration) -> Result<Uploaded, Error> {
-    let (_folder, paths) = files(&["a.jpg"]);
-    resize(&paths[0], MIB);
-    let options = with(|options| options.stall_timeout = stall);
-    let began = Instant::now();
-    let result = server
-        .project()
-        .upload(&paths, &options)
-        .unwrap()
-        .0
-        .remove(0);
-    assert!(began.elapsed() < Duration::from_secs(30), "{result:?}");
-    if let Err(error) = &result {
-        assert!(
-            !format!("{error} {error:#?}").contains("SECRET"),
-            "{error:#?}"
-        );
-    }
-    if let Err(Error::Transfer(e)) = &result {
-        assert_eq!((e.name.as_str(), e.context.method), ("a.jpg", "PUT"));
-        // Those by a link that has expired are not counted.
-        let expired = server.api.requests() - 1;
-        eventually(|| e.context.attempts as usize + expired == server.puts().len());
-        assert!(!e.context.elapsed.is_zero(), "{e:?}");
-    }
-    for put in server.puts() {
-        assert_eq!(
-            (put.header("content-length"), put.header("x-api-key")),
-            (Some("1048576"), None)
-        );
-    }
-    result
+/// Longer than a busy machine takes for anything here.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Uploads one photo of 1 MiB.
+fn upload(project: &Project, stall_timeout: Duration) -> Result<Uploaded> {
+    let photo = Photo::bytes("a.jpg", vec![b'x'; MIB]);
+    let options = UploadOptions {
+        stall_timeout,
+        ..UploadOptions::default()
+    };
+    project.upload([photo], &options).unwrap().0.remove(0)
 }
 
-/// What happens, the outcome, and how many files and requests for links were sent.
-type Row = (
-    &'static str,
-    Vec<Reply>,
-    Option<TransferReason>,
-    usize,
-    usize,
-);
+/// What the storage does, the outcome, and how many files and requests for links are sent.
+struct Row {
+    what: &'static str,
+    turns: Vec<Turn>,
+    reason: Option<TransferReason>,
+    puts: usize,
+    links: usize,
+}
 
-#[test]
-fn a_fault_costs_no_more_than_it_must_and_is_never_taken_for_success() {
+fn row(
+    what: &'static str,
+    turns: impl Into<Vec<Turn>>,
+    reason: Option<TransferReason>,
+    puts: usize,
+    links: usize,
+) -> Row {
+    Row {
+        what,
+        turns: turns.into(),
+        reason,
+        puts,
+        links,
+    }
+}
+
+fn ok() -> Turn {
+    Turn::status(200)
+}
+
+fn expired() -> Turn {
+    Turn::s3_error(403, "AccessDenied", "Request has expired")
+}
+
+/// An answer before the body, which is then taken all the same.
+fn early(turn: Turn) -> Turn {
+    turn.early().then(Close)
+}
+
+fn rows() -> Vec<Row> {
     use TransferReason::{Broken, LinkExpired, Refused, Stalled};
-    let ok = Reply::ok;
-    let expired = || Reply::s3_error(403, "AccessDenied", "Request has expired");
-    let slow = || Reply::s3_error(503, "SlowDown", "Please reduce your request rate.");
-    let refused = || Reply::s3_error(400, "EntityTooLarge", "too large");
-    let redirect = || Reply::redirect(302, "/other");
-    let cut = || midway(Reply::raw(""));
-    // Longer than the client waits.
-    let stall = || Reply::raw("").early().interim(100).then_wait(ms(10_000));
-    let table: Vec<Row> = vec![
-        ("all is well", vec![ok()], None, 1, 1),
-        ("reset in the middle, once", vec![cut(), ok()], None, 2, 1),
-        (
-            "reset in the middle, always",
-            vec![cut()],
-            Some(Broken),
-            3,
-            1,
-        ),
-        (
-            "closed before 100, once",
-            vec![Close.after_head(), ok()],
+    let slow = || Turn::s3_error(503, "SlowDown", "Please reduce your request rate.");
+    let late = || Turn::s3_error(400, "RequestTimeout", "Your socket connection was idle.");
+    let large = || Turn::s3_error(400, "EntityTooLarge", "too large");
+    let redirect = || Turn::redirect(302, "/other");
+    let no_http = || Turn::raw("hello\r\n\r\n").then(Close);
+    let cut = || Reset.after_head();
+    vec![
+        row("all is well", [ok()], None, 1, 1),
+        // Without an answer, the next attempt goes to a fresh link.
+        row("reset in the middle, once", [cut(), ok()], None, 2, 2),
+        row("reset in the middle, always", [cut()], Some(Broken), 3, 3),
+        row(
+            "closed before the body, once",
+            [Close.after_head(), ok()],
             None,
             2,
-            1,
+            2,
         ),
-        (
+        row(
             "closed after the body, once",
-            vec![Close.after_request(), ok()],
+            [Close.after_request(), ok()],
             None,
             2,
-            1,
+            2,
         ),
-        (
-            "no HTTP after the body, always",
-            vec![Reply::raw("hello\r\n\r\n").then(Close)],
-            Some(Broken),
-            3,
-            1,
-        ),
-        (
+        row("no HTTP, always", [no_http()], Some(Broken), 3, 3),
+        row("a stall, always", [Stall.after_head()], Some(Stalled), 3, 3),
+        // A storage that is busy says nothing against the link.
+        row(
             "slow down, once, before the body",
-            vec![early(slow()), ok()],
+            [early(slow()), ok()],
             None,
             2,
             1,
         ),
-        (
+        row(
             "slow down, once, after the body",
-            vec![slow(), ok()],
+            [slow(), ok()],
             None,
             2,
             1,
         ),
-        ("slow down, always", vec![early(slow())], Some(Broken), 3, 1),
-        (
+        row("slow down, always", [early(slow())], Some(Broken), 3, 1),
+        // A refusal does.
+        row("429, once", [Turn::status(429), ok()], None, 2, 2),
+        row("408, once", [Turn::status(408), ok()], None, 2, 2),
+        row("too late, once", [late(), ok()], None, 2, 2),
+        row("too late, always", [late()], Some(Broken), 3, 3),
+        row(
             "expired, once, before the body",
-            vec![early(expired()), ok()],
+            [early(expired()), ok()],
             None,
             2,
             2,
         ),
-        (
+        row(
             "expired, once, after the body",
-            vec![expired(), ok()],
+            [expired(), ok()],
             None,
             2,
             2,
         ),
-        (
-            "expired, then broken, then well",
-            vec![early(expired()), cut(), ok()],
+        row(
+            "expired, then broken",
+            [early(expired()), cut(), ok()],
             None,
             3,
-            2,
+            3,
         ),
-        (
+        row("broken, then expired", [cut(), expired(), ok()], None, 3, 3),
+        row(
             "expired, always",
-            vec![early(expired())],
+            [early(expired())],
             Some(LinkExpired),
             2,
             2,
         ),
-        (
+        // Another link would do no better.
+        row(
             "refused before the body",
-            vec![early(refused())],
+            [early(large())],
             Some(Refused),
             1,
             1,
         ),
-        (
-            "refused after the body",
-            vec![refused()],
+        row("refused after the body", [large()], Some(Refused), 1, 1),
+        row(
+            "403 of a firewall",
+            [Turn::html(403, "no")],
             Some(Refused),
             1,
             1,
         ),
-        (
+        row(
             "a redirect before the body",
-            vec![early(redirect())],
+            [early(redirect())],
             Some(Refused),
             1,
             1,
         ),
-        (
+        row(
             "a redirect after the body",
-            vec![redirect()],
+            [redirect()],
             Some(Refused),
             1,
             1,
         ),
-        ("a stall", vec![stall()], Some(Stalled), 3, 1),
-        ("a stall, once", vec![stall(), ok()], None, 2, 1),
-    ];
-    side_by_side(&table, |(what, script, reason, puts, links)| {
-        let server = Servers::start(script.clone());
-        // Whatever does not stall gets its time on a busy machine.
-        let result = upload(
-            &server,
-            ms(if what.starts_with("a stall") {
-                1500
-            } else {
-                20_000
-            }),
-        );
-        match (&result, reason) {
+    ]
+}
+
+#[test]
+fn a_fault_costs_no_more_than_it_must_and_is_never_taken_for_success() {
+    side_by_side(&rows(), |row| {
+        let what = row.what;
+        let mut servers = Servers::start(row.turns.clone());
+        let asked = servers.gives_links(LINKS).expect(row.links).create();
+        let stall = if what.starts_with("a stall") {
+            ms(100)
+        } else {
+            LONG
+        };
+
+        let result = upload(&servers.project(), stall);
+
+        // What the client has given up may still be on its way to the storage.
+        eventually(|| servers.puts().len() >= row.puts);
+        let puts = servers.puts();
+        assert_eq!(puts.len(), row.puts, "{what}: {result:?}");
+        assert!(asked.matched(), "{what}: {result:?}");
+        for put in &puts {
+            assert_eq!(put.header("content-length"), Some("1048576"));
+            assert_eq!(put.header("x-api-key"), None);
+        }
+        match (&result, row.reason) {
             (Ok(photo), None) => {
-                let received = server.puts().pop().unwrap().body;
-                assert_eq!((photo.bytes, received.len() as u64), (MIB, MIB), "{what}");
+                assert_eq!(photo.bytes, MIB as u64, "{what}");
+                assert_eq!(puts[puts.len() - 1].body.len(), MIB, "{what}");
             }
-            (Err(Error::Transfer(e)), Some(reason)) => {
-                assert_eq!(e.reason, *reason, "{what}: {e:?}")
+            (Err(error), Some(expected)) => {
+                assert_eq!(reason(&result), expected, "{what}");
+                assert!(!format!("{error} {error:#?}").contains("SECRET"), "{what}");
             }
             _ => panic!("{what}: {result:?}"),
         }
-        assert_eq!(
-            (server.puts().len(), server.api.requests()),
-            (*puts, *links),
-            "{what}: {result:?}"
-        );
     });
 }
 
 #[test]
+fn a_stall_is_tried_again() {
+    let mut servers = Servers::start([Stall.after_head(), ok()]);
+    let asked = servers.gives_links(LINKS).expect_at_least(2).create();
+    upload(&servers.project(), ms(2000)).unwrap();
+    asked.assert();
+}
+
+#[test]
+fn each_attempt_has_the_link_that_it_asked_for() {
+    let mut servers = Servers::start([Reset.after_head(), Turn::status(503), expired(), ok()]);
+    let asked = servers.gives_links(LINKS).expect(3).create();
+    upload(&servers.project(), LONG).unwrap();
+    let puts = servers.puts();
+    let numbers: Vec<&str> = puts.iter().map(|put| &put.path()[..3]).collect();
+    assert_eq!(numbers, ["/1/", "/2/", "/2/", "/3/"]);
+    asked.assert();
+}
+
+#[test]
+fn a_fresh_link_is_asked_for_one_photo_alone() {
+    let mut servers = Servers::start([expired(), ok()]);
+    let both = r#"{"files_list":[{"file_name":"a.jpg"},{"file_name":"b.jpg"}]}"#;
+    let one = r#"{"files_list":[{"file_name":"a.jpg"}]}"#;
+    let asked = [
+        servers.gives_links(LINKS).match_body(both).create(),
+        servers.gives_links(LINKS).match_body(one).create(),
+    ];
+    let photos = ["a.jpg", "b.jpg"].map(|name| Photo::bytes(name, "x"));
+    let results = servers.project().upload(photos, &one_by_one()).unwrap();
+    assert_eq!(results.all().unwrap().len(), 2);
+    assert_all(&asked);
+}
+
+#[test]
+fn a_large_photo_whose_link_is_refused_early_arrives_by_one_fresh_link() {
+    const LARGE: usize = 40 * MIB;
+    // The answer is lost in the reset: the client is still writing.
+    let mut servers = Servers::start([expired().early().then(Reset), ok()]);
+    let asked = servers.gives_links(LINKS).expect(2).create();
+    let photo = Photo::bytes("a.jpg", vec![b'x'; LARGE]);
+    let results = servers.project().upload([photo], &UploadOptions::default());
+    assert_eq!(results.unwrap().all().unwrap()[0].bytes, LARGE as u64);
+    assert_eq!(servers.puts()[1].body.len(), LARGE);
+    asked.assert();
+}
+
+#[test]
+fn a_call_for_a_fresh_link_that_fails_is_a_failed_attempt() {
+    let mut servers = Servers::start([Reset.after_head(), ok()]);
+    let first = servers.gives_links(LINKS).expect(1).create();
+    // All attempts of one call.
+    let failed = servers
+        .api
+        .answers("POST", LINKS, 500, "")
+        .expect(3)
+        .create();
+    let second = servers.gives_links(LINKS).expect(1).create();
+    upload(&servers.project(), LONG).unwrap();
+    assert_eq!(servers.puts().len(), 2);
+    assert_all(&[first, failed, second]);
+}
+
+#[test]
+fn a_refused_call_for_a_fresh_link_is_the_photos_error() {
+    let mut servers = Servers::start([expired()]);
+    let first = servers.gives_links(LINKS).expect(1).create();
+    let refused = servers.api.answers("POST", LINKS, 401, "").create();
+    let error = upload(&servers.project(), LONG).unwrap_err();
+    assert_eq!(error.status(), Some(401));
+    assert_eq!(servers.puts().len(), 1);
+    assert_all(&[first, refused]);
+}
+
+#[test]
 fn an_answer_in_the_middle_of_the_body_is_an_error() {
-    for answer in [
-        Reply::ok(),
-        Reply::s3_error(403, "AccessDenied", "Request has expired"),
-    ] {
-        let server = Servers::start([midway(answer)]);
-        let (_folder, paths) = files(&["a.jpg"]);
-        let length = 64 * MIB;
-        resize(&paths[0], length);
-        let result = server
-            .project()
-            .upload(&paths, &UploadOptions::default())
-            .unwrap()
-            .0
-            .remove(0);
+    const LARGE: usize = 64 * MIB;
+    for answer in [ok(), expired()] {
+        let mut servers = Servers::start([answer.early().then(Reset)]);
+        let asked = servers.gives_links(LINKS).expect_at_least(1).create();
+        let photo = Photo::bytes("a.jpg", vec![b'x'; LARGE]);
+        let results = servers.project().upload([photo], &UploadOptions::default());
+        let error = results.unwrap().all().unwrap_err();
         assert!(
-            matches!(&result, Err(Error::Transfer(e)) if e.bytes < length),
-            "{result:?}"
+            matches!(&error, Error::Transfer(e) if e.bytes < LARGE as u64),
+            "{error}"
         );
-        assert!(server.puts().len() <= 4);
+        assert!(servers.puts().len() <= 4);
+        asked.assert();
     }
 }
 
 #[test]
 fn the_words_of_the_storage_and_the_bytes_so_far_are_told() {
-    let server = Servers::start([Reply::s3_error(
-        400,
-        "BadDigest",
-        "no: X-Amz-Signature=SECRET",
-    )]);
-    let Err(Error::Transfer(e)) = upload(&server, ms(20_000)) else {
+    let turn = Turn::s3_error(400, "BadDigest", "no: X-Amz-Signature=SECRET");
+    let mut servers = Servers::start([turn]);
+    let asked = servers.gives_links(LINKS).create();
+    let Err(Error::Transfer(e)) = upload(&servers.project(), LONG) else {
         panic!()
     };
-    assert_eq!((e.bytes, e.context.status), (MIB, Some(400)));
-    assert_eq!(e.message, "400 BadDigest: no: [redacted]");
-    assert_eq!(e.context.path, format!("{}/a.jpg", server.storage.url()));
+    assert_eq!((e.bytes, e.context.status), (MIB as u64, Some(400)));
+    assert_eq!(e.message, "400 withheld: it repeats a presigned URL");
+    assert_eq!(e.name, "a.jpg");
+    assert_eq!(e.context.method, "PUT");
+    let url = servers.storage.url();
+    assert_eq!(e.context.path, format!("{url}/1/a.jpg"));
+    assert!(!e.context.elapsed.is_zero());
+    asked.assert();
+}
+
+#[test]
+fn the_attempts_are_counted() {
+    let mut servers = Servers::start([Reset.after_head()]);
+    let asked = servers.gives_links(LINKS).expect(3).create();
+    let error = upload(&servers.project(), LONG).unwrap_err();
+    assert_eq!(error.context().unwrap().attempts, 3);
+    asked.assert();
 }
 
 #[test]
 fn a_file_that_changes_on_its_way_is_never_a_success() {
     type Change = fn(&Path);
     let replace = |path: &Path| {
-        fs::remove_file(path)
-            .and_then(|()| fs::create_dir(path))
-            .unwrap()
+        fs::remove_file(path).unwrap();
+        fs::create_dir(path).unwrap();
     };
     let table: [(&str, Change, bool); 6] = [
         ("shrinks", |path| resize(path, 5000), true),
@@ -262,42 +355,74 @@ fn a_file_that_changes_on_its_way_is_never_a_success() {
     for (what, change, is_transfer) in table {
         let (_folder, paths) = files(&["a.jpg", "b.jpg"]);
         resize(&paths[0], 4 * MIB);
-        let server = Servers::start([Reply::ok()]);
-        let (path, once) = (paths[0].clone(), Once::new());
-        let options = one_by_one().on_progress(move |p| {
+        let mut servers = Servers::start([ok()]);
+        let asked = servers.gives_links(LINKS).create();
+        let path = paths[0].clone();
+        let once = Once::new();
+        let callback = ProgressCallback::new(move |p| {
             if p.bytes > 0 {
                 once.call_once(|| change(&path));
             }
             ControlFlow::Continue(())
         });
-        let results = server.project().upload(&paths, &options).unwrap();
+        let options = UploadOptions {
+            progress: Some(callback),
+            ..one_by_one()
+        };
+
+        let results = servers.project().upload(&paths, &options).unwrap();
+
         match &results[0] {
-            Err(Error::Transfer(e)) if is_transfer => {
-                assert_eq!(e.reason, TransferReason::Changed, "{what}")
-            }
             Err(Error::Io { path, .. }) if !is_transfer => assert_eq!(*path, paths[0], "{what}"),
-            other => panic!("{what}: {other:?}"),
+            result => {
+                assert!(is_transfer, "{what}: {result:?}");
+                assert_eq!(reason(result), TransferReason::Changed, "{what}");
+            }
         }
         assert!(results[1].is_ok(), "{what}: {results:?}");
-        assert_eq!(server.puts().len(), 2);
+        assert_eq!(servers.puts().len(), 2, "{what}");
+        asked.assert();
     }
 }
 
-fn resize(path: &Path, length: u64) {
-    OpenOptions::new()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_len(length)
-        .unwrap();
+/// The kernel says of this file that it has 4096 bytes, and refuses to read it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_photo_that_cannot_be_read_is_an_error_with_its_path_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jpg");
+    std::os::unix::fs::symlink("/sys/class/net/lo/speed", &path).unwrap();
+    let mut servers = Servers::start([ok()]);
+    let asked = servers.gives_links(LINKS).create();
+
+    let results = servers.project().upload([&path], &one_by_one()).unwrap();
+
+    let Err(Error::Io { path: named, .. }) = &results[0] else {
+        panic!("{results:?}");
+    };
+    assert_eq!(*named, path);
+    // Another attempt would have asked for a fresh link.
+    asked.assert();
+}
+
+#[test]
+fn a_service_that_knows_no_such_project_is_asked_once() {
+    let mut api = Wire::new();
+    let asked = api.answers("POST", LINKS, 404, "").create();
+    let project = api.patient_client().project("p");
+    let photos = [Photo::bytes("a.jpg", "x")];
+    let error = project.upload(photos, &one_by_one()).unwrap_err();
+    assert_eq!(error.status(), Some(404));
+    asked.assert();
+}
+
+fn resize(path: &Path, length: usize) {
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(length as u64).unwrap();
 }
 
 fn touch(path: &Path) {
     let later = SystemTime::now() + Duration::from_secs(10);
-    OpenOptions::new()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_modified(later)
-        .unwrap();
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    file.set_modified(later).unwrap();
 }

@@ -1,7 +1,7 @@
 //! A program that uses the whole crate, for the time that a release rebuild of such a program takes.
 
 use imagen_ai::{
-    Client, CopilotRequest, DownloadOptions, EditOptions, Error, Output, ProjectFilter,
+    Client, CopilotRequest, DownloadOptions, EditOptions, Error, Output, ProjectFilter, ProjectKind,
     UploadOptions, Wait, parallel,
 };
 
@@ -13,7 +13,7 @@ fn main() -> Result<(), Error> {
     }
     println!("{:?} {:?}", client.profiles()?, client.sky_templates()?);
     let project = client.create_project("Smith wedding")?;
-    let house = client.create_smart_project(None)?;
+    let house = client.create_project_of(ProjectKind::Smart, None)?;
     println!(
         "{} {:?}",
         house.uuid(),
@@ -22,7 +22,10 @@ fn main() -> Result<(), Error> {
     for uploaded in project.upload(["DSC_0001.NEF"], &UploadOptions::default())? {
         println!("{:?}", uploaded?);
     }
-    project.edit(&EditOptions::profile(5700).crop(true))?;
+    project.edit(&EditOptions {
+        crop: true,
+        ..EditOptions::profile(5700)
+    })?;
     project.wait_until_edited(&wait)?;
     project.export()?;
     project.wait_until_exported(&wait)?;
