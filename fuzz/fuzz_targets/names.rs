@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use imagen_ai::{DownloadLink, DownloadOptions};
 use imagen_ai_fuzz::{Service, answer};
@@ -19,7 +19,7 @@ fuzz_target!(|text: &str| {
         .take(MOST)
         .map(|name| DownloadLink::new(name, "https://s3.fuzz.test/x"))
         .collect();
-    let around = std::env::temp_dir().join(format!("imagen-fuzz-{}", std::process::id()));
+    let around = memory().join(format!("imagen-fuzz-{}", std::process::id()));
     let folder = around.join("out");
     fs::create_dir_all(&folder).expect("a folder");
     let service = Service::new(
@@ -53,6 +53,15 @@ fuzz_target!(|text: &str| {
     assert_eq!(entries(&around), 1, "something left the folder");
     fs::remove_dir_all(&around).expect("an empty folder");
 });
+
+/// Returns a folder in memory, where there is one: files are synced to the disk.
+fn memory() -> PathBuf {
+    let shared = Path::new("/dev/shm");
+    match shared.is_dir() {
+        true => shared.to_owned(),
+        false => std::env::temp_dir(),
+    }
+}
 
 fn check_name(name: &str) {
     assert!(!name.is_empty() && name.len() <= 255, "{name:?}");

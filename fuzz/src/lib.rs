@@ -21,6 +21,10 @@ use imagen_ai::{Client, Error, RetryPolicy};
 /// The API key. No text of this crate has eight letters in a row of it.
 pub const KEY: &str = "Zq7xWv9KpR3mTn5Jd8Hs";
 
+/// Smaller than `ureq`'s own buffers, which take longer to make than a call. An answer's head must
+/// fit.
+const BUFFER: usize = 24 * 1024;
+
 /// How many letters of a secret in a row may not be shown.
 const SHOWN_OF_KEY: usize = 8;
 const SHOWN_OF_SIGNATURE: usize = 12;
@@ -88,10 +92,7 @@ impl Connector<()> for Service {
         };
         Ok(Some(Connection {
             service: self.clone(),
-            buffers: LazyBuffers::new(
-                details.config.input_buffer_size(),
-                details.config.output_buffer_size(),
-            ),
+            buffers: LazyBuffers::new(BUFFER, BUFFER),
             answer,
             read: 0,
             is_tls: details.needs_tls(),
@@ -189,9 +190,9 @@ pub fn check_shown(error: &Error, signature: &str) {
     );
 }
 
-/// Whether a text repeats a signature, or what counts as that.
+/// Whether a text repeats much of a signature.
 pub fn repeats(text: &str, signature: &str) -> bool {
-    !is_free_of(text, signature, SHOWN_OF_SIGNATURE)
+    !is_free_of(text, signature, SHOWN_OF_SIGNATURE / 2)
 }
 
 /// Whether a text does not hold so many letters and digits in a row of a secret, in any case and
