@@ -66,7 +66,7 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`ClientBuilder::build`]; [`Error::InvalidInput`], naming the variable, when the
-    /// key is missing.
+    /// key is missing, or a value is in quotation marks.
     pub fn from_env() -> Result<Self> {
         Self::builder_from_env()?.build()
     }
@@ -75,8 +75,8 @@ impl Client {
     /// has them.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`], naming the variable, when the key is missing or either value is not
-    /// Unicode.
+    /// [`Error::InvalidInput`], naming the variable, when the key is missing, or when a value is in
+    /// quotation marks (`docker --env-file` keeps them) or is not Unicode.
     pub fn builder_from_env() -> Result<ClientBuilder> {
         let Some(key) = unquoted_variable(KEY_VARIABLE)? else {
             let why = "the environment variable is not set; it holds the API key";
@@ -344,13 +344,18 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// Returns a variable of the environment that is set and not empty. One in quotation marks is
-/// refused, since they would be sent as a part of it.
+/// Returns a variable of the environment that is set and not empty.
 fn unquoted_variable(name: &'static str) -> Result<Option<String>> {
     let value = variable(name)?;
-    let text = value.as_deref().unwrap_or_default().trim();
+    check_quotes(name, value.as_deref().unwrap_or_default())?;
+    Ok(value)
+}
+
+/// Refuses a value in quotation marks, which would be sent as a part of it.
+fn check_quotes(name: &'static str, value: &str) -> Result<()> {
+    let value = value.trim();
     for quote in ['"', '\''] {
-        if text.starts_with(quote) && text.ends_with(quote) {
+        if value.starts_with(quote) && value.ends_with(quote) {
             return Err(Error::invalid(
                 name,
                 "the value begins and ends with quotation marks, which are no part of it: a shell \
@@ -358,7 +363,7 @@ fn unquoted_variable(name: &'static str) -> Result<Option<String>> {
             ));
         }
     }
-    Ok(value)
+    Ok(())
 }
 
 fn parse_base_url(field: &'static str, text: &str, allow_http: bool) -> Result<Uri> {
@@ -375,6 +380,21 @@ fn parse_base_url(field: &'static str, text: &str, allow_http: bool) -> Result<U
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_in_quotation_marks_is_refused_without_being_shown() {
+        for quoted in [
+            "\"sk-1234567890\"",
+            "'sk-1234567890'",
+            " \"sk-1234567890\"\n",
+        ] {
+            let error = check_quotes(KEY_VARIABLE, quoted).unwrap_err().to_string();
+            assert!(error.contains("quotation marks"), "{error}");
+            assert!(!error.contains("sk-"), "{error}");
+        }
+        assert!(check_quotes(KEY_VARIABLE, "sk-\"1234567890").is_ok());
+        assert!(check_quotes(KEY_VARIABLE, "\"sk-1234567890'").is_ok());
+    }
 
     #[test]
     fn only_a_base_url_that_keeps_the_key_secret_is_taken() {

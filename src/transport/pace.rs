@@ -421,4 +421,6 @@ pub(super) fn random() -> f64 {
 }
 
 #[cfg(test)]
+mod play;
+#[cfg(test)]
 mod tests;

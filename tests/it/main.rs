@@ -31,6 +31,12 @@ mod killed;
 
 // What each call makes of each thing that a network can do to it.
 mod faults;
+// What costs is sent again only with proof that nothing was sent.
+mod once;
+// The redirect that is followed.
+mod redirects;
+// How the service's limit is waited for.
+mod pace;
 // How long a call takes, how much memory, how many threads.
 mod bounds;
 
@@ -48,6 +54,5 @@ mod secrets;
 // What holds of every answer, however wrong.
 mod properties;
 
-// The fault server itself.
-mod faulty;
+// The script server itself.
 mod script;

@@ -62,9 +62,10 @@ fn every_call_ends(turn: &Turn) -> Result<(), TestCaseError> {
 /// Bytes that mean something.
 #[rustfmt::skip]
 const WORDS: [&str; 25] = [
-    "\r\n", "\r\n\r\n", "\n", "\r", "HTTP/1.1 200 OK\r\n", "HTTP/1.0 ", "Content-Length: ", "Transfer-Encoding: chunked\r\n",
-    "0\r\n\r\n", "ffffffffffffffff\r\n", ": ", ";", "-1", "18446744073709551616", "\0", "{\"data\":", "{\"error\":", "[[",
-    "\"\\u0000\"", "\"\\ud800\"", "1e999", "null", "://", "?", "\u{202e}",
+    "\r\n", "\r\n\r\n", "\n", "\r", "HTTP/1.1 200 OK\r\n", "HTTP/1.0 ", "Content-Length: ",
+    "Transfer-Encoding: chunked\r\n", "0\r\n\r\n", "ffffffffffffffff\r\n", ": ", ";", "-1",
+    "18446744073709551616", "\0", "{\"data\":", "{\"error\":", "[[", "\"\\u0000\"", "\"\\ud800\"",
+    "1e999", "null", "://", "?", "\u{202e}",
 ];
 
 /// Bytes that are often those that mean something.
@@ -94,9 +95,12 @@ fn no_answer_makes_a_call_panic_or_hang() {
     check(60, bytes(40), |bytes| {
         every_call_ends(&Turn::raw(bytes).then(Close))
     });
-    const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Request-Id: 1\r\n\r\n5;a=b\r\n{\"a\":\r\n3\r\n1}\n\r\n0\r\nT: x\r\n\r\n";
-    const PLAIN: &[u8] =
-        b"HTTP/1.1 500 No\r\nContent-Length: 17\r\nRetry-After: 1\r\nLocation: http://a/\r\n\r\n{\"message\":\"no\"}\n";
+    const CHUNKED: &[u8] = b"\
+        HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Request-Id: 1\r\n\r\n\
+        5;a=b\r\n{\"a\":\r\n3\r\n1}\n\r\n0\r\nT: x\r\n\r\n";
+    const PLAIN: &[u8] = b"\
+        HTTP/1.1 500 No\r\nContent-Length: 17\r\nRetry-After: 1\r\nLocation: http://a/\r\n\r\n\
+        {\"message\":\"no\"}\n";
     for answer in [CHUNKED, PLAIN] {
         check(60, damaged(answer), |bytes| {
             every_call_ends(&Turn::raw(bytes).then(Close))
@@ -124,8 +128,9 @@ fn no_body_makes_a_call_panic_or_hang() {
 
 #[rustfmt::skip]
 const NAMES: [&str; 15] = [
-    "data", "status", "version_id", "enhanced_image_url", "error", "detail", "message", "loc", "msg", "files_list", "file_name",
-    "download_link", "prompts", "enhancement_type", "number_of_images",
+    "data", "status", "version_id", "enhanced_image_url", "error", "detail", "message", "loc",
+    "msg", "files_list", "file_name", "download_link", "prompts", "enhancement_type",
+    "number_of_images",
 ];
 
 /// JSON with the words of the contract in it.

@@ -4,12 +4,15 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use crate::support::script::End::{self, Close, HangUp, Reset, Stall};
+use crate::support::script::End::{self, Close, HangUp, HangUpOnNext, Reset, Stall};
 use crate::support::script::{Script, Turn};
 use crate::support::{eventually, ms};
 
 const HEAD: &[u8] = b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n";
 const HI: &str = "HTTP/1.1 200 Because\r\nContent-Length: 2\r\n\r\nhi";
+
+const CHUNKS: &str = "HTTP/1.1 200 Because\r\nTransfer-Encoding: chunked\r\n\r\n\
+    1\r\nh\r\n3\r\nell\r\n1\r\no\r\n0\r\n\r\n";
 
 /// What a client sees that sends so much: the answer, and after it an end in order, a reset, or
 /// silence.
@@ -32,7 +35,7 @@ fn seen(server: &Script, request: &[u8], answer: usize) -> (String, End) {
 fn ends_are_what_they_are_called_and_happen_where_they_say() {
     let whole = [HEAD, b"body"].concat();
     let hi = || Turn::status(200).body("hi");
-    let chunks = "HTTP/1.1 200 Because\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n3\r\nell\r\n1\r\no\r\n0\r\n\r\n";
+    let cut = &HI[..HI.len() - 1];
     for (turn, sent, answer, end, requests) in [
         (Close.on_accept(), &b""[..], "", Close, 0),
         (Reset.on_accept(), b"P", "", Reset, 0),
@@ -42,26 +45,15 @@ fn ends_are_what_they_are_called_and_happen_where_they_say() {
         (Reset.after_request(), HEAD, "", Stall, 1),
         (Reset.after_request(), &whole, "", Reset, 1),
         (HangUp.after_request(), &whole, "", Close, 1),
+        (HangUpOnNext.after_request(), &whole, "", Stall, 1),
         (hi().cut_head(5, Reset), &whole, "HTTP/", Reset, 1),
-        (
-            hi().cut_body(1, Stall),
-            &whole,
-            &HI[..HI.len() - 1],
-            Stall,
-            1,
-        ),
-        (
-            hi().cut_body(1, Close),
-            &whole,
-            &HI[..HI.len() - 1],
-            Close,
-            1,
-        ),
-        (hi().then_pause(ms(20)).then(Reset), &whole, HI, Reset, 1),
+        (hi().cut_body(1, Stall), &whole, cut, Stall, 1),
+        (hi().cut_body(1, Close), &whole, cut, Close, 1),
+        (hi().then(Reset), &whole, HI, Reset, 1),
         (
             hi().body("hello").chunked(&[1, 3]),
             &whole,
-            chunks,
+            CHUNKS,
             Stall,
             1,
         ),
@@ -73,6 +65,20 @@ fn ends_are_what_they_are_called_and_happen_where_they_say() {
         assert_eq!(server.connections(), 1, "{row}");
         assert_eq!(server.requests().len(), requests, "{row}");
     }
+}
+
+#[test]
+fn a_hang_up_on_the_next_request_reads_nothing_of_it() {
+    let server = Script::of([HangUpOnNext.after_request()]);
+    let mut client = TcpStream::connect(server.addr()).unwrap();
+
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    eventually(|| server.requests().len() == 1);
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+
+    let end = client.read(&mut [0]).unwrap_err();
+    assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[cfg(panic = "unwind")]

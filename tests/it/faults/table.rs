@@ -8,7 +8,7 @@ use super::{
     nobody, policy, redirects,
 };
 use crate::support::ms;
-use crate::support::script::End::{Close, HangUp, Reset, Stall};
+use crate::support::script::End::{Close, HangUp, HangUpOnNext, Reset, Stall};
 use crate::support::script::Turn;
 use crate::support::wire::OK;
 
@@ -33,7 +33,7 @@ pub fn faults() -> Vec<Fault> {
         breaks("the server leaves during the TLS handshake", [Close.on_accept()])
             .over_tls().unheard().all("Network Closed", 3),
         // 429: every call is tried again.
-        answers("429", [status(429)]).retry(throttled()).all("Api RateLimited 429", 2),
+        answers("429", [status(429)]).retry(throttled()).twice().all("Api RateLimited 429", 2),
         answers("429, and the last Retry-After is too long", [status(429), wait_for("3600")])
             .all("Api RateLimited 429, wait 3600 s", 2),
         answers("429, then well", [status(429), ok()]).all("ok", 2),
@@ -214,15 +214,15 @@ pub fn faults() -> Vec<Fault> {
         answers("a header that is no UTF-8", [ok().header("X-Filler", b"\xff\xfe".as_slice())])
             .all("ok", 1),
         breaks("a header with a zero byte", [ok().header("X-Filler", "a\0b")]).lost("Protocol"),
-        answers("interim answers of all sorts", [ok().interim(102).interim(103).interim(199)])
+        answers("interim answers of all sorts", [ok().status_line(INTERIM)])
             .all("ok", 1),
         breaks("interim answers without end", [Turn::raw("").endless("HTTP/1.1 103 Wait\r\n\r\n")])
             .small_buffers().once("OutcomeUnknown TooLarge", 1).rest("Decode TooLarge", 1),
         // More than one answer: what was not asked for is never taken for the answer to the next
         // call.
-        breaks("the answer comes twice", [ok().then_write(NO), ok()])
+        breaks("the answer comes twice", [then_more(NO), ok()])
             .after_a_turn().all("ok", 1),
-        breaks("bytes after the answer", [ok().then_write("\r\n\0"), ok()])
+        breaks("bytes after the answer", [then_more("\r\n\0"), ok()])
             .after_a_turn().all("ok", 1),
         // The connection of an earlier call. It is used again, but not if it is closed or has been
         // idle for too long.
@@ -241,7 +241,7 @@ pub fn faults() -> Vec<Fault> {
             .after_a_turn().all("ok", 1),
         // Here the close is on its way while the request is: whether the server saw it, nobody can
         // tell.
-        breaks("the server gives the connection up as the request comes", [gives_up(), ok()])
+        breaks("the server exits as the next request comes", [ok().then(HangUpOnNext), ok()])
             .after_a_call().one_unheard().once("OutcomeUnknown Closed", 1).rest("ok", 2),
         // The settings.
         answers("429 and no retries", [status(429), ok()]).retry(RetryPolicy::none())
@@ -283,8 +283,16 @@ const NINES: &str = "9999999999999999999999999999999999999999";
 /// An answer that nobody asked for.
 const NO: &str = "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n";
 
+/// Interim answers before a good one.
+const INTERIM: &str = "HTTP/1.1 102 A\r\n\r\nHTTP/1.1 103 B\r\nX-C: d\r\n\r\nHTTP/1.1 100 E\r\n\r\n\
+    HTTP/1.1 199 F\r\n\r\nHTTP/1.1 200 OK";
+
 /// Thirty thousand zero bytes, compressed. Repeated, it goes on with more of them.
-const ZEROS: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xed\xc1\x31\x01\x00\x00\x00\xc2\xa0\xf5\x4f\x6d\x09\x4f\xa0\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x3e\x06\x20\x4a\x02\x65\x30\x75\x00\x00";
+const ZEROS: &[u8] = b"\
+    \x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xed\xc1\x31\x01\x00\x00\x00\xc2\xa0\xf5\
+    \x4f\x6d\x09\x4f\xa0\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\
+    \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x3e\x06\x20\x4a\x02\x65\
+    \x30\x75\x00\x00";
 
 pub(super) fn status(code: impl std::fmt::Display) -> Turn {
     Turn::status(code).header("X-Request-Id", REQUEST_ID)
@@ -313,9 +321,9 @@ fn closing(code: u16) -> Turn {
     status(code).header("Connection", "close").then(Close)
 }
 
-/// A good answer, and the end once the next request comes.
-fn gives_up() -> Turn {
-    ok().then_await().then(HangUp)
+/// A good answer, and something after it.
+fn then_more(more: &str) -> Turn {
+    length(&OK.len().to_string()).body(format!("{OK}{more}"))
 }
 
 /// An answer of so many bytes.

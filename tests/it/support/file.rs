@@ -11,9 +11,6 @@ use super::script::{Request, Turn};
 pub struct File {
     content: Arc<[u8]>,
     etag: Option<String>,
-    ranges: bool,
-    /// In place of the right one.
-    content_range: Option<String>,
 }
 
 impl File {
@@ -25,8 +22,6 @@ impl File {
         Self {
             content,
             etag: Some(format!("\"{:x}\"", hasher.finish())),
-            ranges: true,
-            content_range: None,
         }
     }
 
@@ -39,18 +34,6 @@ impl File {
     /// With its quotes; `None` for a server that has none.
     pub fn etag(mut self, etag: Option<&str>) -> Self {
         self.etag = etag.map(str::to_owned);
-        self
-    }
-
-    /// Every answer is the whole file.
-    pub fn without_ranges(mut self) -> Self {
-        self.ranges = false;
-        self
-    }
-
-    /// Ranges are answered with the right bytes and a wrong `Content-Range`.
-    pub fn with_content_range(mut self, wrong: &str) -> Self {
-        self.content_range = Some(wrong.to_owned());
         self
     }
 
@@ -71,12 +54,9 @@ impl File {
                 .status_line("HTTP/1.1 416 Because")
                 .header("Content-Range", format!("bytes */{whole}")),
             Some(first) => {
-                let right = format!("bytes {first}-{}/{whole}", whole - 1);
-                turn.status_line("HTTP/1.1 206 Because")
-                    .header(
-                        "Content-Range",
-                        self.content_range.as_ref().unwrap_or(&right),
-                    )
+                let range = format!("bytes {first}-{}/{whole}", whole - 1);
+                let turn = turn.status_line("HTTP/1.1 206 Because");
+                turn.header("Content-Range", range)
                     .body(&self.content[first..])
             }
         }
@@ -88,7 +68,7 @@ impl File {
         let tag = request.header("if-range");
         let is_current = tag.is_none() || tag == self.etag.as_deref();
         let is_weak = tag.is_some_and(|tag| tag.starts_with("W/"));
-        if !self.ranges || !is_current || is_weak {
+        if !is_current || is_weak {
             return None;
         }
         let range = request.header("range")?.strip_prefix("bytes=")?;

@@ -11,27 +11,15 @@ use imagen_ai::{Client, ClientBuilder, Error, Result, RetryPolicy};
 
 use simulator::Simulator;
 
-#[allow(dead_code, reason = "until all modules are converted from it")]
-pub mod canned;
 pub mod child;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "until all modules are converted from it"
-)]
-pub mod faulty;
-#[allow(dead_code, reason = "until all modules are converted to it")]
 pub mod file;
 pub mod logs;
-#[allow(dead_code, reason = "until all modules are converted to it")]
 pub mod nowhere;
 pub mod proxy;
-#[allow(dead_code, reason = "until all modules are converted to it")]
 pub mod script;
 pub use imagen_ai_simulator as simulator;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 pub mod tls;
-#[allow(dead_code, reason = "until all modules are converted to it")]
 pub mod wire;
 
 /// An agent's settings as `ureq` has them, but for the kind of TLS that this build has: the one

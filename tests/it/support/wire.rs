@@ -25,8 +25,9 @@ use super::ms;
 pub const KEY: &str = "sk-wire-0123456789";
 
 /// An answer that every call can read.
-pub const OK: &str = r#"{"status":"SUCCESS","version_id":7,"enhanced_image_url":"https://s3.example/a.jpg?sig=presigned",
-    "project_uuid":"p","prompts":[],"files_list":[{"download_link":"https://s3.example/a.jpg?sig=presigned"}]}"#;
+pub const OK: &str = r#"{"status":"SUCCESS","version_id":7,"project_uuid":"p","prompts":[],
+    "enhanced_image_url":"https://s3.example/a.jpg?sig=presigned",
+    "files_list":[{"download_link":"https://s3.example/a.jpg?sig=presigned"}]}"#;
 
 /// Of which the API has any use, and storage.
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];

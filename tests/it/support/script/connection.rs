@@ -14,8 +14,6 @@ pub struct Request {
     pub head: String,
     /// As long as `Content-Length` says.
     pub body: Vec<u8>,
-    /// Which connection it came over, counted from 0.
-    pub connection: usize,
 }
 
 impl Request {
@@ -63,7 +61,7 @@ impl Connection {
             let reads = next.as_ref().map_or(Reads::Request, |turn| turn.reads);
             let request = self.read(reads)?;
             let turn = next.take().unwrap_or_else(|| self.shared.decide(&request));
-            if let Some(end) = turn.play(&request, &mut self)? {
+            if let Some(end) = turn.play(&request, &self)? {
                 return self.end(end);
             }
             if reads < Reads::Request {
@@ -83,7 +81,6 @@ impl Connection {
             let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
             Some(end + 4)
         })?;
-        request.connection = self.id;
         request.head = String::from_utf8_lossy(&head).trim_end().to_owned();
         let place = self.shared.record(request.clone());
         if reads == Reads::Request {
@@ -125,12 +122,6 @@ impl Connection {
         Ok(true)
     }
 
-    /// Waits for a byte of the next request.
-    pub(super) fn wait_for_more(&mut self) -> io::Result<()> {
-        self.release()?;
-        self.stream.peek(&mut [0]).map(drop)
-    }
-
     fn release(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.held) {
             (&*self.stream).read_exact(&mut [0])?;
@@ -141,6 +132,10 @@ impl Connection {
     fn end(mut self, how: End) -> io::Result<()> {
         match how {
             End::HangUp => self.release()?,
+            End::HangUpOnNext => {
+                self.release()?;
+                self.stream.peek(&mut [0])?;
+            }
             End::Reset if !self.held => drop(self.fill()?),
             End::Reset => {}
             End::Close | End::Stall => return self.drain(how),

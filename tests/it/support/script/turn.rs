@@ -3,7 +3,6 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +21,8 @@ pub enum End {
     HangUp,
     /// With a reset. What was sent before it usually still arrives.
     Reset,
+    /// As [`End::HangUp`], once the next request has begun to arrive. Nothing of that is read.
+    HangUpOnNext,
     /// Not at all: the connection stays open and silent until the client leaves.
     Stall,
 }
@@ -59,8 +60,6 @@ pub struct Turn {
     pub(super) reads: Reads,
     /// Whether the port is closed before anything is written.
     pub(super) leaves: bool,
-    /// Interim answers.
-    before: Vec<u8>,
     /// Empty for what is no HTTP.
     status_line: String,
     headers: Vec<u8>,
@@ -73,7 +72,7 @@ pub struct Turn {
     file: Option<File>,
     head_limits: Limits,
     body_limits: Limits,
-    then: Vec<Step>,
+    then: Option<End>,
 }
 
 /// What is done to the head or the body while it is written.
@@ -83,16 +82,6 @@ struct Limits {
     drip: Option<(usize, Duration)>,
     /// After so many bytes, this.
     cut: Option<(usize, End)>,
-}
-
-/// What follows the answer.
-#[derive(Clone, Debug)]
-enum Step {
-    Write(Vec<u8>),
-    Pause(Duration),
-    /// Until a byte is there, which is not read.
-    Await,
-    End(End),
 }
 
 /// What is answered.
@@ -191,13 +180,6 @@ impl Turn {
     pub fn until_close(self) -> Self {
         self.unframed().then(End::Close)
     }
-
-    /// An interim answer before it: 100, 102, 103.
-    pub fn interim(mut self, code: u16) -> Self {
-        let interim = format!("HTTP/1.1 {code} Interim\r\n\r\n");
-        self.before.extend(interim.into_bytes());
-        self
-    }
 }
 
 /// When, how fast, and how far.
@@ -243,27 +225,9 @@ impl Turn {
         self
     }
 
-    /// Writes this after the answer.
-    pub fn then_write(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.then.push(Step::Write(bytes.into()));
-        self
-    }
-
-    /// Waits after the answer, deaf to further requests.
-    pub fn then_pause(mut self, time: Duration) -> Self {
-        self.then.push(Step::Pause(time));
-        self
-    }
-
-    /// Waits after the answer until the next request begins to arrive, and reads nothing of it.
-    pub fn then_await(mut self) -> Self {
-        self.then.push(Step::Await);
-        self
-    }
-
     /// Ends the connection after the answer.
     pub fn then(mut self, end: End) -> Self {
-        self.then.push(Step::End(end));
+        self.then = Some(end);
         self
     }
 }
@@ -271,11 +235,7 @@ impl Turn {
 /// Playing it.
 impl Turn {
     /// Returns how the connection ends, if it does.
-    pub(super) fn play(
-        mut self,
-        request: &Request,
-        on: &mut Connection,
-    ) -> io::Result<Option<End>> {
+    pub(super) fn play(mut self, request: &Request, on: &Connection) -> io::Result<Option<End>> {
         if self.leaves {
             on.shared.stop_accepting();
             // Until the thread that accepts has closed the port.
@@ -284,9 +244,7 @@ impl Turn {
         if let Some(file) = self.file.take() {
             self = file.answer(request, self);
         }
-        let stream = Arc::clone(&on.stream);
-        let mut stream = &*stream;
-        stream.write_all(&self.before)?;
+        let mut stream = &*on.stream;
         if let Some(end) = self.head_limits.write(&self.head(), stream)? {
             return Ok(Some(end));
         }
@@ -296,15 +254,7 @@ impl Turn {
         for _ in 0..CAP.checked_div(self.endless.len()).unwrap_or(0) {
             stream.write_all(&self.endless)?;
         }
-        for step in self.then {
-            match step {
-                Step::Write(bytes) => stream.write_all(&bytes)?,
-                Step::Pause(time) => thread::sleep(time),
-                Step::Await => on.wait_for_more()?,
-                Step::End(end) => return Ok(Some(end)),
-            }
-        }
-        Ok(None)
+        Ok(self.then)
     }
 
     fn head(&self) -> Vec<u8> {
