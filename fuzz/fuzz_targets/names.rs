@@ -4,10 +4,10 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use imagen_ai::{DownloadLink, DownloadOptions};
-use imagen_ai_fuzz::{Service, answer};
+use imagen_ai_fuzz::{Service, answer, memory};
 use libfuzzer_sys::fuzz_target;
 
 /// More files show no more, and take longer.
@@ -53,15 +53,6 @@ fuzz_target!(|text: &str| {
     assert_eq!(entries(&around), 1, "something left the folder");
     fs::remove_dir_all(&around).expect("an empty folder");
 });
-
-/// Returns a folder in memory, where there is one: files are synced to the disk.
-fn memory() -> PathBuf {
-    let shared = Path::new("/dev/shm");
-    match shared.is_dir() {
-        true => shared.to_owned(),
-        false => std::env::temp_dir(),
-    }
-}
 
 fn check_name(name: &str) {
     assert!(!name.is_empty() && name.len() <= 255, "{name:?}");

@@ -3,10 +3,8 @@
 #![no_main]
 
 use imagen_ai::{Client, Error, SignedUrl};
-use imagen_ai_fuzz::{KEY, Service, answer, check_shown, first};
+use imagen_ai_fuzz::{KEY, SIGNATURE, Service, answer, check_shown, first};
 use libfuzzer_sys::fuzz_target;
-
-const SIGNATURE: &str = "b6Yc0QkE4uXr9sLzT2gHnW7vA1dJ5mPf";
 
 fuzz_target!(|data: &[u8]| {
     let mut data = data;
