@@ -55,7 +55,7 @@ fn the_url_of_an_edit_is_called_when_it_is_done_without_a_poll() {
     );
     assert!(call.ends_with(&body), "{call}");
     assert!(!call.contains(service.key()), "{call}");
-    assert_eq!(service.projects()[0].photos, ["a.JPEG"]);
+    assert_eq!(service.projects()[0].images, ["a.JPEG"]);
 }
 
 #[test]

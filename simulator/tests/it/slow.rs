@@ -105,6 +105,13 @@ fn an_edit_is_made_though_the_client_has_gone_if_it_arrived_whole() {
 }
 
 #[test]
+fn a_connection_carries_one_request() {
+    let simulator = Simulator::start();
+    let edit = answer_on(begin_edit(&simulator, IMAGE, Value::Null, 0));
+    edit.is(200, "\r\nconnection: close\r\n");
+}
+
+#[test]
 fn dropping_the_simulator_ends_it_and_what_waits_in_it() {
     let simulator = Simulator::start_slow(0, Duration::from_secs(3600)).unwrap();
     let waiting = begin_edit(&simulator, IMAGE, Value::Null, 0);
