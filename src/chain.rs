@@ -8,12 +8,12 @@ mod step;
 
 use std::path::PathBuf;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::error::{CallError, Error, Result};
 use crate::image::{Image, check_edit};
 use crate::types::{CopilotEdit, CopilotRequest, EnhanceRequest, VersionId};
-use crate::wait::{Wait, asks_again};
+use crate::wait::{Wait, asked_pause, asks_again};
 
 #[allow(unused_imports, reason = "jobs decide by the same rule")]
 pub(crate) use self::decide::decide;
@@ -282,28 +282,28 @@ impl Chain {
             return Err(Error::invalid("chain", "no edit is pending"));
         };
         let total = wait.total.saturating_sub(self.pending_since.elapsed());
-        let mut pauses = Wait {
+        let wait = Wait {
             total,
             ..wait.clone()
-        }
-        .pauses();
+        };
+        let mut pauses = wait.pauses();
         loop {
-            let pause = pauses.next(Duration::ZERO);
-            let recovery = self.look_for(&pending, pause.is_none());
+            let time_is_up = pauses.is_over();
+            let recovery = self.look_for(&pending, time_is_up);
             let is_open = match &recovery {
                 Ok(recovery) => matches!(recovery, Recovery::CannotTell { .. }),
                 Err(e) => asks_again(e),
             };
-            match pause {
-                Some(pause) if is_open => sleep(pause),
-                _ => return recovery,
+            if time_is_up || !is_open {
+                return recovery;
             }
+            sleep(pauses.next(asked_pause(&recovery)).unwrap_or_default());
         }
     }
 
     /// Asks the history once for the pending edit, and settles it if the answer tells.
     fn look_for(&mut self, pending: &Pending, time_is_up: bool) -> Result<Recovery> {
-        let history = self.image.project().history()?;
+        let history = self.image.project().returning_refusals().history()?;
         let file_name = self.image.file_name();
         let known = self.state.known.as_ref();
         let recovery = decide(pending, known, file_name, &history, time_is_up);
