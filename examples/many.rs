@@ -22,11 +22,11 @@ fn main() -> Result<ExitCode, Error> {
     match (common::has_key(), arguments.words.as_slice()) {
         (false, []) => {
             let (simulator, client) = common::simulator(Duration::from_millis(200));
-            simulator.add_project(ProjectSpec::profile_based("wedding").photo_count(24));
+            simulator.add_project(ProjectSpec::profile_based("wedding").image_count(24));
             let timeout = json!({"message": "Endpoint request timed out"});
-            simulator.fail_photo("wedding", "DSC_0005.JPEG", 504, timeout);
-            simulator.fail_photo("wedding", "DSC_0011.JPEG", 200, json!({"status": "FAILED"}));
-            simulator.fail_photo(
+            simulator.fail_image("wedding", "DSC_0005.JPEG", 504, timeout);
+            simulator.fail_image("wedding", "DSC_0011.JPEG", 200, json!({"status": "FAILED"}));
+            simulator.fail_image(
                 "wedding",
                 "DSC_0018.JPEG",
                 422,

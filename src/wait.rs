@@ -108,6 +108,11 @@ pub(crate) struct Pauses {
 }
 
 impl Pauses {
+    /// Whether the total is over: the next question is the last.
+    pub(crate) fn is_over(&self) -> bool {
+        self.slept >= self.total
+    }
+
     /// Returns how long to pause before the next question: at least as long as the service
     /// `asked`. `None` says that the total is over.
     pub(crate) fn next(&mut self, asked: Duration) -> Option<Duration> {

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::clock::date;
-use crate::fields::{Fields, one_of, rule, text};
+use crate::fields::{Fields, integer, one_of, rule, text};
 use crate::images::{file_list, finished, version_link};
-use crate::project::{Edit, Image, Project, ProjectKind, VersionRecord};
+use crate::project::{CopilotEdit, Image, Project, ProjectKind, VersionRecord};
 use crate::state::State;
 use crate::storage::{Storage, Validity};
 use crate::wire::{Answer, Received};
@@ -14,7 +14,7 @@ const MOST_CHARACTERS: usize = 255;
 
 /// The body of `copilot` and `enhance`.
 struct EditBody {
-    edit: Edit,
+    edit: CopilotEdit,
     parent: Option<u64>,
     kind: ProjectKind,
 }
@@ -22,17 +22,17 @@ struct EditBody {
 impl EditBody {
     fn read_copilot(request: &Received) -> Result<Self, Answer> {
         let mut fields = Fields::body(request)?;
-        let edit = Edit::Instruction(fields.required("instruction", instruction));
+        let edit = CopilotEdit::Instruction(fields.required("instruction", instruction));
         Self::read_rest(fields, edit)
     }
 
     fn read_enhance(request: &Received) -> Result<Self, Answer> {
         let mut fields = Fields::body(request)?;
-        let edit = Edit::Preset(fields.required("tool_id", text));
+        let edit = CopilotEdit::Preset(fields.required("tool_id", text));
         Self::read_rest(fields, edit)
     }
 
-    fn read_rest(mut fields: Fields, edit: Edit) -> Result<Self, Answer> {
+    fn read_rest(mut fields: Fields, edit: CopilotEdit) -> Result<Self, Answer> {
         // The vendor's Python client leaves the parent of a first edit out.
         let parent = fields.optional("parent_version_id", version_id);
         let kind = fields.required("project_source", project_source);
@@ -57,7 +57,7 @@ fn instruction(value: &Value) -> Result<String, String> {
 fn version_id(value: &Value) -> Result<Option<u64>, String> {
     match value {
         Value::Null => Ok(None),
-        value => crate::fields::integer(value).map(Some),
+        value => integer(value).map(Some),
     }
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn enhance(
 }
 
 fn edit(state: &mut State, body: EditBody, id: &str, image: &str) -> Result<Value, Answer> {
-    if let Edit::Preset(tool) = &body.edit {
+    if let CopilotEdit::Preset(tool) = &body.edit {
         let mut presets = state.settings.presets.iter();
         let is_known = presets.any(|preset| preset["enhancement_type"] == tool.as_str());
         rule(
@@ -101,7 +101,7 @@ fn edit(state: &mut State, body: EditBody, id: &str, image: &str) -> Result<Valu
     }
     let validity = state.validity();
     let project = state.project_of(body.kind, id)?.ready()?;
-    if let Edit::Instruction(instruction) = &body.edit {
+    if let CopilotEdit::Instruction(instruction) = &body.edit {
         check_realistic(instruction, &project.spec.unrealistic_words)?;
     }
     check_open(project)?;
@@ -176,8 +176,8 @@ fn history(project: &str, image: &Image, storage: &mut Storage, validity: Validi
 
 fn history_entry(version: &VersionRecord, url: &str) -> Value {
     let (name, text) = match &version.edit {
-        Edit::Instruction(text) => ("instruction", text),
-        Edit::Preset(text) => ("tool_id", text),
+        CopilotEdit::Instruction(text) => ("instruction", text),
+        CopilotEdit::Preset(text) => ("tool_id", text),
     };
     json!({
         "version_id": version.id,

@@ -30,7 +30,7 @@ use serde_json::Value;
 
 pub use self::checksum::checksum;
 pub use self::limit::{Quota, RateLimit, RetryAfter};
-pub use self::project::{Edit, ProjectKind, ProjectSpec, Status, Uploaded, VersionRecord};
+pub use self::project::{CopilotEdit, ProjectKind, ProjectSpec, Status, Uploaded, VersionRecord};
 pub use self::settings::Settings;
 pub use self::wire::Received;
 
@@ -54,6 +54,8 @@ pub const FAILED: &str = "65f3a1c2d4e5f6a7b8c9d0e5";
 
 /// A running simulator. Dropping it ends it: the port closes, and calls that still wait are
 /// answered 503 and not made.
+///
+/// A method that takes a project or an image panics if the simulator does not have it.
 pub struct Simulator {
     server: Server,
     origin: String,
@@ -150,16 +152,16 @@ impl Simulator {
     }
 
     /// Answers every edit of this image with `status` and `body`, and applies none, until
-    /// [`mend_photo`](Self::mend_photo). `status` may be a success, for a body such as
+    /// [`mend_image`](Self::mend_image). `status` may be a success, for a body such as
     /// `{"status":"FAILED"}`.
-    pub fn fail_photo(&self, project: &str, file: &str, status: u16, body: Value) {
+    pub fn fail_image(&self, project: &str, image: &str, status: u16, body: Value) {
         let failure = Some(Answer::json(status, &body));
-        self.change_image(project, file, |image| image.failure = failure);
+        self.change_image(project, image, |image| image.failure = failure);
     }
 
-    /// Ends what [`fail_photo`](Self::fail_photo) began.
-    pub fn mend_photo(&self, project: &str, file: &str) {
-        self.change_image(project, file, |image| image.failure = None);
+    /// Ends what [`fail_image`](Self::fail_image) began.
+    pub fn mend_image(&self, project: &str, image: &str) {
+        self.change_image(project, image, |image| image.failure = None);
     }
 
     /// Answers the next `times` requests of a method to a path that ends like this, at once, and
@@ -203,8 +205,8 @@ impl Simulator {
     }
 
     /// Returns an image's versions, from the first to the newest.
-    pub fn versions(&self, project: &str, file: &str) -> Vec<VersionRecord> {
-        self.change_image(project, file, |image| image.versions.clone())
+    pub fn versions(&self, project: &str, image: &str) -> Vec<VersionRecord> {
+        self.change_image(project, image, |image| image.versions.clone())
     }
 
     /// Returns the photos that were uploaded to a project, in the order in which they arrived.
@@ -226,11 +228,11 @@ impl Simulator {
     }
 
     /// Returns the bytes that a link to this version serves; `None` is the unedited image.
-    pub fn jpeg(&self, project: &str, file: &str, version: Option<u64>) -> Vec<u8> {
+    pub fn jpeg(&self, project: &str, image: &str, version: Option<u64>) -> Vec<u8> {
         let object = Object {
             project: project.to_owned(),
             content: version.map_or(Content::Unedited, Content::Version),
-            name: file.to_owned(),
+            name: image.to_owned(),
         };
         storage::jpeg(&object, self.state().settings.jpeg_size)
     }

@@ -140,7 +140,7 @@ impl Options {
         });
         for project in simulator.projects() {
             if [READY, SMART].contains(&project.id.as_str()) {
-                simulator.add_project(project.photo_count(self.photos));
+                simulator.add_project(project.image_count(self.photos));
             }
         }
         if let Some(PlannedFailure { status, times }) = self.failure {

@@ -58,7 +58,7 @@ pub struct ProjectSpec {
     /// Whether it was exported. Matters to profile-based projects only.
     pub exported: bool,
     /// The names of its images.
-    pub photos: Vec<String>,
+    pub images: Vec<String>,
     /// The id of its first version. Later ones count up from it, across the project's images.
     pub first_version: u64,
     /// Instructions with one of these words in them, in any case, are refused as not realistic.
@@ -78,7 +78,7 @@ impl ProjectSpec {
             unrealistic_words: vec!["dragon".to_owned()],
             ..Self::default()
         };
-        spec.photo_count(3)
+        spec.image_count(3)
     }
 
     /// A completed Smart Editing project with the same images.
@@ -95,14 +95,14 @@ impl ProjectSpec {
     }
 
     /// Sets the names of the images.
-    pub fn photos<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
-        self.photos = names.into_iter().map(Into::into).collect();
+    pub fn images<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.images = names.into_iter().map(Into::into).collect();
         self
     }
 
     /// Sets `count` images, from `DSC_0001.JPEG` on.
-    pub fn photo_count(self, count: usize) -> Self {
-        self.photos((1..=count).map(|number| format!("DSC_{number:04}.JPEG")))
+    pub fn image_count(self, count: usize) -> Self {
+        self.images((1..=count).map(|number| format!("DSC_{number:04}.JPEG")))
     }
 
     /// Sets the status.
@@ -120,7 +120,7 @@ impl ProjectSpec {
 
 /// What made a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Edit {
+pub enum CopilotEdit {
     /// `copilot`, with this instruction.
     Instruction(String),
     /// `enhance`, with this `tool_id`.
@@ -135,7 +135,7 @@ pub struct VersionRecord {
     /// The version that it was built on; `None` for the unedited image.
     pub parent: Option<u64>,
     /// What was asked for.
-    pub edit: Edit,
+    pub edit: CopilotEdit,
     /// When it was made, by the simulator's clock.
     pub created_at: SystemTime,
 }
@@ -311,7 +311,7 @@ pub(crate) struct Project {
 impl Project {
     pub(crate) fn new(spec: ProjectSpec, created_at: SystemTime) -> Self {
         let mut project = Self {
-            images: spec.photos.iter().cloned().map(Image::named).collect(),
+            images: spec.images.iter().cloned().map(Image::named).collect(),
             next_version: spec.first_version,
             created_at: Some(created_at),
             spec,
@@ -329,7 +329,7 @@ impl Project {
         ProjectSpec {
             status: self.edit.status,
             exported: self.export.status == Status::Completed,
-            photos: self.images.iter().map(|image| image.name.clone()).collect(),
+            images: self.images.iter().map(|image| image.name.clone()).collect(),
             ..self.spec.clone()
         }
     }
@@ -382,7 +382,7 @@ impl Project {
         &mut self,
         image: &str,
         parent: Option<u64>,
-        edit: Edit,
+        edit: CopilotEdit,
         created_at: SystemTime,
     ) -> Result<u64, Answer> {
         let id = self.next_version;

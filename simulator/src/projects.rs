@@ -30,7 +30,7 @@ pub(crate) fn create(
     let id = format!("65f3a1c2d4e5f6a7{number:08x}");
     let mut spec = ProjectSpec::profile_based(&id)
         .name(name)
-        .photo_count(0)
+        .image_count(0)
         .exported(false)
         .status(Status::Pending);
     spec.kind = kind;

@@ -13,7 +13,7 @@ use mockito::Mock;
 use crate::support::script::End::Close;
 use crate::support::script::{Script, Turn};
 use crate::support::wire::{KEY, Wire, assert_all};
-use crate::support::{lock, ms, refused};
+use crate::support::{client_at, lock, ms, refused};
 
 const INFO: &str = "/v1/projects/p?get_thumbnail=false";
 const SMART_INFO: &str = "/v1/i2i/projects/p?get_thumbnail=false";
@@ -483,6 +483,28 @@ fn a_service_that_names_a_time_is_not_asked_before() {
     let began = Instant::now();
     project_on(&script).wait_until_completed(&quick()).unwrap();
     assert!(began.elapsed() >= Duration::from_secs(1));
+    assert_eq!(script.requests().len(), 2);
+}
+
+#[test]
+fn a_refused_question_returns_at_once_and_the_wait_sleeps_itself() {
+    let script = Script::of([
+        Turn::status(429).header("Retry-After", "1"),
+        Turn::json(READY),
+    ]);
+    let told = Told::default();
+    let wait = Wait {
+        progress: told.callback(usize::MAX),
+        ..quick()
+    };
+    // A call outside of a wait would be sent again by itself.
+    let project = client_at(&script.url(), KEY).project("p");
+
+    project.wait_until_completed(&wait).unwrap();
+
+    let lines = told.lines();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("project - - 429"), "{lines:?}");
     assert_eq!(script.requests().len(), 2);
 }
 

@@ -5,11 +5,18 @@ use std::time::Duration;
 use imagen_ai_simulator::{READY, SMART};
 use serde_json::json;
 
-use crate::support::{Service, put};
+use crate::support::{Service, eventually, put};
 
 /// Takes one call and answers it. Returns the whole request.
 fn take_call(listener: &TcpListener) -> String {
-    let (mut stream, _) = listener.accept().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let mut accepted = None;
+    eventually(|| {
+        accepted = listener.accept().ok();
+        accepted.is_some()
+    });
+    let (mut stream, _) = accepted.unwrap();
+    stream.set_nonblocking(false).unwrap();
     let mut request = String::new();
     let mut buffer = [0; 1024];
     while !request.ends_with('}') {
@@ -55,7 +62,7 @@ fn the_url_of_an_edit_is_called_when_it_is_done_without_a_poll() {
     );
     assert!(call.ends_with(&body), "{call}");
     assert!(!call.contains(service.key()), "{call}");
-    assert_eq!(service.projects()[0].photos, ["a.JPEG"]);
+    assert_eq!(service.projects()[0].images, ["a.JPEG"]);
 }
 
 #[test]

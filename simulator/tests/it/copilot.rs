@@ -1,4 +1,4 @@
-use imagen_ai_simulator::{Edit, NOT_EXPORTED, READY, SMART};
+use imagen_ai_simulator::{CopilotEdit, NOT_EXPORTED, READY, SMART};
 use serde_json::{Value, json};
 
 use crate::support::{IMAGE, Service, fetch, prompt};
@@ -82,7 +82,10 @@ fn a_new_version_drops_the_branch_that_is_not_kept() {
     let versions = service.versions(READY, IMAGE);
     let parents: Vec<_> = versions.iter().map(|version| version.parent).collect();
     assert_eq!(parents, [None, Some(123)]);
-    assert_eq!(versions[1].edit, Edit::Instruction("warmer".to_owned()));
+    assert_eq!(
+        versions[1].edit,
+        CopilotEdit::Instruction("warmer".to_owned())
+    );
 }
 
 #[test]

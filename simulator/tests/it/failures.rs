@@ -59,11 +59,11 @@ fn the_next_edits_fail_whichever_they_are() {
 #[test]
 fn an_image_fails_until_it_is_mended() {
     let service = Service::start();
-    service.fail_photo(READY, IMAGE, 500, Value::Null);
-    service.mend_photo(READY, IMAGE);
+    service.fail_image(READY, IMAGE, 500, Value::Null);
+    service.mend_image(READY, IMAGE);
     service.copilot(IMAGE, Value::Null).is(200, "");
     let other = "DSC_0002.JPEG";
-    service.fail_photo(READY, other, 200, json!({ "status": "FAILED" }));
+    service.fail_image(READY, other, 200, json!({ "status": "FAILED" }));
     service
         .copilot(other, Value::Null)
         .is(200, "{\"status\":\"FAILED\"}");

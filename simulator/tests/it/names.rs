@@ -18,7 +18,7 @@ const NAMES: [(&str, &str, &str); 8] = [
 fn service() -> Service {
     let service = Service::start();
     let names = NAMES.map(|(name, ..)| name);
-    service.add_project(ProjectSpec::profile_based(READY).photos(names));
+    service.add_project(ProjectSpec::profile_based(READY).images(names));
     service
 }
 

@@ -52,6 +52,21 @@ fn parts_are_joined_in_the_order_of_their_numbers() {
 }
 
 #[test]
+fn of_a_long_file_in_parts_the_beginning_is_kept() {
+    let service = service();
+    service.configure(|settings| settings.kept_bytes = 1500);
+    let begun = begin(&service, 3);
+    for number in 1..=3 {
+        let byte = u8::try_from(number).unwrap();
+        put(&part(&begun, number), &[byte; PART]).is(200, "");
+    }
+    complete(&service, &begun).is(204, "");
+    let photo = service.uploaded(SMART).remove(0);
+    assert_eq!(photo.length, 3000);
+    assert_eq!(photo.bytes, [[1; 1000].as_slice(), &[2; 500]].concat());
+}
+
+#[test]
 fn an_upload_is_complete_when_all_its_parts_are_there_and_large_enough() {
     let service = service();
     let begun = begin(&service, 2);

@@ -1,9 +1,10 @@
 use std::io::{BufRead, BufReader, Write};
+use std::net::Shutdown;
 
 use imagen_ai_simulator::{READY, Status, checksum};
 use serde_json::json;
 
-use crate::support::{Service, begin, put};
+use crate::support::{Service, answer_on, begin, put};
 
 fn create(service: &Service, path: &str) -> String {
     let created = service.post(path, json!({"name": "Smith wedding"}));
@@ -107,4 +108,15 @@ fn a_client_that_waits_for_100_continue_gets_it() {
     let mut after = lines.skip_while(|line| !line.is_empty());
     assert_eq!(after.nth(1).unwrap(), "HTTP/1.1 200 OK");
     assert_eq!(service.uploaded(READY)[0].bytes, b"abc");
+}
+
+#[test]
+fn a_file_that_is_cut_is_not_stored() {
+    let service = Service::start();
+    let link = link(&service, READY, "a.jpg");
+    let upload = begin("PUT", &link, "content-length: 5000\r\n", &[0; 4999]);
+    upload.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(answer_on(upload).status, 500);
+    assert_eq!(service.uploaded(READY), []);
+    assert_eq!(service.requests().len(), 1);
 }

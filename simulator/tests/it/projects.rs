@@ -1,6 +1,7 @@
+use imagen_ai_simulator::{IN_PROGRESS, ProjectSpec, READY, SMART, Status};
 use serde_json::{Value, json};
 
-use crate::support::Service;
+use crate::support::{Service, put};
 
 #[test]
 fn profiles_and_sky_templates_are_listed() {
@@ -107,4 +108,30 @@ fn a_bad_query_of_a_list_is_refused() {
     ] {
         service.get(path).is(422, "detail");
     }
+}
+
+#[test]
+fn a_project_that_is_added_takes_the_place_of_one_with_its_id() {
+    let service = Service::start();
+    service.add_project(ProjectSpec::profile_based(READY).image_count(7));
+    service.add_project(ProjectSpec::smart("new").images(["a.JPEG"]));
+    let projects = service.projects();
+    assert_eq!(projects.len(), 6);
+    assert_eq!(projects[0].images.len(), 7);
+    assert_eq!(projects[1].id, SMART);
+    assert_eq!(projects[5].id, "new");
+    let info = service.get("/i2i/projects/new");
+    info.is(200, "\"number_of_images\":1");
+}
+
+#[test]
+fn a_project_that_is_set_to_completed_has_images_of_its_photos() {
+    let service = Service::start();
+    let path = format!("/projects/{IN_PROGRESS}/get_temporary_upload_links");
+    let links = service.post(&path, json!({"files_list": [{"file_name": "a.NEF"}]}));
+    put(&links.string("/files_list/0/upload_link"), b"RAW").is(200, "");
+    service.set_status(IN_PROGRESS, Status::Completed);
+    let project = service.projects().remove(3);
+    assert_eq!(project.status, Status::Completed);
+    assert_eq!(project.images, ["a.JPEG"]);
 }

@@ -243,3 +243,12 @@ fn json_is_called_json() {
     let taken = service.call("POST", &copilot(READY), &[header], &body);
     taken.is(200, "SUCCESS");
 }
+
+#[test]
+fn a_body_of_the_api_has_a_limit() {
+    let service = Service::start();
+    let body = with("instruction", json!("x".repeat(16 << 20)));
+    service
+        .post(&copilot(READY), body)
+        .is(413, "Request Too Long");
+}

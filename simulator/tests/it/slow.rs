@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use imagen_ai_simulator::{READY, Simulator};
 use serde_json::Value;
 
-use crate::support::{IMAGE, answer_on, begin, prompt, send};
+use crate::support::{IMAGE, answer_on, begin, eventually, prompt, send};
 
 /// Sends a Copilot edit, or the beginning of one, and does not wait for the answer.
 fn begin_edit(simulator: &Simulator, image: &str, parent: Value, cut: usize) -> TcpStream {
@@ -25,15 +25,6 @@ fn info(simulator: &Simulator) -> u16 {
     let url = format!("{}/projects/{READY}", simulator.base_url());
     let key = format!("x-api-key: {}\r\n", simulator.key());
     send("GET", &url, &key, b"").status
-}
-
-#[track_caller]
-fn eventually(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "it never happened");
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[test]
@@ -102,6 +93,13 @@ fn an_edit_is_made_though_the_client_has_gone_if_it_arrived_whole() {
     eventually(|| simulator.versions(READY, IMAGE).len() == 1);
     assert_eq!(simulator.requests().len(), 1);
     assert_eq!(simulator.versions(READY, "DSC_0002.JPEG"), []);
+}
+
+#[test]
+fn a_connection_carries_one_request() {
+    let simulator = Simulator::start();
+    let edit = answer_on(begin_edit(&simulator, IMAGE, Value::Null, 0));
+    edit.is(200, "\r\nconnection: close\r\n");
 }
 
 #[test]

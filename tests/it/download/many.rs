@@ -306,7 +306,7 @@ fn paths(simulator: &Simulator, part: &str) -> usize {
 #[test]
 fn a_job_that_takes_longer_than_its_links_live_goes_on() {
     let simulator = Arc::new(Simulator::start());
-    simulator.add_project(ProjectSpec::profile_based("long").photo_count(12));
+    simulator.add_project(ProjectSpec::profile_based("long").image_count(12));
     let clock = Arc::clone(&simulator);
     let options = DownloadOptions {
         progress: told(move |p| {
