@@ -173,6 +173,7 @@ mod tests {
     const NONE: &str = r#"{"a.jpg":[]}"#;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn what_became_of_two_on_one() {
         let edit = CopilotEdit::Instruction("two".to_owned());
         // Beside version 1, which was known before.
