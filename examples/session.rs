@@ -30,7 +30,7 @@ fn main() -> Result<(), Error> {
         }
         (true, [project, file, state]) => {
             let project = arguments.project(&Client::from_env()?, project);
-            session(project.image(file).chain_saved_in(state)?)
+            session(project.open_job(state)?.chain(&project.image(file))?)
         }
         _ => arguments.refuse(),
     }

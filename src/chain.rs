@@ -1,27 +1,27 @@
 //! Copilot edits of one image that build on each other.
 
 mod decide;
-mod file;
 mod start;
 mod state;
 mod step;
 
-use std::path::PathBuf;
-use std::thread::sleep;
-use std::time::Instant;
+use std::fmt;
+use std::time::{Duration, Instant};
 
+use self::decide::decide;
+use crate::clock::Clock;
 use crate::error::{CallError, Error, Result};
+use crate::history::History;
 use crate::image::{Image, check_edit};
+use crate::lookup::{Found, look_for};
 use crate::types::{CopilotEdit, CopilotRequest, EnhanceRequest, VersionId};
-use crate::wait::{Wait, asked_pause, asks_again};
+use crate::wait::Wait;
 
-#[allow(unused_imports, reason = "jobs decide by the same rule")]
-pub(crate) use self::decide::decide;
-pub(crate) use self::state::State;
+pub(crate) use self::state::{Change, State};
 pub use self::step::{Pending, Recovery, Step};
 
 /// The advice of an edit whose answer was lost, once the history has shown that it was not made.
-const NOT_MADE: &str = "the history shows that the edit was not made: send it again";
+pub(crate) const NOT_MADE: &str = "the history shows that the edit was not made: send it again";
 
 /// Copilot edits of one image, each built on the one before.
 ///
@@ -53,10 +53,10 @@ const NOT_MADE: &str = "the history shows that the edit was not made: send it ag
 /// A chain never sends an edit again by itself. After any other error nothing is pending, and the
 /// chain stands where it stood.
 ///
-/// A chain that is [`recovering`](Self::recovering), or saved in a file, reads the history before
-/// its first edit, so that a version that was there before is never taken for the edit. A chain
-/// that did not read it (or read one with versions that could not be read) cannot tell that an edit
-/// was made, only that it was not.
+/// A chain that is [`recovering`](Self::recovering), or of a [job](crate::Job::chain), reads the
+/// history before its first edit, so that a version that was there before is never taken for the
+/// edit. A chain that did not read it (or read one with versions that could not be read) cannot
+/// tell that an edit was made, only that it was not.
 ///
 /// "Not applied" is only as sure as the wait is long. An edit that first appears in the history
 /// after that is the one case that is left.
@@ -64,23 +64,53 @@ const NOT_MADE: &str = "the history shows that the edit was not made: send it ag
 pub struct Chain {
     image: Image,
     state: State,
-    /// Where the state is kept beyond the process, if it is.
-    file: Option<PathBuf>,
+    /// Keeps the changes beyond the process, if that is done.
+    keeper: Option<Box<dyn Keeper>>,
     recovering: Option<Wait>,
     /// When this process learned of the pending edit, if one is pending. It is not kept beyond the
     /// process: the machine may wake up with another date.
     pending_since: Instant,
+    clock: Clock,
+}
+
+/// Keeps the changes of a chain beyond the process.
+pub(crate) trait Keeper: fmt::Debug + Send + Sync {
+    /// Keeps a change that is about to be made. After an error it must not be made.
+    fn announce(&self, change: &Change) -> Result<()>;
+
+    /// Keeps what has happened, as soon as that can be done.
+    fn note(&self, change: &Change);
+}
+
+/// What a keeper has kept of a chain.
+pub(crate) struct Kept {
+    pub(crate) state: State,
+    /// When this process learned of the pending edit, if one is pending.
+    pub(crate) pending_since: Instant,
+    pub(crate) clock: Clock,
 }
 
 impl Chain {
-    /// Makes the chain that has this state. A pending edit is waited for from now.
-    pub(crate) fn restored(image: Image, state: State) -> Self {
+    /// Makes the chain that has this state.
+    fn restored(image: Image, state: State) -> Self {
+        let clock = Clock::default();
         Self {
             image,
             state,
-            file: None,
+            keeper: None,
             recovering: None,
-            pending_since: Instant::now(),
+            pending_since: clock.now(),
+            clock,
+        }
+    }
+
+    /// Makes the chain that a keeper has kept.
+    pub(crate) fn kept(image: Image, kept: Kept, keeper: Box<dyn Keeper>) -> Self {
+        Self {
+            keeper: Some(keeper),
+            pending_since: kept.pending_since,
+            clock: kept.clock,
+            ..Self::restored(image, kept.state)
         }
     }
 
@@ -94,14 +124,14 @@ impl Chain {
     /// # Errors
     /// - [`Error::InvalidInput`]: an edit is [pending](Self::pending), or the instruction is
     ///   refused. The edit was not sent.
-    /// - [`Error::Io`]: the file of a saved chain could not be written. The edit was not sent. (If
-    ///   the file cannot be written after the answer, the answer is returned all the same, and the
-    ///   next edit writes the file first.)
+    /// - [`Error::Io`]: the file of the chain's [job](crate::Job) could not be written. The edit
+    ///   was not sent. (If the file cannot be written after the answer, the answer is returned all
+    ///   the same, and the next edit writes it first.)
     /// - [`Error::OutcomeUnknown`]: the edit may have been made, and is pending.
     /// - [`Error::Network`]: nothing was done: call again. A recovering chain returns it for a lost
     ///   answer too, once it knows that the edit was not made.
     /// - Others of [`Image::copilot`]. Those of [`Project::history`](crate::Project::history),
-    ///   before anything was sent, for a chain that is saved or recovers.
+    ///   before anything was sent, for a chain that recovers or is of a job.
     pub fn copilot(&mut self, request: impl Into<CopilotRequest>) -> Result<Step> {
         let request = request.into();
         self.edit(
@@ -142,22 +172,36 @@ impl Chain {
         }
         self.look_before()?;
 
-        let pending = self.announce(edit)?;
-        let answer = self
-            .image
-            .apply(&pending.edit, pending.parent.as_ref())
-            .map(Step::of_enhancement);
-        self.settle(Outcome::of(&answer));
-
+        let answer = self.send(edit);
         match self.recovering.clone() {
             Some(wait) if self.state.pending.is_some() => self.find_out(answer, &wait),
             _ => answer,
         }
     }
 
+    /// Sends an edit, without a look at the history before or after. Costs credits.
+    pub(crate) fn send(&mut self, edit: CopilotEdit) -> Result<Step> {
+        self.check_settled()?;
+        let pending = Pending {
+            edit,
+            parent: self.current().cloned(),
+            made: false,
+        };
+        self.announce(Change::Sending {
+            pending: pending.clone(),
+            known: self.state.known.clone(),
+        })?;
+        let answer = self
+            .image
+            .apply(&pending.edit, pending.parent.as_ref())
+            .map(Step::of_enhancement);
+        self.settle(outcome_of(&answer));
+        answer
+    }
+
     /// Reads which versions there are before the first edit, if it may have to be found later.
     fn look_before(&mut self) -> Result<()> {
-        let may_be_looked_for = self.file.is_some() || self.recovering.is_some();
+        let may_be_looked_for = self.keeper.is_some() || self.recovering.is_some();
         if self.state.known.is_none() && may_be_looked_for {
             let history = self.image.project().history()?;
             self.state.learn(&history, self.image.file_name());
@@ -165,33 +209,22 @@ impl Chain {
         Ok(())
     }
 
-    /// Remembers the edit that is about to be sent.
-    fn announce(&mut self, edit: CopilotEdit) -> Result<Pending> {
-        let pending = Pending {
-            edit,
-            parent: self.current().cloned(),
-            made: false,
-        };
-        self.change(|state| state.pending = Some(pending.clone()))?;
-        Ok(pending)
+    /// Makes a change, unless it cannot be kept.
+    fn announce(&mut self, change: Change) -> Result<()> {
+        if let Some(keeper) = &self.keeper {
+            keeper.announce(&change)?;
+        }
+        self.state.apply(&change);
+        Ok(())
     }
 
     /// Moves on as the outcome of the pending edit says.
-    fn settle(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Made(version) => self.state.step_to(version),
-            Outcome::NotMade => self.state.pending = None,
-            Outcome::Failed => self.state.give_up_pending(),
-            Outcome::MadeUnnamed => {
-                if let Some(pending) = &mut self.state.pending {
-                    pending.made = true;
-                }
-            }
-            Outcome::Unknown => {}
+    fn settle(&mut self, outcome: Change) {
+        if let Some(keeper) = &self.keeper {
+            keeper.note(&outcome);
         }
-        self.pending_since = Instant::now();
-        // The answer counts more than the file: if this fails, the next edit writes it first.
-        _ = self.save();
+        self.state.apply(&outcome);
+        self.pending_since = self.clock.now();
     }
 
     /// Finds out what became of the pending edit, and returns what its call returns then.
@@ -246,7 +279,7 @@ impl Chain {
 
     /// Asks the history what became of the [pending](Self::pending) edit, until it is found or the
     /// wait is over. The total of the wait counts from when the answer was lost, or, if the
-    /// process was killed before that, from when this process opened the chain.
+    /// process was killed before that, from when this process opened the job.
     ///
     /// - It was applied if exactly one version that was not there before has the right parent and
     ///   the right words, and is finished.
@@ -258,7 +291,8 @@ impl Chain {
     ///   does not list the image, among others. The edit stays pending.
     ///
     /// ```no_run
-    /// # let mut edits = imagen_ai::Client::from_env()?.project("p").image("a.jpg").chain_saved_in("edits.json")?;
+    /// # let image = imagen_ai::Client::from_env()?.project("p").image("a.jpg");
+    /// # let mut edits = image.chain();
     /// use imagen_ai::{Recovery, Wait};
     ///
     /// match edits.recover(&Wait::for_an_edit())? {
@@ -278,43 +312,55 @@ impl Chain {
     /// [`Project::history`](crate::Project::history) at once; the last temporary one when the wait
     /// is over. Nothing has changed then.
     pub fn recover(&mut self, wait: &Wait) -> Result<Recovery> {
-        let Some(pending) = self.state.pending.clone() else {
+        if self.state.pending.is_none() {
             return Err(Error::invalid("chain", "no edit is pending"));
-        };
-        let total = wait.total.saturating_sub(self.pending_since.elapsed());
+        }
         let wait = Wait {
-            total,
+            total: wait.total.saturating_sub(self.pending_for()),
             ..wait.clone()
         };
-        let mut pauses = wait.pauses();
-        loop {
-            let time_is_up = pauses.is_over();
-            let recovery = self.look_for(&pending, time_is_up);
-            let is_open = match &recovery {
-                Ok(recovery) => matches!(recovery, Recovery::CannotTell { .. }),
-                Err(e) => asks_again(e),
-            };
-            if time_is_up || !is_open {
-                return recovery;
-            }
-            sleep(pauses.next(asked_pause(&recovery)).unwrap_or_default());
-        }
+        let project = self.image.project().returning_refusals();
+        let clock = self.clock.clone();
+        look_for(&wait, &clock, |time_is_up| {
+            let recovery = self.look_in(&project.history()?, time_is_up);
+            Ok(match recovery {
+                Recovery::CannotTell { .. } => Found::Open(recovery),
+                _ => Found::Settled(recovery),
+            })
+        })
     }
 
-    /// Asks the history once for the pending edit, and settles it if the answer tells.
-    fn look_for(&mut self, pending: &Pending, time_is_up: bool) -> Result<Recovery> {
-        let history = self.image.project().returning_refusals().history()?;
+    /// Settles the pending edit, if this history tells what became of it.
+    pub(crate) fn look_in(&mut self, history: &History, time_is_up: bool) -> Recovery {
+        let Some(pending) = &self.state.pending else {
+            return Recovery::CannotTell {
+                candidates: Vec::new(),
+            };
+        };
         let file_name = self.image.file_name();
         let known = self.state.known.as_ref();
-        let recovery = decide(pending, known, file_name, &history, time_is_up);
+        let recovery = decide(pending, known, file_name, history, time_is_up);
         let outcome = match &recovery {
-            Recovery::Applied(step) => Outcome::Made(step.version()?.clone()),
-            Recovery::NotApplied => Outcome::NotMade,
-            Recovery::CannotTell { .. } => return Ok(recovery),
+            Recovery::Applied(Step {
+                version_id: Some(version),
+                ..
+            }) => Change::Made(version.clone()),
+            Recovery::NotApplied => Change::NotMade,
+            Recovery::Applied(_) | Recovery::CannotTell { .. } => return recovery,
         };
-        self.state.learn(&history, file_name);
+        self.learn(history);
         self.settle(outcome);
-        Ok(recovery)
+        recovery
+    }
+
+    /// Remembers which versions there are, so that a later one can be told from them.
+    pub(crate) fn learn(&mut self, history: &History) {
+        self.state.learn(history, self.image.file_name());
+    }
+
+    /// Returns for how long this process has known that the pending edit's answer is lost.
+    pub(crate) fn pending_for(&self) -> Duration {
+        self.clock.since(self.pending_since)
     }
 
     /// Decides that the [pending](Self::pending) edit was not made, where
@@ -322,7 +368,7 @@ impl Chain {
     /// is paid for twice.
     ///
     /// # Errors
-    /// [`Error::Io`]: the file of a saved chain could not be written. Nothing has changed.
+    /// [`Error::Io`]: the file of the chain's job could not be written. Nothing has changed.
     pub fn assume_not_applied(&mut self) -> Result<()> {
         self.change(State::give_up_pending)
     }
@@ -334,7 +380,7 @@ impl Chain {
     /// - [`Error::InvalidInput`]: an edit is [pending](Self::pending); the chain stands at the
     ///   unedited photo; or it does not know what its first version was built on
     ///   ([`Image::chain_from`], [`Chain::branch_from`]).
-    /// - [`Error::Io`]: the file of a saved chain could not be written. Nothing has changed.
+    /// - [`Error::Io`]: the file of the chain's job could not be written. Nothing has changed.
     pub fn undo(&mut self) -> Result<()> {
         self.check_settled()?;
         if self.state.path.len() <= usize::from(self.state.is_root_unknown) {
@@ -352,7 +398,7 @@ impl Chain {
     /// more.
     ///
     /// # Errors
-    /// [`Error::Io`]: the file of a saved chain could not be written. Nothing has changed.
+    /// [`Error::Io`]: the file of the chain's job could not be written. Nothing has changed.
     pub fn branch_from(&mut self, version: impl Into<VersionId>) -> Result<()> {
         self.change(|state| state.branch_from(version.into()))
     }
@@ -362,7 +408,7 @@ impl Chain {
     ///
     /// # Errors
     /// Those of [`Image::reset`], and nothing has changed. [`Error::Io`]: the edits are discarded,
-    /// but the file of a saved chain could not be written.
+    /// but the file of the chain's job could not be written.
     pub fn reset(&mut self) -> Result<()> {
         self.image.reset()?;
         self.change(|state| *state = State::default())
@@ -378,52 +424,26 @@ impl Chain {
         Err(Error::invalid("chain", why))
     }
 
-    /// Changes the state, unless it cannot be saved with the change.
+    /// Moves the chain, unless that cannot be kept.
     fn change(&mut self, change: impl FnOnce(&mut State)) -> Result<()> {
-        let before = self.state.clone();
-        change(&mut self.state);
-        let saved = self.save();
-        if saved.is_err() {
-            self.state = before;
-        }
-        saved
-    }
-
-    /// Keeps the state beyond the process, if that was asked for.
-    fn save(&mut self) -> Result<()> {
-        match &self.file {
-            Some(path) => file::save(&self.image, &self.state, path),
-            None => Ok(()),
-        }
+        let mut moved = self.state.clone();
+        change(&mut moved);
+        self.announce(Change::Moved(moved))
     }
 }
 
-/// What the answer to an edit says became of it.
-enum Outcome {
-    /// It was made as this version.
-    Made(VersionId),
-    /// It was made as a version that the answer does not name.
-    MadeUnnamed,
-    NotMade,
-    /// It was not made, and the history may list a version that failed.
-    Failed,
-    /// It may have been made.
-    Unknown,
-}
-
-impl Outcome {
-    fn of(answer: &Result<Step>) -> Self {
-        match answer {
-            Ok(step) => match &step.version_id {
-                Some(version) => Self::Made(version.clone()),
-                None => Self::MadeUnnamed,
-            },
-            Err(Error::OutcomeUnknown(e)) => match e.context.status {
-                Some(200..=299) => Self::MadeUnnamed,
-                _ => Self::Unknown,
-            },
-            Err(Error::EnhancementFailed(_)) => Self::Failed,
-            Err(_) => Self::NotMade,
-        }
+/// Returns what the answer to an edit says became of it.
+fn outcome_of(answer: &Result<Step>) -> Change {
+    match answer {
+        Ok(step) => match &step.version_id {
+            Some(version) => Change::Made(version.clone()),
+            None => Change::MadeUnnamed,
+        },
+        Err(Error::OutcomeUnknown(e)) => match e.context.status {
+            Some(200..=299) => Change::MadeUnnamed,
+            _ => Change::Lost,
+        },
+        Err(Error::EnhancementFailed(_)) => Change::Failed,
+        Err(_) => Change::NotMade,
     }
 }

@@ -36,7 +36,7 @@
 //!
 //!     // A chain builds each edit on the last, finds out what became of an edit whose answer was lost, and survives being
 //!     // killed.
-//!     let mut edits = photo.chain_saved_in("edits.json")?.recovering(Wait::for_an_edit());
+//!     let mut edits = project.open_job("edits.job")?.chain(&photo)?.recovering(Wait::for_an_edit());
 //!     if edits.pending().is_some() {
 //!         edits.recover(&Wait::for_an_edit())?;
 //!     }
@@ -67,7 +67,7 @@
 //! | make, find and list projects | [`Client::create_project`], [`Client::find_project`], [`Client::projects`], [`Client::profiles`] |
 //! | get photos edited | [`Project::upload`], [`Project::edit`], [`Project::wait_until_edited`], [`Project::export`] |
 //! | edit one photo by words | [`Image::copilot`], [`Image::enhance`], [`Image::reset`] |
-//! | build edits on each other | [`Chain`], [`Image::chain`], [`Image::chain_saved_in`] |
+//! | build edits on each other | [`Chain`], [`Image::chain`], [`Job::chain`] |
 //! | see what was done | [`Project::history`], [`History`], [`ImageHistory`] |
 //! | have files | [`Project::finalize_to`], [`Client::download`], [`Client::download_all`] |
 //! | do many things at a time | [`parallel`] |
@@ -158,6 +158,8 @@ mod download;
 mod progress;
 mod parallel;
 mod outcomes;
+mod clock;
+mod lookup;
 mod job;
 mod error;
 mod types;
@@ -175,6 +177,7 @@ pub use crate::error::{
 };
 pub use crate::history::{History, ImageHistory, Version};
 pub use crate::image::Image;
+pub use crate::job::{BatchOptions, Edited, Job, JobStep, Report, StepReport, StepState};
 pub use crate::outcomes::Outcomes;
 pub use crate::parallel::parallel;
 pub use crate::photo::Photo;

@@ -121,9 +121,18 @@ impl Project {
         photos: impl IntoIterator<Item = impl Into<Photo>>,
         options: &UploadOptions,
     ) -> Result<Outcomes<Uploaded>> {
-        check_limit("stall_timeout", options.stall_timeout)?;
         let photos = photos.into_iter().map(Into::into).collect();
-        let photos = check(photos, options.profile.as_ref())?;
+        let photos = check(photos, options)?;
+        self.send_photos(&photos, options, &|_| {})
+    }
+
+    /// Sends photos that were looked at. `arrived` is told of each that has arrived.
+    pub(crate) fn send_photos(
+        &self,
+        photos: &[Checked],
+        options: &UploadOptions,
+        arrived: &(dyn Fn(&Uploaded) + Sync),
+    ) -> Result<Outcomes<Uploaded>> {
         let lots: Vec<Lot<'_>> = photos.chunks(LOT).map(Lot::new).collect();
         if let Some(first) = lots.first() {
             first.ask_for_links(self)?;
@@ -137,7 +146,9 @@ impl Project {
                     return Err(transport.cancelled("PUT", &photo.file_name));
                 }
                 let link = lot.link(self, photo)?;
-                self.send_photo(photo, link, options.stall_timeout, tell)
+                let uploaded = self.send_photo(photo, link, options.stall_timeout, tell)?;
+                arrived(&uploaded);
+                Ok(uploaded)
             })
         };
         let photos = lots.iter().flat_map(Lot::photos).enumerate();
@@ -277,18 +288,19 @@ impl<'p> Lot<'p> {
 }
 
 /// A photo that was looked at: what is sent, and what must still hold when it is.
-struct Checked {
+pub(crate) struct Checked {
     photo: Photo,
-    file_name: String,
+    pub(crate) file_name: String,
     image_type: ImageType,
-    bytes: u64,
+    pub(crate) bytes: u64,
     /// When the file was changed, if the system says so.
     modified: Option<SystemTime>,
 }
 
 /// Looks at all photos before anything is sent.
-fn check(photos: Vec<Photo>, profile: Option<&Profile>) -> Result<Vec<Checked>> {
-    let mut kind = profile.and_then(Kind::of_profile);
+pub(crate) fn check(photos: Vec<Photo>, options: &UploadOptions) -> Result<Vec<Checked>> {
+    check_limit("stall_timeout", options.stall_timeout)?;
+    let mut kind = options.profile.as_ref().and_then(Kind::of_profile);
     let mut names = HashMap::new();
     let mut all = Vec::with_capacity(photos.len());
     for photo in photos {

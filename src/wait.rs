@@ -410,7 +410,7 @@ impl<'w> Waiting<'w> {
 }
 
 /// Returns how long the service asked to wait before the next question.
-pub(crate) fn asked_pause<A>(answer: &Result<A>) -> Duration {
+fn asked_pause<A>(answer: &Result<A>) -> Duration {
     match answer {
         Ok(_) => Duration::ZERO,
         Err(error) => error.retry_after().unwrap_or_default(),

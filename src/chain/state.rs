@@ -8,10 +8,11 @@ use super::step::Pending;
 use crate::history::{History, ImageHistory};
 use crate::types::VersionId;
 
-/// What a chain remembers, as it may be kept beyond the process. It holds no key, no URL and no
-/// time.
+/// What a chain remembers. It holds no key, no URL and no time.
 ///
-/// While `pending` is set, nothing is sent, and `known` stays what it was before that edit.
+/// It is changed by [`State::apply`] alone once an edit was sent, so that whoever keeps the changes
+/// can make it again. While `pending` is set, nothing is sent, and `known` stays what it was before
+/// that edit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct State {
     /// The versions from the first edit that is known to where the chain stands.
@@ -24,7 +25,51 @@ pub(crate) struct State {
     pub(crate) known: Option<HashSet<VersionId>>,
 }
 
+/// A change of a chain, as it is kept beyond the process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Change {
+    /// An edit is about to be sent. It costs credits.
+    Sending {
+        pending: Pending,
+        /// The versions before it, as in [`State::known`].
+        known: Option<HashSet<VersionId>>,
+    },
+    /// The answer was lost.
+    Lost,
+    /// The edit was made.
+    Made(VersionId),
+    /// The service said that it made the edit, and did not name the version.
+    MadeUnnamed,
+    /// The edit was not made.
+    NotMade,
+    /// The edit failed, and its version may still appear.
+    Failed,
+    /// The program or a person moved the chain, which is this from now on.
+    Moved(State),
+}
+
 impl State {
+    /// Makes a change.
+    pub(crate) fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Sending { pending, known } => {
+                self.pending = Some(pending.clone());
+                self.known.clone_from(known);
+            }
+            Change::Lost => {}
+            Change::Made(version) => self.step_to(version.clone()),
+            Change::MadeUnnamed => {
+                if let Some(pending) = &mut self.pending {
+                    pending.made = true;
+                }
+            }
+            Change::NotMade => self.pending = None,
+            Change::Failed => self.give_up_pending(),
+            Change::Moved(state) => self.clone_from(state),
+        }
+    }
+
     /// Moves to a version. If an edit is pending and the version is new, it is taken for that edit.
     pub(super) fn branch_from(&mut self, version: VersionId) {
         let was_pending = self.pending.take().is_some();
@@ -45,7 +90,7 @@ impl State {
     }
 
     /// Moves to the version that the pending edit made.
-    pub(super) fn step_to(&mut self, version: VersionId) {
+    fn step_to(&mut self, version: VersionId) {
         self.pending = None;
         if let Some(known) = &mut self.known {
             known.insert(version.clone());

@@ -39,6 +39,14 @@ impl Step {
         }
     }
 
+    /// Makes the step of a version of which only the id is known.
+    pub(crate) fn of_id(version: &VersionId) -> Self {
+        Self {
+            version_id: Some(version.clone()),
+            url: None,
+        }
+    }
+
     /// Makes the step of an edit that was answered.
     pub(super) fn of_enhancement(made: Enhancement) -> Self {
         Self {

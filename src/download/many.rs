@@ -1,6 +1,6 @@
 //! Many files into one folder.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -81,6 +81,7 @@ impl Client {
             project: None,
             dir,
             options,
+            ours: None,
         };
         Ok(files.download(links.into_iter().map(Into::into).collect()))
     }
@@ -117,17 +118,26 @@ impl Project {
         dir: impl AsRef<Path>,
         options: &DownloadOptions,
     ) -> Result<Outcomes<Downloaded>> {
-        let dir = dir.as_ref();
+        let files = self.finished_files(dir.as_ref(), options)?;
+        let links = self.finalize()?;
+        Ok(files.download(links))
+    }
+
+    /// Makes a folder ready for the project's finished files.
+    pub(crate) fn finished_files<'f>(
+        &'f self,
+        dir: &'f Path,
+        options: &'f DownloadOptions,
+    ) -> Result<Files<'f>> {
         self.path(&[])?;
         make_ready(dir, options)?;
-        let links = self.finalize()?;
-        let files = Files {
+        Ok(Files {
             client: self.client(),
             project: Some(self),
             dir,
             options,
-        };
-        Ok(files.download(links))
+            ours: None,
+        })
     }
 }
 
@@ -187,12 +197,14 @@ fn make_ready(dir: &Path, options: &DownloadOptions) -> Result<()> {
 }
 
 /// What downloads into one folder have in common.
-struct Files<'f> {
+pub(crate) struct Files<'f> {
     client: &'f Client,
     /// The project that gives fresh links.
     project: Option<&'f Project>,
     dir: &'f Path,
     options: &'f DownloadOptions,
+    /// The names on disk of files that are skipped if they are there, whatever the options say.
+    ours: Option<&'f HashSet<String>>,
 }
 
 /// One of many files.
@@ -204,8 +216,22 @@ struct File {
     name_on_disk: String,
 }
 
-impl Files<'_> {
-    fn download(&self, links: Vec<DownloadLink>) -> Outcomes<Downloaded> {
+impl<'f> Files<'f> {
+    /// Returns the names that files get on disk.
+    pub(crate) fn names(&self, links: &[DownloadLink]) -> Vec<String> {
+        let files = named(links.to_vec()).into_iter();
+        files.map(|file| file.name_on_disk).collect()
+    }
+
+    /// Lets files be skipped that are there, by their names on disk, whatever the options say.
+    pub(crate) fn skipping(self, ours: &'f HashSet<String>) -> Self {
+        Self {
+            ours: Some(ours),
+            ..self
+        }
+    }
+
+    pub(crate) fn download(&self, links: Vec<DownloadLink>) -> Outcomes<Downloaded> {
         let files = named(links);
         let batch = Batch::new(self.options.progress.as_ref(), files.len());
         let download = |(index, file): (usize, &File)| {
@@ -230,10 +256,18 @@ impl Files<'_> {
         if link.download_link.is_none() {
             return Err(self.client.transport.no_link("GET", &file.given_name));
         }
+        let is_ours = self
+            .ours
+            .is_some_and(|ours| ours.contains(&file.name_on_disk));
+        let overwrite = if is_ours {
+            Overwrite::Skip
+        } else {
+            self.options.overwrite
+        };
         let mut download = self
             .client
             .download(link)
-            .overwrite(self.options.overwrite)
+            .overwrite(overwrite)
             .stall_timeout(self.options.stall_timeout)
             .progress(|p| tell(p.bytes, p.total));
         download.folder_is_clean = true;

@@ -47,8 +47,8 @@ impl Header {
         }
     }
 
-    /// Returns why the first line of a file is not this header, if it is not.
-    pub(super) fn check(&self, line: &[u8]) -> Result<(), String> {
+    /// Reads the first line of a file. The error says why it is none of a job's.
+    pub(super) fn read(line: &[u8]) -> Result<Self, String> {
         let Ok(Form { imagen_job: form }) = serde_json::from_slice(line) else {
             return Err("it is no job's file".to_owned());
         };
@@ -57,13 +57,11 @@ impl Header {
                 "its form is {form}, and this version knows the form {FORM}"
             ));
         }
-        let found = serde_json::from_slice(line);
-        let found: Self = found.map_err(|_| "line 1 cannot be read".to_owned())?;
-        self.compare(&found)
+        serde_json::from_slice(line).map_err(|_| "line 1 cannot be read".to_owned())
     }
 
-    /// Says what differs in the header of another job.
-    fn compare(&self, found: &Self) -> Result<(), String> {
+    /// Compares the header of a file with the one that is expected. The error says what differs.
+    pub(super) fn compare(&self, found: &Self) -> Result<(), String> {
         let mut differences = Vec::new();
         if self.begun != found.begun {
             differences.push(format!("of {}, not of {}", found.begun, self.begun));

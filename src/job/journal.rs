@@ -42,19 +42,25 @@ impl Journal {
             unwritten: Vec::new(),
             is_broken: false,
         };
-        let first_line = line_of(header)?;
         let lines = whole_lines(&text, path)?;
         let Some((found, lines)) = lines.split_first() else {
             // A process that was killed while it began may have left a part of the header.
-            if !first_line.starts_with(&text) {
+            if !line_of(header)?.starts_with(&text) {
                 let why = "it is no job's file, or its first line is cut short; it was not changed";
                 return Err(refused(path, why));
             }
-            journal.cut(text.len())?;
-            journal.write(&first_line, false)?;
+            journal.begin(header)?;
             return Ok((journal, Vec::new()));
         };
-        header.check(found).map_err(|why| refused(path, why))?;
+        let found_header = Header::read(found).map_err(|why| refused(path, why))?;
+        if let Err(why) = header.compare(&found_header) {
+            if !lines.is_empty() {
+                return Err(refused(path, why));
+            }
+            // Nothing was done for that job.
+            journal.begin(header)?;
+            return Ok((journal, Vec::new()));
+        }
         let mut entries = Vec::new();
         for (index, line) in lines.iter().enumerate() {
             // The header is line 1.
@@ -62,8 +68,14 @@ impl Journal {
         }
         let whole: usize = lines.iter().map(|line| line.len()).sum();
         journal.length = (found.len() + whole) as u64;
-        journal.cut(text.len())?;
+        journal.cut()?;
         Ok((journal, entries))
+    }
+
+    /// Makes the file one that holds a header alone.
+    fn begin(&mut self, header: &Header) -> Result<()> {
+        self.cut()?;
+        self.write(&line_of(header)?, false)
     }
 }
 
@@ -119,13 +131,15 @@ impl<D: Disk> Journal<D> {
         Ok(())
     }
 
-    /// Cuts off what stands after the whole lines of a file of this length.
-    fn cut(&mut self, length: usize) -> Result<()> {
-        if length as u64 == self.length {
-            return Ok(());
-        }
+    /// Cuts off what stands after the whole lines.
+    fn cut(&mut self) -> Result<()> {
         let cut = self.disk.cut(self.length);
         cut.map_err(|e| Error::io(&self.path, e))
+    }
+
+    /// Stops using the file, since it may hold half a line.
+    pub(super) fn give_up(&mut self) {
+        self.is_broken = true;
     }
 }
 

@@ -123,3 +123,24 @@ pub enum CopilotEdit {
     #[serde(rename = "tool_id")]
     Preset(String),
 }
+
+/// An instruction.
+impl From<&str> for CopilotEdit {
+    fn from(instruction: &str) -> Self {
+        Self::Instruction(instruction.to_owned())
+    }
+}
+
+/// An instruction.
+impl From<String> for CopilotEdit {
+    fn from(instruction: String) -> Self {
+        Self::Instruction(instruction)
+    }
+}
+
+/// An instruction.
+impl From<&String> for CopilotEdit {
+    fn from(instruction: &String) -> Self {
+        Self::Instruction(instruction.clone())
+    }
+}

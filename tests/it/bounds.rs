@@ -1,15 +1,19 @@
 //! How long a client waits and how much it holds, whatever the server does.
 
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use imagen_ai::ureq::http::Request;
+use imagen_ai::ureq::middleware::MiddlewareNext;
+use imagen_ai::ureq::{Agent, SendBody};
 use imagen_ai::{ApiErrorKind, CallError, Client, ClientBuilder, Error, RetryPolicy};
 
 use crate::support::script::End::Stall;
 use crate::support::script::{Script, Turn};
 use crate::support::wire::{OK, Wire};
-use crate::support::{eventually, ms};
+use crate::support::{agent_config, ms};
 
 /// How late a busy machine may be. What hangs takes longer.
 const BUSY: Duration = Duration::from_secs(20);
@@ -50,11 +54,15 @@ fn first_answers(turn: Turn) -> (Script, Arc<Mutex<Vec<Instant>>>) {
 fn when_one_call_is_told_to_slow_down_the_others_wait_too() {
     for status in [429, 503] {
         let (script, times) = first_answers(Turn::status(status).header("Retry-After", "1"));
-        let client = builder(&script).retry(policy(2)).build().unwrap();
+        let (answered, answers) = mpsc::channel();
+        let agent = telling_of_answers(answered);
+        let client = builder(&script).retry(policy(2)).agent(agent);
+        let client = client.build().unwrap();
         thread::scope(|scope| {
             // It waits itself, and so do the calls that come meanwhile.
             scope.spawn(|| client.project("p").info().unwrap());
-            eventually(|| script.done() == 1);
+            answers.recv().unwrap();
+            // The thread that has the answer only needs to note it.
             thread::sleep(SECOND / 4);
             let clone = client.with_timeout(ms(20_000));
             scope.spawn(|| client.project("p").image("a").copilot("x").unwrap());
@@ -67,6 +75,17 @@ fn when_one_call_is_told_to_slow_down_the_others_wait_too() {
             assert!(*time - times[0] >= SECOND, "{status}: {times:?}");
         }
     }
+}
+
+/// An agent that sends word when an answer has arrived, from the thread that makes the call.
+fn telling_of_answers(answered: Sender<()>) -> Agent {
+    let middleware = move |request: Request<SendBody<'_>>, next: MiddlewareNext<'_>| {
+        let response = next.handle(request);
+        // Nobody waits for the later ones.
+        let _ = answered.send(());
+        response
+    };
+    agent_config().middleware(middleware).build().into()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod network;
 mod recovery;
-mod saved;
+mod kept;
 
 use imagen_ai::{
     Chain, CopilotEdit, CopilotRequest, DownloadLink, EnhanceRequest, Error, Preset, Recovery,

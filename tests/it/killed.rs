@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use imagen_ai::{Client, Image, Recovery, RetryPolicy, Wait};
+use imagen_ai::{Chain, Client, Image, Recovery, RetryPolicy, Wait};
 use tempfile::TempDir;
 
 use crate::support::simulator::{CopilotEdit, READY, Simulator};
@@ -45,9 +45,19 @@ pub(crate) fn photo_at(base_url: &str) -> Image {
     client.unwrap().project(READY).image(PHOTO)
 }
 
+/// The image's chain in the job of this file.
+fn kept(photo: &Image, file: &Path) -> Chain {
+    photo
+        .project()
+        .open_job(file)
+        .unwrap()
+        .chain(photo)
+        .unwrap()
+}
+
 /// The program that is killed: it goes on from the file until all edits are made.
 fn edit_all(photo: &Image, file: &Path) {
-    let mut chain = photo.chain_saved_in(file).unwrap().recovering(WAIT);
+    let mut chain = kept(photo, file).recovering(WAIT);
     if chain.pending().is_some()
         && let Recovery::CannotTell { .. } = chain.recover(&WAIT).unwrap()
     {
@@ -90,7 +100,7 @@ fn kill_at_random(test: &str, simulator: &Simulator, kills: u64, dice: &mut Dice
             None => {}
             Some(CANNOT_TELL) => {
                 // What a person would do.
-                let mut chain = photo_at(&url).chain_saved_in(&file).unwrap();
+                let mut chain = kept(&photo_at(&url), &file);
                 let made = simulator.versions(READY, PHOTO);
                 match made.get(chain.path().len()) {
                     Some(version) => chain.branch_from(version.id).unwrap(),

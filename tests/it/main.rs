@@ -54,6 +54,5 @@ mod secrets;
 // What holds of every answer, however wrong.
 mod properties;
 
-// The fault server itself.
-mod faulty;
+// The script server itself.
 mod script;

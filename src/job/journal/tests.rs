@@ -138,7 +138,9 @@ fn what_is_no_job_is_refused_and_stays_as_it_is() {
 fn another_job_is_refused_with_the_difference() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("a.job");
-    drop(open(&path).unwrap());
+    let (mut journal, _) = open(&path).unwrap();
+    journal.note(&"one");
+    drop(journal);
     let ours = header();
     let mut other = ours.clone();
     other.begun = Begun::Name("Miller".to_owned());
@@ -158,6 +160,21 @@ fn another_job_is_refused_with_the_difference() {
         &other,
         "at https://api.example/v1, not at https://other",
     );
+}
+
+#[test]
+fn a_file_for_which_nothing_was_done_can_become_another_job() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.job");
+    drop(open(&path).unwrap());
+    let mut other = header();
+    other.begun = Begun::Name("Miller".to_owned());
+
+    drop(Journal::open::<String>(&path, &other).unwrap());
+
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("Miller") && !text.contains("Smith"), "{text}");
+    drop(Journal::open::<String>(&path, &other).unwrap());
 }
 
 #[test]

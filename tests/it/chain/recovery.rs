@@ -1,6 +1,7 @@
 //! Finding out what became of an edit whose answer was lost.
 
 use std::iter;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
@@ -8,6 +9,7 @@ use std::thread::sleep;
 use imagen_ai::{Error, Recovery};
 use tempfile::TempDir;
 
+use super::kept::kept;
 use super::network::Fate::{Late, LoseAfter, LoseBefore, Pass};
 use super::network::{LONG, NONE, behind, image_behind, in_process, listing, sent, wait};
 use super::{applied, assert_refused, id, ids};
@@ -303,9 +305,9 @@ fn a_bad_day(seed: u64, lost: &AtomicU64) {
     while chain.path().len() < EDITS {
         assert!(turns.next().is_some(), "day {seed} has no end");
         if !by_itself {
-            chain = image
-                .chain_saved_in(folder.path().join("edits.json"))
-                .unwrap();
+            // The lock of the job's file ends with the chain before.
+            drop(mem::replace(&mut chain, image.chain()));
+            chain = kept(&image, &folder);
         }
         if chain.pending().is_some() {
             let recovery = chain.recover(&short).unwrap();

@@ -107,6 +107,16 @@ fn pipes_are_not_opened() {
     assert_eq!(names(folder.path()).len(), pipes.len() + 3);
 }
 
+#[test]
+fn leftovers_are_removed_before_many_files_are_downloaded() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("0123456789abcdef.imagen-part"), "left").unwrap();
+    let none = Vec::<DownloadLink>::new();
+    let all = client().download_all(none, folder.path(), &DownloadOptions::default());
+    assert!(all.unwrap().is_empty());
+    assert_eq!(names(folder.path()), [""; 0]);
+}
+
 /// A hard link of exactly the name of a leftover loses its name here, and nothing else.
 #[test]
 fn a_leftover_that_is_a_second_name_of_a_file_leaves_the_file() {

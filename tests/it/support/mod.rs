@@ -11,15 +11,7 @@ use imagen_ai::{Client, ClientBuilder, Error, Result, RetryPolicy};
 
 use simulator::Simulator;
 
-#[allow(dead_code, reason = "until all modules are converted from it")]
-pub mod canned;
 pub mod child;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "until all modules are converted from it"
-)]
-pub mod faulty;
 pub mod file;
 pub mod logs;
 pub mod nowhere;

@@ -37,8 +37,9 @@ fn main() -> Result<(), Error> {
     let lit = photo.copilot(CopilotRequest::new("brighten the interior").parent(sky.version()?))?;
     client.download(&lit).to_file("lit.jpg")?;
     println!("{} bytes", client.download(&sky).to_vec(10_000_000)?.len());
-    let mut edits = photo
-        .chain_saved_in("edits.json")?
+    let mut edits = project
+        .open_job("edits.job")?
+        .chain(&photo)?
         .recovering(Wait::for_an_edit());
     if edits.pending().is_some() {
         edits.recover(&Wait::for_an_edit())?;

@@ -1,0 +1,503 @@
+//! The same Copilot edits on many images.
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
+
+use super::steps::SETTLE;
+use super::{Job, cannot_tell};
+use crate::chain::{Chain, NOT_MADE, Recovery, Step};
+use crate::clock::Clock;
+use crate::error::{
+    ApiErrorKind, CallError, Context, Error, Result, TransferError, TransferReason,
+};
+use crate::history::History;
+use crate::image::{Image, check_edit};
+use crate::lookup::{Found, look_for};
+use crate::outcomes::Outcomes;
+use crate::parallel::parallel;
+use crate::progress::{Progress, ProgressCallback};
+use crate::project::Project;
+use crate::types::CopilotEdit;
+use crate::wait::Wait;
+
+/// How often an edit of one image may be lost in a run before the image is given up. Each time it
+/// was looked for as long as [`BatchOptions::wait`], and was not made.
+const MOST_LOST: u32 = 3;
+
+/// How [`Job::copilot_each`] edits images.
+#[derive(Clone, Debug)]
+pub struct BatchOptions {
+    /// How many images are edited at a time; 0 counts as 1. Default: 4.
+    pub threads: usize,
+    /// How long to look for an edit whose answer was lost, and how often to ask. Default:
+    /// [`Wait::for_an_edit`].
+    ///
+    /// An edit that is not in the history at the end of it counts as not made, and is sent again.
+    pub wait: Wait,
+    /// Told of each image when its edits begin, and when it has ended.
+    /// [`Break`](std::ops::ControlFlow::Break) ends the batch: edits that are under way are waited
+    /// for, and images that were not begun are
+    /// [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). Default: none.
+    pub progress: Option<ProgressCallback>,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        Self {
+            threads: 4,
+            wait: Wait::for_an_edit(),
+            progress: None,
+        }
+    }
+}
+
+/// An image to which all edits of [`Job::copilot_each`] were made.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Edited {
+    /// The image's file name.
+    pub file_name: String,
+    /// What each edit gave, in their order. Those of an earlier run have no link:
+    /// [`Project::history`] has fresh ones.
+    pub steps: Vec<Step>,
+}
+
+impl Job {
+    /// Starts each image from its unedited state and applies the edits to it, each built on the
+    /// one before. Versions that an image has already are dropped by the service with the first
+    /// edit. Costs credits, once for each edit of each image of the job.
+    ///
+    /// An edit is an instruction (`&str`, `String`) or a [`CopilotEdit`]. The results are in the
+    /// order of the images. An image that fails stops no other: look at each, or call
+    /// [`Outcomes::all`].
+    ///
+    /// Edits that the job has made are not sent again. For each image, the edits must begin with
+    /// those: more can be added at the end. Images can be added, left out and reordered. An image
+    /// that the service refused to edit is sent again by the next run.
+    ///
+    /// # How a lost answer is found out
+    /// The history of the project is read once before the first edit. Edits whose answers were lost
+    /// are looked for together, when all other images are done: see [`Chain::recover`]. An edit
+    /// that was not made is sent again.
+    ///
+    /// # What ends it early
+    /// [`ApiErrorKind::RateLimited`], [`ApiErrorKind::Unauthorized`], [`Error::Network`], and a
+    /// job's file that cannot be written. Images that were not begun carry that error; nothing was
+    /// sent for them.
+    ///
+    /// # Errors
+    /// - [`Error::InvalidInput`]: an edit that is refused, an image of another project or one that
+    ///   is given twice, an image that a [chain](Job::chain) works on, or edits that do not begin
+    ///   with those that the image has. Nothing was sent.
+    /// - Those of [`Project::history`]. No edit was sent.
+    ///
+    /// Of one image: those of [`Chain::copilot`].
+    pub fn copilot_each(
+        &mut self,
+        images: impl IntoIterator<Item = Image>,
+        edits: impl IntoIterator<Item = impl Into<CopilotEdit>>,
+        options: &BatchOptions,
+    ) -> Result<Outcomes<Edited>> {
+        self.log.check()?;
+        let edits: Vec<CopilotEdit> = edits.into_iter().map(Into::into).collect();
+        for edit in &edits {
+            check_edit(edit)?;
+        }
+        let mut works = Vec::new();
+        for image in images {
+            works.push(self.work_on(&image, &edits, works.len())?);
+        }
+        let batch = Batch {
+            project: &self.project,
+            clock: &self.log.clock,
+            edits: &edits,
+            options,
+            images: works.len(),
+            images_ended: AtomicUsize::new(0),
+            ended: Mutex::new(None),
+        };
+        batch.run(&mut works)?;
+
+        let mut outcomes = Vec::new();
+        for work in works {
+            let name = work.chain.image().file_name().to_owned();
+            let outcome = work.outcome(&edits);
+            if outcome.is_ok() {
+                self.unfinished.remove(&name);
+            } else {
+                self.unfinished.insert(name);
+            }
+            outcomes.push(outcome);
+        }
+        Ok(Outcomes(outcomes))
+    }
+
+    /// Takes an image for the batch, with what the job has done for it.
+    fn work_on(&self, image: &Image, edits: &[CopilotEdit], index: usize) -> Result<Work> {
+        let chain = self.chain(image)?;
+        self.check_begins_with(image.file_name(), edits)?;
+        let steps: Vec<Step> = chain.path().iter().map(Step::of_id).collect();
+        let standing = if chain.pending().is_some() {
+            Standing::Lost(unknown(&chain))
+        } else if steps.len() == edits.len() {
+            Standing::Done
+        } else {
+            Standing::Ready
+        };
+        Ok(Work {
+            index,
+            chain,
+            steps,
+            standing,
+            lost: 0,
+            is_told: false,
+        })
+    }
+
+    /// Refuses edits that do not begin with those that the image has.
+    fn check_begins_with(&self, image: &str, edits: &[CopilotEdit]) -> Result<()> {
+        let begins_with = self.log.read(|record| {
+            let Some(image) = record.images.get(image) else {
+                return true;
+            };
+            let Some(mut made) = image.edits() else {
+                return false;
+            };
+            made.extend(image.chain.pending.as_ref().map(|pending| &pending.edit));
+            let given: Vec<&CopilotEdit> = edits.iter().take(made.len()).collect();
+            made == given
+        });
+        if begins_with {
+            return Ok(());
+        }
+        let why = format!(
+            "{image:?} was edited by this job, and the edits do not begin with those that it has: \
+             Job::chain() goes on with it"
+        );
+        Err(Error::invalid("edits", why))
+    }
+}
+
+/// What is done for one image.
+struct Work {
+    /// Its place among the images.
+    index: usize,
+    chain: Chain,
+    /// What the edits gave that were made so far.
+    steps: Vec<Step>,
+    standing: Standing,
+    /// How often an edit was lost and turned out not to be made.
+    lost: u32,
+    /// Whether the callback was told of its end.
+    is_told: bool,
+}
+
+enum Standing {
+    /// The next edit can be sent.
+    Ready,
+    /// It is not known what became of the last edit. This is what a person is told in the end.
+    Lost(Error),
+    /// It is given up in this run.
+    Failed(Error),
+    Done,
+}
+
+impl Work {
+    fn is_done(&self) -> bool {
+        matches!(self.standing, Standing::Done)
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_ready() || self.is_lost()
+    }
+
+    fn is_ready(&self) -> bool {
+        matches!(self.standing, Standing::Ready)
+    }
+
+    fn is_lost(&self) -> bool {
+        matches!(self.standing, Standing::Lost(_))
+    }
+
+    /// Settles a lost edit, if this history tells what became of it.
+    fn look_in(&mut self, history: &History, time_is_up: bool) {
+        match self.chain.look_in(history, time_is_up) {
+            Recovery::Applied(found) => {
+                self.found(found);
+                self.standing = Standing::Ready;
+            }
+            Recovery::NotApplied => self.send_again(),
+            Recovery::CannotTell { .. } => {}
+        }
+    }
+
+    /// Adds what the history says of an edit. The answer may have said all but the version.
+    fn found(&mut self, found: Step) {
+        let is_answered = self.steps.len() == self.chain.path().len();
+        match self.steps.last_mut() {
+            Some(step) if is_answered => step.version_id = found.version_id,
+            _ => self.steps.push(found),
+        }
+    }
+
+    /// Lets an edit be sent again that was not made, unless that was done often enough.
+    fn send_again(&mut self) {
+        self.lost += 1;
+        if let Standing::Lost(Error::OutcomeUnknown(e)) = &self.standing
+            && self.lost >= MOST_LOST
+        {
+            self.standing = Standing::Failed(Error::Network(Box::new(CallError {
+                advice: NOT_MADE,
+                ..*e.clone()
+            })));
+            return;
+        }
+        self.standing = Standing::Ready;
+    }
+
+    fn outcome(self, edits: &[CopilotEdit]) -> Result<Edited> {
+        match self.standing {
+            // The last edit may be answered and lack its version: nothing is built on it.
+            Standing::Lost(error) if self.steps.len() < edits.len() => Err(error),
+            Standing::Failed(error) => Err(error),
+            Standing::Ready | Standing::Lost(_) | Standing::Done => Ok(Edited {
+                file_name: self.chain.image().file_name().to_owned(),
+                steps: self.steps,
+            }),
+        }
+    }
+}
+
+/// One run over many images.
+struct Batch<'b> {
+    project: &'b Project,
+    clock: &'b Clock,
+    edits: &'b [CopilotEdit],
+    options: &'b BatchOptions,
+    images: usize,
+    images_ended: AtomicUsize,
+    /// Why no more edits are sent.
+    ended: Mutex<Option<Error>>,
+}
+
+impl Batch<'_> {
+    fn run(&self, works: &mut [Work]) -> Result<()> {
+        for work in works.iter_mut().filter(|work| work.is_done()) {
+            self.tell_end(work);
+        }
+        if works.iter().all(Work::is_done) {
+            return Ok(());
+        }
+        self.look_before(works)?;
+        self.edit_all(works);
+        for work in works {
+            self.tell_end(work);
+        }
+        Ok(())
+    }
+
+    /// Sends all edits that are left, and those again that were lost and not made.
+    fn edit_all(&self, works: &mut [Work]) {
+        while works.iter().any(Work::is_open) {
+            let ready = works.iter_mut().filter(|work| work.is_ready());
+            parallel(ready, self.options.threads, |work| self.edit(work));
+            if self.why_ended().is_some() {
+                return;
+            }
+            self.look_for_lost(works);
+            if !works.iter().any(Work::is_ready) {
+                return;
+            }
+        }
+    }
+
+    /// Reads which versions the images have, so that a lost edit can be told from them.
+    fn look_before(&self, works: &mut [Work]) -> Result<()> {
+        let history = self.project.history()?;
+        for work in works {
+            if work.is_ready() {
+                work.chain.learn(&history);
+            } else if work.is_lost() {
+                work.look_in(&history, false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the edits that an image lacks, and tells the callback.
+    fn edit(&self, work: &mut Work) {
+        self.tell(work, None);
+        self.send(work);
+        if !work.is_lost() {
+            self.tell_end(work);
+        }
+    }
+
+    /// Sends the edits that an image lacks, one after the other.
+    fn send(&self, work: &mut Work) {
+        while let Some(edit) = self.edits.get(work.steps.len()) {
+            if let Some(error) = self.why_ended() {
+                work.standing = Standing::Failed(error);
+                return;
+            }
+            let result = work.chain.send(edit.clone());
+            let is_settled = work.chain.pending().is_none();
+            match result {
+                Ok(step) => {
+                    work.steps.push(step);
+                    if !is_settled {
+                        work.standing = Standing::Lost(unknown(&work.chain));
+                        return;
+                    }
+                }
+                Err(error) if is_settled => {
+                    self.end_if_in_vain(&error);
+                    work.standing = Standing::Failed(error);
+                    return;
+                }
+                Err(error) => {
+                    work.standing = Standing::Lost(error);
+                    return;
+                }
+            }
+        }
+        work.standing = Standing::Done;
+    }
+
+    /// Looks for all lost edits together, until all are found or the time is up.
+    fn look_for_lost(&self, works: &mut [Work]) {
+        let total = self.options.wait.total;
+        let lost = works.iter().filter(|work| work.is_lost());
+        let Some(youngest) = lost.map(|work| work.chain.pending_for()).min() else {
+            return;
+        };
+        let wait = Wait {
+            total: total.saturating_sub(youngest),
+            ..self.options.wait.clone()
+        };
+        let project = self.project.returning_refusals();
+        // What cannot be asked leaves the edits lost, and their errors say so.
+        let _ = look_for(&wait, self.clock, |is_over| {
+            let overdue: Vec<bool> = works
+                .iter()
+                .map(|work| is_over || work.chain.pending_for() >= total)
+                .collect();
+            let history = project.history()?;
+            let mut is_any_open = false;
+            for (work, time_is_up) in works.iter_mut().zip(overdue) {
+                if work.is_lost() {
+                    work.look_in(&history, time_is_up);
+                    is_any_open |= work.is_lost();
+                }
+            }
+            Ok(if is_any_open {
+                Found::Open(())
+            } else {
+                Found::Settled(())
+            })
+        });
+    }
+
+    /// Tells the callback of the end of an image, once.
+    fn tell_end(&self, work: &mut Work) {
+        if work.is_told {
+            return;
+        }
+        work.is_told = true;
+        self.images_ended.fetch_add(1, Relaxed);
+        let ended = match &work.standing {
+            Standing::Lost(error) | Standing::Failed(error) => Err(error),
+            Standing::Ready | Standing::Done => Ok(()),
+        };
+        self.tell(work, Some(ended));
+    }
+
+    fn tell(&self, work: &Work, ended: Option<Result<(), &Error>>) {
+        let Some(callback) = &self.options.progress else {
+            return;
+        };
+        let name = work.chain.image().file_name();
+        let progress = Progress {
+            index: work.index,
+            name,
+            ended,
+            items_done: self.images_ended.load(Relaxed),
+            items: self.images,
+            ..Progress::default()
+        };
+        if callback.call(&progress).is_break() {
+            self.end(&cancelled(&work.chain));
+        }
+    }
+
+    /// Returns the error that ended the batch, if one did.
+    fn why_ended(&self) -> Option<Error> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.as_ref().and_then(copy)
+    }
+
+    /// Ends the batch after an error that the next image would meet too.
+    fn end_if_in_vain(&self, error: &Error) {
+        let in_vain = match error {
+            Error::Api(e) => matches!(
+                e.kind,
+                ApiErrorKind::RateLimited | ApiErrorKind::Unauthorized
+            ),
+            Error::Network(_) | Error::Io { .. } => true,
+            _ => false,
+        };
+        if in_vain {
+            self.end(error);
+        }
+    }
+
+    fn end(&self, error: &Error) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        *ended = copy(error);
+    }
+}
+
+/// Copies an error that can end a batch.
+fn copy(error: &Error) -> Option<Error> {
+    match error {
+        Error::Api(e) => Some(Error::Api(e.clone())),
+        Error::Network(e) => Some(Error::Network(e.clone())),
+        Error::Transfer(e) => Some(Error::Transfer(e.clone())),
+        Error::Io { path, source } => {
+            let source = std::io::Error::new(source.kind(), source.to_string());
+            Some(Error::io(path, source))
+        }
+        _ => None,
+    }
+}
+
+/// Makes the error of images that were not begun when the callback ended the batch.
+fn cancelled(chain: &Chain) -> Error {
+    Error::Transfer(Box::new(TransferError {
+        name: chain.image().file_name().to_owned(),
+        reason: TransferReason::Cancelled,
+        message: "the callback ended the batch".to_owned(),
+        bytes: 0,
+        context: Context {
+            method: "POST",
+            path: path_of(chain),
+            ..Context::default()
+        },
+    }))
+}
+
+/// Makes the error of an edit of an earlier run, or of one whose version is not known.
+fn unknown(chain: &Chain) -> Error {
+    let message = match chain.pending() {
+        Some(pending) if pending.made => "the edit was made, as a version that is not known",
+        _ => "the edit was sent, and the history does not tell what became of it",
+    };
+    cannot_tell(path_of(chain), message.to_owned(), SETTLE)
+}
+
+fn path_of(chain: &Chain) -> String {
+    let image = chain.image();
+    let uuid = image.project().uuid();
+    format!("/projects/{uuid}/images/{}/copilot", image.file_name())
+}
