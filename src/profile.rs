@@ -76,8 +76,7 @@ pub struct Profile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SkyTemplate {
-    /// The id for
-    /// [`EditOptions::sky_replacement_template_id`](crate::EditOptions::sky_replacement_template_id).
+    /// The id, for [`EditOptions`](crate::EditOptions) as `sky_replacement_template_id`.
     pub id: u64,
     /// Whether the service takes this one when an edit names none.
     #[serde(default, deserialize_with = "lenient")]

@@ -146,7 +146,7 @@ mod tests {
                 edit: CopilotEdit::Instruction("two".to_owned()),
                 parent: Some(1),
                 made: false,
-                before: Some(ONE),
+                before: Some(ONLY_ONE),
                 time_is_up: true,
             }
         }
@@ -193,108 +193,116 @@ mod tests {
         versions.iter().map(|version| version.id.clone()).collect()
     }
 
-    const ONE: &str = r#"{"a.jpg":[{"version_id":1,"parent_id":null,"prompt":"one"}]}"#;
+    const ONE: &str = r#"{"version_id":1,"parent_id":null,"prompt":"one"}"#;
+    const TWO: &str = r#"{"version_id":2,"parent_id":1,"prompt":"two"}"#;
+
+    /// Histories.
+    const ONLY_ONE: &str = r#"{"a.jpg":[{"version_id":1,"parent_id":null,"prompt":"one"}]}"#;
     const NONE: &str = r#"{"a.jpg":[]}"#;
 
     #[test]
     fn what_became_of_two_on_one() {
-        // Beside version 1.
-        for (what, new, expected) in [
-            ("nothing new", "", "not applied"),
-            (
-                "it is there",
-                r#""version_id":2,"parent_id":1,"prompt":"two""#,
-                "applied 2",
-            ),
+        // The versions beside version 1.
+        let rows: [(&str, &[&str], &str); 19] = [
+            ("nothing new", &[], "not applied"),
+            ("it is there", &[TWO], "applied 2"),
             (
                 "trimmed",
-                r#""version_id":2,"parent_id":1,"prompt":" two\n""#,
+                &[r#"{"version_id":2,"parent_id":1,"prompt":" two\n"}"#],
                 "applied 2",
             ),
             (
                 "the edit not told",
-                r#""version_id":2,"parent_id":1"#,
+                &[r#"{"version_id":2,"parent_id":1}"#],
                 "cannot tell 2",
             ),
             (
                 "another edit",
-                r#""version_id":2,"parent_id":1,"prompt":"x""#,
+                &[r#"{"version_id":2,"parent_id":1,"prompt":"x"}"#],
                 "cannot tell 2",
             ),
             (
                 "a preset of that name",
-                r#""version_id":2,"parent_id":1,"tool_id":"two""#,
+                &[r#"{"version_id":2,"parent_id":1,"tool_id":"two"}"#],
                 "cannot tell 2",
             ),
             (
                 "the parent not told",
-                r#""version_id":2,"prompt":"two""#,
+                &[r#"{"version_id":2,"prompt":"two"}"#],
                 "cannot tell 2",
             ),
             (
                 "a parent that is no version",
-                r#""version_id":2,"parent_id":0,"prompt":"two""#,
+                &[r#"{"version_id":2,"parent_id":0,"prompt":"two"}"#],
                 "cannot tell 2",
             ),
             (
                 "told to be a root",
-                r#""version_id":2,"parent_id":null,"prompt":"two""#,
+                &[r#"{"version_id":2,"parent_id":null,"prompt":"two"}"#],
                 "cannot tell 2",
             ),
             (
                 "failed",
-                r#""version_id":2,"parent_id":1,"prompt":"two","status":"FAILED""#,
+                &[r#"{"version_id":2,"parent_id":1,"prompt":"two","status":"FAILED"}"#],
                 "not applied",
             ),
             (
                 "running",
-                r#""version_id":2,"parent_id":1,"prompt":"two","status":"RUNNING""#,
+                &[r#"{"version_id":2,"parent_id":1,"prompt":"two","status":"RUNNING"}"#],
                 "cannot tell 2",
             ),
             (
                 "under another word",
-                r#""version_id":2,"parent_id":1,"prompt":"two","status":"X","url":"https://s3/2""#,
+                &[
+                    r#"{"version_id":2,"parent_id":1,"prompt":"two","status":"X","url":"https://s3/2"}"#,
+                ],
                 "applied 2",
             ),
             (
                 "twice",
-                r#""version_id":2,"parent_id":1,"prompt":"two"},{"version_id":3,"parent_id":1,"prompt":"two""#,
+                &[TWO, r#"{"version_id":3,"parent_id":1,"prompt":"two"}"#],
                 "cannot tell 2 3",
             ),
             (
                 "twice, one running",
-                r#""version_id":2,"parent_id":1,"prompt":"two"},{"version_id":3,"parent_id":1,"prompt":"two","status":"RUNNING""#,
+                &[
+                    TWO,
+                    r#"{"version_id":3,"parent_id":1,"prompt":"two","status":"RUNNING"}"#,
+                ],
                 "cannot tell 2 3",
             ),
             (
                 "beside another's",
-                r#""version_id":2,"parent_id":1,"prompt":"two"},{"version_id":3,"parent_id":1,"prompt":"x""#,
+                &[TWO, r#"{"version_id":3,"parent_id":1,"prompt":"x"}"#],
                 "applied 2",
             ),
             (
                 "built on already",
-                r#""version_id":2,"parent_id":1,"prompt":"two"},{"version_id":3,"parent_id":2,"prompt":"two""#,
+                &[TWO, r#"{"version_id":3,"parent_id":2,"prompt":"two"}"#],
                 "applied 2",
             ),
             (
                 "on another's",
-                r#""version_id":3,"parent_id":1,"status":"FAILED"},{"version_id":2,"parent_id":3,"prompt":"two""#,
+                &[
+                    r#"{"version_id":3,"parent_id":1,"status":"FAILED"}"#,
+                    r#"{"version_id":2,"parent_id":3,"prompt":"two"}"#,
+                ],
                 "not applied",
             ),
-            ("one cannot be read", r#""version_id":true"#, "cannot tell"),
+            (
+                "one cannot be read",
+                &[r#"{"version_id":true}"#],
+                "cannot tell",
+            ),
             (
                 "it, and one that cannot be read",
-                r#""version_id":2,"parent_id":1,"prompt":"two"},{"version_id":null"#,
+                &[TWO, r#"{"version_id":null}"#],
                 "cannot tell 2",
             ),
-        ] {
-            let new = if new.is_empty() {
-                new.to_owned()
-            } else {
-                format!(",{{{new}}}")
-            };
-            let now =
-                format!(r#"{{"a.jpg":[{{"version_id":1,"parent_id":null,"prompt":"one"}}{new}]}}"#);
+        ];
+        for (what, new, expected) in rows {
+            let versions = [&[ONE], new].concat().join(",");
+            let now = format!(r#"{{"a.jpg":[{versions}]}}"#);
             let decided = Case::two_on_one().decided_by(&now);
             assert_eq!(decided, expected, "{what}: {now}");
         }
@@ -345,10 +353,10 @@ mod tests {
             ("not listed", Some(elsewhere), elsewhere, "cannot tell"),
             ("not listed at all", Some(empty), empty, "cannot tell"),
             ("another case", Some(NONE), r#"{"A.jpg":[]}"#, "cannot tell"),
-            ("the old one", Some(ONE), ONE, "not applied"),
+            ("the old one", Some(ONLY_ONE), ONLY_ONE, "not applied"),
             (
                 "on the old one",
-                Some(ONE),
+                Some(ONLY_ONE),
                 r#"{"a.jpg":[{"version_id":2,"parent_id":1,"tool_id":"sky"}]}"#,
                 "not applied",
             ),
@@ -361,15 +369,15 @@ mod tests {
     /// Before the wait is over, or when the service said that it made it.
     #[test]
     fn what_may_still_come_or_was_made_is_never_not_applied() {
-        let there = r#"{"a.jpg":[{"version_id":1,"parent_id":null},{"version_id":2,"parent_id":1,"prompt":"two"}]}"#;
+        let there = format!(r#"{{"a.jpg":[{ONE},{TWO}]}}"#);
         for (time_is_up, made) in [(false, false), (true, true), (false, true)] {
             let case = Case {
                 time_is_up,
                 made,
                 ..Case::two_on_one()
             };
-            assert_eq!(case.decided_by(ONE), "cannot tell");
-            assert_eq!(case.decided_by(there), "applied 2");
+            assert_eq!(case.decided_by(ONLY_ONE), "cannot tell");
+            assert_eq!(case.decided_by(&there), "applied 2");
         }
     }
 }
