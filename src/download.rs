@@ -13,8 +13,7 @@ use std::time::Duration;
 
 pub use self::many::DownloadOptions;
 use self::name::given_name;
-pub(crate) use self::part::PartFile;
-use self::part::{PART, folder_of, remove_leftovers};
+use self::part::{PART, PartFile, folder_of, remove_leftovers};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
