@@ -357,7 +357,8 @@ fn check_replaceable(path: &Path) -> io::Result<()> {
         .access_mode(DELETE)
         .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
         .open(path)
-        .map(drop)
+        .map_err(|e| io::Error::new(e.kind(), format!("it cannot be replaced: {e}")))?;
+    Ok(())
 }
 
 /// Elsewhere a file can be replaced by whoever can write to its folder.
