@@ -201,11 +201,14 @@ impl Transport {
             }
             Attempt::Answered(answer) | Attempt::Refused(answer) => answer,
         };
-        match (answer.status, answer.retry_after()) {
-            (Some(429), asked) => pace.refused(slot, asked),
-            (Some(503), Some(asked)) if asked <= max_retry_after => {
+        match answer.status {
+            Some(429) => pace.refused(slot, answer.retry_after()),
+            Some(503) => {
                 pace.answered(slot);
-                pace.pause(asked);
+                let asked = answer.retry_after().unwrap_or_default();
+                if asked <= max_retry_after {
+                    pace.pause(asked);
+                }
             }
             _ => pace.answered(slot),
         }
