@@ -384,8 +384,11 @@ impl Chain {
     pub fn undo(&mut self) -> Result<()> {
         self.check_settled()?;
         if self.state.path.len() <= usize::from(self.state.is_root_unknown) {
-            let why = "nothing to undo: no edit was made, or what the first version was built on is not known";
-            return Err(Error::invalid("chain", why));
+            return Err(Error::invalid(
+                "chain",
+                "nothing to undo: no edit was made, or what the first version was built on is \
+                 not known",
+            ));
         }
         self.change(State::step_back)
     }

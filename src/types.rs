@@ -198,8 +198,9 @@ words! {
     EnhancementStatus {
         /// `SUCCESS`.
         Success = "SUCCESS",
-        /// `FAILED`, `FAILURE` or `ERROR`. An [`Enhancement`] never has it, since
-        /// [`Error::EnhancementFailed`](crate::Error::EnhancementFailed) is returned instead. A version of the history may.
+        /// `FAILED`, `FAILURE` or `ERROR`. A version of the history may have it. An
+        /// [`Enhancement`] never does: the call returns
+        /// [`Error::EnhancementFailed`](crate::Error::EnhancementFailed) instead.
         Failed = "FAILED" | "FAILURE" | "ERROR",
     }
 }

@@ -270,4 +270,34 @@ mod tests {
         ids.sort();
         assert_eq!(format!("{ids:?}"), r#"[-1, 9, 10, "a", "b"]"#);
     }
+
+    /// Counts what it is given.
+    #[derive(Default)]
+    struct Counting(usize);
+
+    impl Hasher for Counting {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0 += bytes.len();
+        }
+
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_long_id_takes_no_longer_to_hash() {
+        let mut hasher = Counting::default();
+        VersionId::of_string(&"x".repeat(1_000_000)).hash(&mut hasher);
+        assert_eq!(hasher.0, 8);
+    }
+
+    #[test]
+    fn equal_ids_that_came_apart_have_one_hash() {
+        let one = VersionId::of_string("abc");
+        let other: VersionId = "abc".parse().unwrap();
+        assert_eq!(one, other);
+        assert_eq!(one.hash, other.hash);
+        assert_ne!(one, VersionId::of_string("abd"));
+    }
 }
