@@ -13,8 +13,7 @@ use std::time::Duration;
 
 pub use self::many::DownloadOptions;
 use self::name::given_name;
-pub(crate) use self::part::PartFile;
-use self::part::{PART, folder_of, remove_leftovers};
+use self::part::{PART, PartFile, folder_of, remove_leftovers};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -358,7 +357,8 @@ fn check_replaceable(path: &Path) -> io::Result<()> {
         .access_mode(DELETE)
         .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
         .open(path)
-        .map(drop)
+        .map_err(|e| io::Error::new(e.kind(), format!("it cannot be replaced: {e}")))?;
+    Ok(())
 }
 
 /// Elsewhere a file can be replaced by whoever can write to its folder.

@@ -73,7 +73,7 @@ impl<'t> Transfer<'t> {
     ) -> Result<Self> {
         Ok(Self {
             transport,
-            uri: parse_url("url", call.url.as_str(), false)?,
+            uri: parse_link(transport, call.url)?,
             stall: call.stall,
             bytes: 0,
             total: None,
@@ -88,7 +88,7 @@ impl<'t> Transfer<'t> {
 
     /// Sends the next attempts to another link.
     pub(crate) fn use_link(&mut self, url: &SignedUrl) -> Result<()> {
-        self.uri = parse_url("url", url.as_str(), false)?;
+        self.uri = parse_link(self.transport, url)?;
         Ok(())
     }
 
@@ -173,7 +173,7 @@ impl<'t> Transfer<'t> {
         let mut error = self.error(reason, format!("{status} {words}").trim_end());
         error.context.status = Some(status);
         error.context.request_id =
-            request_id(&parts.headers).map(|id| self.transport.redact(id, &[]));
+            request_id(&parts.headers).map(|id| self.transport.redact(id, &[query]));
         error.context.retry_after = retry_after(&parts.headers);
         Error::Transfer(error)
     }
@@ -193,12 +193,22 @@ impl<'t> Transfer<'t> {
             ..Context::default()
         };
         Box::new(TransferError {
-            name: self.transport.redact(&self.name, &[]),
+            name: self.transport.redact(&self.name, &[query]),
             reason,
             message: self.transport.redact(message, &[query]),
             bytes: self.bytes,
             context,
         })
+    }
+}
+
+/// Parses a link. An error shows it without the key, which a service may have put into it.
+fn parse_link(transport: &Transport, url: &SignedUrl) -> Result<Uri> {
+    match parse_url("url", url.as_str(), false) {
+        Err(Error::InvalidInput { field, message }) => {
+            Err(Error::invalid(field, transport.redact(&message, &[])))
+        }
+        result => result,
     }
 }
 

@@ -15,7 +15,7 @@ use imagen_ai::ureq::Agent;
 use imagen_ai::{Client, EditOptions, Error, Result, RetryPolicy};
 
 #[cfg(not(windows))]
-use crate::support::nowhere::BacklogFull;
+use crate::support::backlog::BacklogFull;
 use crate::support::nowhere::Refused;
 use crate::support::script::{Script, Turn};
 use crate::support::{contrary_agent, eventually, lock, ms, side_by_side};
@@ -408,7 +408,7 @@ impl Fault {
             }
             Server::Refused => Refused::new().url(),
             #[cfg(not(windows))]
-            Server::BacklogFull => full.insert(BacklogFull::new().expect("a full queue")).url(),
+            Server::BacklogFull => full.insert(BacklogFull::new()).url(),
             Server::Url(url) => url.to_owned(),
         };
         let scheme = if self.tls { "https:" } else { "http:" };

@@ -14,6 +14,7 @@ use crate::support::wire::OK;
 
 /// The rows.
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub fn faults() -> Vec<Fault> {
     vec![
         // Nothing reaches the server: every call is tried again, and an edit's error says that it

@@ -70,6 +70,7 @@ fn early(turn: Turn) -> Turn {
     turn.early().then(Close)
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn rows() -> Vec<Row> {
     use TransferReason::{Broken, LinkExpired, Refused};
     let slow = || Turn::s3_error(503, "SlowDown", "Please reduce your request rate.");
