@@ -1,6 +1,7 @@
 //! Projects: making, finding and listing them, what the service says of one, and its files.
 
 use std::iter;
+use std::str::FromStr;
 
 use serde_json::{Value, json};
 
@@ -294,6 +295,21 @@ pub enum Output {
     /// The sidecars with the edits, of profile-based projects only. DNG and JPEG files come back
     /// with the edits inside.
     Xmp,
+}
+
+impl FromStr for ProjectKind {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        match word.to_ascii_lowercase().as_str() {
+            "profile-based" | "regular" => Ok(Self::ProfileBased),
+            "smart" | "i2i" => Ok(Self::Smart),
+            _ => {
+                let why = format!("{word:?}: must be profile-based or smart");
+                Err(Error::invalid("kind", why))
+            }
+        }
+    }
 }
 
 impl Project {
