@@ -84,6 +84,15 @@ impl State {
         }
     }
 
+    /// Whether it is known what the current version was built on.
+    pub(super) fn can_step_back(&self) -> bool {
+        match self.path.len() {
+            0 => false,
+            1 => !self.is_root_unknown,
+            _ => true,
+        }
+    }
+
     /// Moves to the version before.
     pub(super) fn step_back(&mut self) {
         self.path.pop();

@@ -75,8 +75,7 @@ struct Branch<'h> {
 struct Tree<'h> {
     image: &'h ImageHistory,
     children: HashMap<Node<'h>, Vec<&'h Version>>,
-    /// The versions of which it is not known what they were built on, or that it is in the
-    /// history.
+    /// The versions whose parent is unknown or not in the history.
     loose: Vec<&'h Version>,
     newest: Option<Node<'h>>,
     /// What is marked with `← here`.
@@ -136,8 +135,9 @@ impl<'h> Tree<'h> {
         text
     }
 
-    /// Returns where the drawing starts, in reverse: with the unedited image, then the loose
-    /// versions. All versions come last, since those in a circle are not reached from any other.
+    /// Returns the stack that the drawing starts with. The unedited image is on top, then come the
+    /// loose versions, then all: those whose parents lead round in a circle are reached from no
+    /// other. What was drawn by then is not drawn again.
     fn starts(&self) -> Vec<Branch<'h>> {
         let all = self.image.versions.iter().rev();
         let loose = self.loose.iter().copied().rev();

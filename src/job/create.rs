@@ -145,8 +145,7 @@ impl Maker<'_> {
         } else {
             self.make()?
         };
-        // On the disk before the project holds photos: without this line it would be somebody
-        // else's then.
+        // Without this line on the disk, a project that holds photos would not be known as ours.
         self.log.announce(Line::Created {
             project: project.uuid().to_owned(),
         })?;

@@ -19,7 +19,7 @@ impl Job {
     /// those that have arrived are known by their names. One that has not is an error of its own,
     /// as the edit began without it.
     ///
-    /// A photo of which it is not known whether it arrived is sent again. Costs no credits.
+    /// A photo that may or may not have arrived is sent again. Costs no credits.
     ///
     /// # Errors
     /// Those of [`Project::upload`](crate::Project::upload). Of one photo also
