@@ -71,7 +71,7 @@ pub enum Error {
     Network(Box<CallError>),
     /// An answer that is not what the API promises: report it.
     Decode(Box<CallError>),
-    /// A project that was waited for in vain. [`WaitFailed::reason`] says what to do.
+    /// Waiting for a project failed. [`WaitFailed::reason`] says what to do.
     WaitFailed(Box<WaitFailed>),
     /// A file did not arrive whole, in either direction. [`TransferError::reason`] says what to do.
     Transfer(Box<TransferError>),
@@ -109,14 +109,14 @@ impl Error {
         }
     }
 
-    /// Returns what happened without method and path, for a list in which the photo is named
+    /// Returns what happened without method and path, for a list in which the image is named
     /// already. The structs in the variants print the same.
     ///
     /// ```no_run
-    /// # let photos = imagen_ai::Client::from_env()?.project("65f3a1c2").images()?;
-    /// for photo in &photos {
-    ///     if let Err(e) = photo.copilot("make the sky more blue") {
-    ///         eprintln!("{}: {}", photo.file_name(), e.summary());
+    /// # let images = imagen_ai::Client::from_env()?.project("65f3a1c2").images()?;
+    /// for image in &images {
+    ///     if let Err(e) = image.copilot("make the sky more blue") {
+    ///         eprintln!("{}: {}", image.file_name(), e.summary());
     ///     }
     /// }
     /// # Ok::<(), imagen_ai::Error>(())
@@ -184,7 +184,7 @@ impl Error {
     }
 
     /// Whether the same call can be made again without a risk of doing anything twice, and with a
-    /// chance of success. It is false for everything that a repetition does not mend, and for
+    /// chance of success. It is false for what fails again in the same way, and for
     /// [`Error::OutcomeUnknown`].
     pub fn is_safe_to_retry(&self) -> bool {
         match self {
@@ -448,10 +448,9 @@ pub enum CauseKind {
     Other,
 }
 
-/// A project that was waited for in vain.
+/// Waiting for a project failed.
 ///
-/// Not to be confused with [`ApiErrorKind::NotReady`], by which the service refuses a call that
-/// came too early.
+/// It is not [`ApiErrorKind::NotReady`], by which the service refuses a call that came too early.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WaitFailed {
