@@ -79,13 +79,14 @@ impl Job {
             .into_iter();
         let mut outcomes = Vec::new();
         for known in known {
-            let Some(outcome) = known.map(Ok).or_else(|| sent.next()) else {
-                break;
-            };
-            if let Ok(uploaded) = &outcome {
-                self.missing_photos.remove(&uploaded.file_name);
-            }
-            outcomes.push(outcome);
+            outcomes.extend(match known {
+                Some(uploaded) => Some(Ok(uploaded)),
+                // There is one for each missing photo, in their order.
+                None => sent.next(),
+            });
+        }
+        for uploaded in outcomes.iter().flatten() {
+            self.missing_photos.remove(&uploaded.file_name);
         }
         Ok(Outcomes(outcomes))
     }
