@@ -32,7 +32,7 @@
 //! # Prompts and presets
 //!
 //! [`Image::copilot`] applies a prompt, and [`Image::enhance`] a preset. Both return when the
-//! picture is done, which can take minutes. They start from the unedited image unless the request
+//! edit is done, which can take minutes. They start from the unedited image unless the request
 //! names a version to build on:
 //!
 //! ```no_run

@@ -127,7 +127,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Api`] of the kind [`NotFound`](ApiErrorKind::NotFound) when there is none, as of
-    /// [`Client::find_project`]. Its status is that of the list, 200. Else as
+    /// [`Client::find_project`]. Its status is 200, the status of the list. Else as
     /// [`Client::projects`].
     pub fn find_smart_project(&self, name: impl Into<String>) -> Result<Project> {
         let name = name.into();

@@ -49,8 +49,8 @@ pub(crate) struct Limits {
     pub(crate) retry: RetryPolicy,
 }
 
-/// What reaches the network: shared by a client and its clones, but for what holds for a clone
-/// alone.
+/// What reaches the network. A client and its clones share it, except for what one clone has for
+/// itself.
 #[derive(Clone)]
 pub(crate) struct Transport {
     shared: Arc<Shared>,
@@ -275,8 +275,8 @@ fn log_result(result: &Result<Answer<'_>>) {
     );
 }
 
-/// Says what the log may say of an error: nothing of the body of an answer, which can repeat the
-/// request.
+/// Returns what the log may say of an error. The body of the answer is left out, since it can repeat
+/// the request.
 fn in_short(call: &Call, error: &Error) -> String {
     let why = match error.status() {
         Some(status) => format!("status {status}"),

@@ -79,7 +79,7 @@ pub(super) struct ImageRecord {
 }
 
 impl Record {
-    /// Adds what a line says, of which this process learns at this moment.
+    /// Adds what a line says. `now` is when this process learns of it.
     pub(super) fn apply(&mut self, line: &Line, now: Instant) {
         match line {
             Line::Create => self.is_creating = true,

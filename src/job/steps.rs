@@ -61,7 +61,7 @@ impl Job {
     /// A Smart Editing project has no export: its edit's status is returned.
     ///
     /// # How a lost answer is found out
-    /// As that of [`Job::edit`], by the status of the export.
+    /// As for [`Job::edit`], by the status of the export.
     ///
     /// # Errors
     /// As [`Job::edit`], but for photos and options.

@@ -189,7 +189,7 @@ impl<'c> Answer<'c> {
         unwrap_envelope(body).unwrap_or(body)
     }
 
-    /// Makes the error for an answer by which the service says no.
+    /// Makes the error for an answer that says no.
     pub(super) fn refused(&self) -> Error {
         let message = self.message();
         let status = self.status.unwrap_or_default();
@@ -265,8 +265,8 @@ impl<'c> Answer<'c> {
         }
     }
 
-    /// Returns as much of the body as an error may show: nothing of a redirect's, which may tell
-    /// where it leads.
+    /// Returns as much of the body as an error may show. The body of a redirect is left out, since it
+    /// may repeat the target.
     fn start_of_body(&self) -> Cow<'_, str> {
         if matches!(self.status, Some(300..=399)) {
             return Cow::default();

@@ -23,7 +23,7 @@ use crate::error::TransferReason::{
 use crate::error::{CauseKind, Context, Error, Result, TransferError};
 use crate::types::SignedUrl;
 
-/// The default limit for how long nothing of a file may move.
+/// By default, an attempt at a file is given up after this long without progress.
 pub(crate) const STALL: Duration = Duration::from_secs(60);
 
 /// After an attempt that brought so many new bytes, failures are counted from 0 again. A large file
