@@ -85,7 +85,8 @@ impl Transport {
             && call.body.is_none()
             && let Err(e) = self.try_connection()
         {
-            return self.failed(Answer::new(self, call, tries), &e, true);
+            let is_unsent = true;
+            return self.failed(Answer::new(self, call, tries), &e, is_unsent);
         }
         match self.exchange(call, &call.path, tries) {
             Attempt::Refused(answer) if self.leads_to_other_form(call, &answer) => {
