@@ -1,9 +1,10 @@
 //! The rules by which a history is read: see the docs of [`History`](super::History).
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 use std::mem;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::{ImageHistory, Version};
 use crate::profile::ImageType;
@@ -28,6 +29,8 @@ pub(super) struct Reader {
     images: Vec<ImageHistory>,
     places: HashMap<String, Place>,
     long_ids: HashSet<VersionId>,
+    /// Room for the digits of one id at a time: most of a history is ids.
+    digits: String,
     unread: usize,
 }
 
@@ -123,13 +126,13 @@ impl Reader {
 
     /// Returns the image that a field of the object names.
     fn image_in_field(&mut self, object: &mut Object) -> Option<Place> {
-        // A preset may have a picture of its own.
+        let name = take_text(object, &NAMES)?;
+        // A preset may have an image of its own.
         let is_preset =
             object.contains_key("enhancement_type") && !object.contains_key("version_id");
         if is_preset {
             return None;
         }
-        let name = take_text(object, &NAMES)?;
         Some(self.place(&name))
     }
 
@@ -157,9 +160,7 @@ impl Reader {
     /// Reads an id: a string that is not empty, or an integer of 64 bits.
     fn id(&mut self, json: &Value) -> Option<VersionId> {
         let id = match json {
-            Value::Number(number) if number.is_u64() || number.is_i64() => {
-                VersionId::of_json(number.to_string())
-            }
+            Value::Number(number) if number.is_u64() || number.is_i64() => self.number(number),
             Value::String(text) if !text.is_empty() => VersionId::of_string(text),
             _ => return None,
         };
@@ -171,6 +172,13 @@ impl Reader {
         }
         self.long_ids.insert(id.clone());
         Some(id)
+    }
+
+    fn number(&mut self, number: &Number) -> VersionId {
+        self.digits.clear();
+        // Writing to a string cannot fail.
+        _ = write!(self.digits, "{number}");
+        VersionId::of_json(self.digits.as_str())
     }
 
     /// Adds a version to its image, unless that has one with this id. A version whose id or image
