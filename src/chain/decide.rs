@@ -63,14 +63,12 @@ impl Search<'_> {
 
     /// Returns the edit, if one candidate alone must be it.
     fn edit_among<'c>(&self, candidates: &'c [Version]) -> Option<&'c Version> {
-        // Without the versions from before, an older one may look just like the edit.
-        if self.known.is_none() {
-            return None;
-        }
         let mut alike = candidates.iter().filter(|version| self.is_alike(version));
         let only = alike.next()?;
         let is_one_of_many = alike.next().is_some();
-        if is_one_of_many || !is_finished(only) {
+        // Without the versions from before, an older one may look just like the edit.
+        let may_be_old = self.known.is_none();
+        if may_be_old || is_one_of_many || !is_finished(only) {
             return None;
         }
         Some(only)
