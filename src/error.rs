@@ -115,14 +115,14 @@ impl Error {
         }
     }
 
-    /// Returns what happened without method and path, for a list in which the photo is named
+    /// Returns what happened without method and path, for a list in which the image is named
     /// already. The structs in the variants print the same.
     ///
     /// ```no_run
-    /// # let photos = imagen_ai::Client::from_env()?.project("65f3a1c2").images()?;
-    /// for photo in &photos {
-    ///     if let Err(e) = photo.copilot("make the sky more blue") {
-    ///         eprintln!("{}: {}", photo.file_name(), e.summary());
+    /// # let images = imagen_ai::Client::from_env()?.project("65f3a1c2").images()?;
+    /// for image in &images {
+    ///     if let Err(e) = image.copilot("make the sky more blue") {
+    ///         eprintln!("{}: {}", image.file_name(), e.summary());
     ///     }
     /// }
     /// # Ok::<(), imagen_ai::Error>(())
@@ -190,7 +190,7 @@ impl Error {
     }
 
     /// Whether the same call can be made again without a risk of doing anything twice, and with a
-    /// chance of success. It is false for everything that a repetition does not mend, and for
+    /// chance of success. It is false for what fails again in the same way, and for
     /// [`Error::OutcomeUnknown`].
     pub fn is_safe_to_retry(&self) -> bool {
         match self {

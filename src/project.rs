@@ -39,7 +39,7 @@ impl Client {
         }
     }
 
-    /// Makes a profile-based project: `POST /projects/`.
+    /// Makes a profile-based project: `POST /projects/`. Costs no credits.
     ///
     /// ```no_run
     /// # let client = imagen_ai::Client::from_env()?;
@@ -128,7 +128,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Api`] of the kind [`NotFound`](ApiErrorKind::NotFound) when there is none, as of
-    /// [`Client::find_project`]. Its status is that of the list, 200. Else as
+    /// [`Client::find_project`]. Its status is 200, the status of the list. Else as
     /// [`Client::projects`].
     pub fn find_smart_project(&self, name: impl Into<String>) -> Result<Project> {
         let name = name.into();
@@ -214,8 +214,7 @@ impl Client {
         }
         let answer = self.transport.send(&call)?;
         let payload = answer.json()?;
-        let projects: Option<Vec<Option<_>>> = items(&payload, "projects");
-        let projects = projects.ok_or_else(|| answer.unreadable("the answer holds no projects"))?;
+        let projects = answer.list_in(&payload, "projects")?;
         let total = payload.pointer("/pagination/total").and_then(Value::as_u64);
         let is_last = total.is_some_and(|total| (number + 1) * PAGE_SIZE >= total);
         // An empty page ends the list too, whatever the total is by now.
@@ -340,7 +339,7 @@ impl Project {
     /// - [`Error::Decode`]: the answer is not what the API promises.
     pub fn info(&self) -> Result<ProjectInfo> {
         let call = Call::get(self.path(&[])?).query("?get_thumbnail=false");
-        self.send(&call)?.read()
+        self.send(&call)?.status_object()
     }
 
     /// Asks for the presets that [`Image::enhance`](crate::Image::enhance) can apply: `GET
@@ -360,7 +359,7 @@ impl Project {
         let Some(prompts) = json.get("prompts") else {
             return Ok(Vec::new());
         };
-        let presets: Vec<Option<Preset>> = items(prompts, "").unwrap_or_default();
+        let presets: Vec<Option<Preset>> = items(prompts).unwrap_or_default();
         Ok(presets.into_iter().flatten().collect())
     }
 
@@ -428,8 +427,7 @@ impl Project {
         };
         let call = Call::get(self.path(path)?).field("file_name", &file_name);
         let answer = self.send(&call)?;
-        let json = answer.json()?;
-        let link: DownloadLink = answer.object(&json)?;
+        let link: DownloadLink = answer.object()?;
         if link.download_link.is_none() {
             return Err(answer.unreadable("the answer holds no link"));
         }
@@ -511,7 +509,7 @@ fn links_of_finalize(answer: &Answer<'_>) -> Result<Vec<DownloadLink>> {
     let Some(files) = json.get("files_list") else {
         return Ok(Vec::new());
     };
-    let links: Vec<Option<DownloadLink>> = items(files, "").unwrap_or_default();
+    let links: Vec<Option<DownloadLink>> = items(files).unwrap_or_default();
     // One that cannot be read keeps its place.
     Ok(links.into_iter().map(Option::unwrap_or_default).collect())
 }

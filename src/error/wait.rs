@@ -6,8 +6,8 @@ use crate::types::ProjectStatus;
 
 /// Waiting for a project failed.
 ///
-/// Not to be confused with [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady), by which the
-/// service refuses a call that came too early.
+/// [`ApiErrorKind::NotReady`](crate::ApiErrorKind::NotReady) is another thing: with it, the service
+/// refuses a call that came too early.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WaitFailed {

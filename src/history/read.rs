@@ -20,10 +20,9 @@ const LONG_ID: usize = 64;
 
 /// What was read so far.
 ///
-/// Time and memory are linear in the answer, though an image's name counts for all values in its
-/// object, and a version's id for all in its own: a name is looked up once, where it stands, and
-/// stands for a place in `images` from then on; and equal ids, if they are long, are one and the
-/// same, so that comparing them costs nothing.
+/// Time and memory are linear in the answer, even if many values share one long name or one long
+/// parent id. A name is looked up once, where it stands, and is passed on as a [`Place`]. Equal long
+/// ids are one allocation, so that comparing them costs nothing.
 #[derive(Default)]
 pub(super) struct Reader {
     /// The images that were named, in the order of their places.
@@ -87,7 +86,7 @@ impl Reader {
             ..around
         };
         if items.is_empty() {
-            self.list(key, here);
+            self.mark_listed(key, here);
         }
         for item in items {
             self.walk("", item, here);
@@ -103,14 +102,14 @@ impl Reader {
             ..around
         };
 
-        let version_id = object.get_mut("version_id").map(Value::take);
+        let version_id = object.remove("version_id");
         let own_id = version_id.as_ref().and_then(|id| self.id(id));
         let mut inside = here;
         if version_id.is_some() {
             self.add_version(own_id.as_ref(), &mut object, here);
             inside.version = own_id.as_ref();
-        } else if lists_nothing(&object) {
-            self.list(field.or(key), here);
+        } else if has_only_empty_lists(&object) {
+            self.mark_listed(field.or(key), here);
         }
 
         for (key, value) in object {
@@ -147,8 +146,9 @@ impl Reader {
         place
     }
 
-    /// Lists the image that an empty list names, unless the list is that of another image.
-    fn list(&mut self, named: Option<Place>, around: Around<'_>) {
+    /// Marks the image that is named beside an empty list as listed.
+    fn mark_listed(&mut self, named: Option<Place>, around: Around<'_>) {
+        // A field farther out counts more than the key of the list: it is another image's.
         if named != around.image() {
             return;
         }
@@ -234,8 +234,8 @@ fn take_text(object: &mut Object, names: &[&str]) -> Option<String> {
     None
 }
 
-/// Whether an object is empty, or has an empty list and none that holds something.
-fn lists_nothing(object: &Object) -> bool {
+/// Whether an object is empty, or has lists and all of them are empty.
+fn has_only_empty_lists(object: &Object) -> bool {
     let mut lists = object.values().filter_map(Value::as_array).peekable();
     let has_list = lists.peek().is_some();
     object.is_empty() || (has_list && lists.all(Vec::is_empty))
