@@ -23,12 +23,12 @@ use crate::error::TransferReason::{
 use crate::error::{CauseKind, Context, Error, Result, TransferError};
 use crate::types::SignedUrl;
 
-/// The default limit for how long nothing of a file may move.
+/// By default, an attempt at a file is given up after this long without progress.
 pub(crate) const STALL: Duration = Duration::from_secs(60);
 
-/// How many new bytes make an attempt a good one, after which failures are counted anew. A network
-/// that cuts every connection after so many bytes must let a large file through, and a server that
-/// gives a byte an attempt must not be asked for ever.
+/// After an attempt that brought so many new bytes, failures are counted from 0 again. A large file
+/// must get through a network that cuts every connection after some megabytes. A server that gives
+/// one byte an attempt must not be asked without end.
 const GOOD_ATTEMPT: u64 = 1024 * 1024;
 
 /// How often the progress is told while a transfer waits to be tried again.
@@ -212,7 +212,8 @@ fn parse_link(transport: &Transport, url: &SignedUrl) -> Result<Uri> {
     }
 }
 
-/// Tells what an error of `ureq` means for a transfer, and what to say of it.
+/// Tells what an error of `ureq` means for a transfer, and what to say of it: the words of `ureq`
+/// where none are given here.
 fn judge(error: &ureq::Error) -> (TransferReason, String) {
     use ureq::Error::{BadUri, Protocol, RequireHttpsOnly, Timeout, TooManyRedirects};
     use ureq::Timeout::{Connect, Resolve};
@@ -235,8 +236,7 @@ fn judge(error: &ureq::Error) -> (TransferReason, String) {
     }
 }
 
-/// Reads the start of an error's body. However slowly it comes, this takes hardly longer than a
-/// stall.
+/// Reads the start of an error's body, for little longer than a stall, however slowly it comes.
 fn start_of(body: Body, stall: Duration) -> String {
     let began = Instant::now();
     let mut reader = body.into_reader().take(ERROR_BODY);
