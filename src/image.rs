@@ -171,7 +171,7 @@ fn read_enhancement(answer: &Answer<'_>) -> Result<Enhancement> {
     if told.error.is_some() || told.status == EnhancementStatus::Failed {
         return Err(Error::EnhancementFailed(Box::new(EnhancementFailed {
             status: answer.redact(told.status.as_str()).into(),
-            version_id: told.version_id,
+            version_id: told.version_id.filter(|id| can_be_shown(id, answer)),
             message: answer.redact(&answer.message()),
             context: answer.context(),
         })));
@@ -223,6 +223,12 @@ struct Told {
     #[serde(default, deserialize_with = "lenient")]
     enhanced_image_url: Option<SignedUrl>,
     error: Option<IgnoredAny>,
+}
+
+/// Whether an error may hold an id: it has the length of one, and does not repeat the key.
+fn can_be_shown(id: &VersionId, answer: &Answer<'_>) -> bool {
+    let id = id.to_string();
+    answer.redact(&id) == id
 }
 
 /// Reads an id with all its digits. One that cannot be read is none.

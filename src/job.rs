@@ -29,6 +29,7 @@ use crate::chain::Chain;
 use crate::error::{CallError, Cause, CauseKind, Context, Error, Result};
 use crate::image::Image;
 use crate::project::Project;
+use crate::transport::{Call, quoted};
 
 pub use self::batch::{BatchOptions, Edited};
 pub use self::report::{JobStep, Report, StepReport, StepState};
@@ -124,11 +125,17 @@ impl Job {
 
     fn check_image(&self, image: &Image) -> Result<()> {
         if *image.project() != self.project {
-            let why = format!("{:?} is of another project", image.file_name());
+            let why = format!("{} is of another project", quoted(image.file_name()));
             return Err(Error::invalid("image", why));
         }
         Ok(())
     }
+}
+
+/// Returns the path of a call as an error shows it. The names in it can be the service's.
+fn shown_path(project: &Project, rest: &[&str]) -> String {
+    let call = Call::post([&["projects", project.uuid()], rest].concat());
+    project.client().transport.redact(&call.path, &[])
 }
 
 /// Makes the error of a call whose outcome cannot be told.

@@ -32,7 +32,7 @@ use crate::error::{ApiError, ApiErrorKind, Context, Error, Result};
 pub(crate) use self::agent::{check_agent, check_environment, is_https, parse_url, variable};
 pub(crate) use self::answer::{Answer, ERROR_BODY, request_id};
 pub(crate) use self::call::{Call, check_segment};
-pub(crate) use self::redact::{is_unseen, one_line, redact};
+pub(crate) use self::redact::{is_unseen, one_line, quoted, redact};
 pub use self::retry::RetryPolicy;
 pub(crate) use self::retry::{may_pass, retry_after};
 pub(crate) use self::storage::{FileCall, Rest, STALL, Tell, Transfer};

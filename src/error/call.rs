@@ -95,7 +95,7 @@ impl ApiErrorKind {
 pub struct EnhancementFailed {
     /// What the answer said of the edit.
     pub status: EnhancementStatus,
-    /// The version that the answer named, if it named one.
+    /// The version that the answer named, if it named one that can be shown.
     pub version_id: Option<VersionId>,
     /// The service's message, or the start of what came instead of one.
     pub message: String,

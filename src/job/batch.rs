@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 
 use super::steps::SETTLE;
-use super::{Job, cannot_tell};
+use super::{Job, cannot_tell, shown_path};
 use crate::chain::{Chain, Recovery, Step, not_made};
 use crate::clock::Clock;
 use crate::error::{ApiErrorKind, Context, Error, Result, TransferError, TransferReason};
@@ -16,6 +16,7 @@ use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
 use crate::progress::{Progress, ProgressCallback};
 use crate::project::Project;
+use crate::transport::quoted;
 use crate::types::CopilotEdit;
 use crate::wait::Wait;
 
@@ -170,8 +171,9 @@ impl Job {
             return Ok(());
         }
         let why = format!(
-            "{image:?} was edited by this job, and the edits do not begin with those that it has: \
-             Job::chain() goes on with it"
+            "{} was edited by this job, and the edits do not begin with those that it has: \
+             Job::chain() goes on with it",
+            quoted(image)
         );
         Err(Error::invalid("edits", why))
     }
@@ -469,8 +471,10 @@ fn copy(error: &Error) -> Option<Error> {
 
 /// Makes the error of images that were not begun when the callback ended the batch.
 fn cancelled(chain: &Chain) -> Error {
+    let image = chain.image();
+    let transport = &image.project().client().transport;
     Error::Transfer(Box::new(TransferError {
-        name: chain.image().file_name().to_owned(),
+        name: transport.redact(image.file_name(), &[]),
         reason: TransferReason::Cancelled,
         message: "the callback ended the batch".to_owned(),
         bytes: 0,
@@ -493,6 +497,5 @@ fn unknown(chain: &Chain) -> Error {
 
 fn path_of(chain: &Chain) -> String {
     let image = chain.image();
-    let uuid = image.project().uuid();
-    format!("/projects/{uuid}/images/{}/copilot", image.file_name())
+    shown_path(image.project(), &["images", image.file_name(), "copilot"])
 }

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::clock::Clock;
 use crate::error::{ApiErrorKind, Error, Result};
 use crate::project::Project;
-use crate::transport::check_segment;
+use crate::transport::{check_segment, quoted};
 use crate::types::ProjectKind;
 
 /// What to do about a project that may be somebody else's.
@@ -151,10 +151,10 @@ impl Maker<'_> {
     fn make(&self) -> Result<Project> {
         if let Some(project) = self.find()? {
             let why = format!(
-                "there is a project {:?} already, with the id {:?}; Project::open_job() begins a \
+                "there is a project {} already, with the id {}; Project::open_job() begins a \
                  job with it",
-                self.name,
-                project.uuid()
+                quoted(self.name),
+                quoted(project.uuid())
             );
             return Err(Error::invalid("name", why));
         }
@@ -184,10 +184,10 @@ impl Maker<'_> {
             _ => Err(cannot_tell(
                 "/projects/",
                 format!(
-                    "the project {:?} (id {:?}) may be the job's or somebody else's, since it is \
+                    "the project {} (id {}) may be the job's or somebody else's, since it is \
                      not known to be without photos",
-                    self.name,
-                    project.uuid()
+                    quoted(self.name),
+                    quoted(project.uuid())
                 ),
                 LOOK_AT_IT,
             )),

@@ -11,6 +11,7 @@ use crate::download::{DownloadOptions, Downloaded};
 use crate::error::{ApiErrorKind, Error, Result};
 use crate::outcomes::Outcomes;
 use crate::project::Output;
+use crate::transport::quoted;
 use crate::types::DownloadLink;
 
 impl Job {
@@ -36,7 +37,7 @@ impl Job {
     ) -> Result<Outcomes<Downloaded>> {
         self.log.check()?;
         if let Some(image) = self.unfinished.iter().next() {
-            let why = format!("not all edits of {image:?} were made in this run");
+            let why = format!("not all edits of {} were made in this run", quoted(image));
             return Err(Error::invalid("job", why));
         }
         let dir = dir.as_ref();

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::transport::quoted;
 use crate::types::ProjectKind;
 
 /// The form of the file. A version of this crate that writes other lines has another number, and
@@ -70,7 +71,11 @@ impl Header {
             differences.push(format!("{}, not {}", found.kind, self.kind));
         }
         if self.base_url != found.base_url {
-            differences.push(format!("at {}, not at {}", found.base_url, self.base_url));
+            differences.push(format!(
+                "at {}, not at {}",
+                quoted(&found.base_url),
+                quoted(&self.base_url)
+            ));
         }
         if differences.is_empty() {
             return Ok(());
@@ -82,8 +87,28 @@ impl Header {
 impl fmt::Display for Begun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(name) => write!(f, "a new project {name:?}"),
-            Self::Project(uuid) => write!(f, "the project with the id {uuid:?}"),
+            Self::Name(name) => write!(f, "a new project {}", quoted(name)),
+            Self::Project(uuid) => write!(f, "the project with the id {}", quoted(uuid)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_shown_as_printable_text_that_is_cut() {
+        let header = |base_url: &str, name: &str| {
+            let begun = Begun::Name(name.to_owned());
+            Header::new(base_url, ProjectKind::ProfileBased, begun)
+        };
+        let ours = header("https://api.example/v1", "Smith");
+        let hostile = format!("\u{1b}[2J\n\u{202e}{}", "x".repeat(1 << 20));
+
+        let why = ours.compare(&header(&hostile, &hostile)).unwrap_err();
+
+        assert!(!why.contains(['\u{1b}', '\n', '\u{202e}']), "{why:?}");
+        assert!(why.len() < 1000, "{}", why.len());
     }
 }

@@ -13,6 +13,7 @@ use crate::chain::{Chain, Change, Keeper, Kept};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::image::Image;
+use crate::transport::quoted;
 
 /// The file of a job and what it says. The lock of the file is held until the last handle of this
 /// is dropped.
@@ -84,7 +85,10 @@ impl Log {
         let name = image.file_name();
         let mut shared = self.lock();
         if !shared.claimed.insert(name.to_owned()) {
-            let why = format!("a chain or a batch of this job works on {name:?} already");
+            let why = format!(
+                "a chain or a batch of this job works on {} already",
+                quoted(name)
+            );
             return Err(Error::invalid("image", why));
         }
         let record = shared.record.images.get(name);
@@ -122,8 +126,9 @@ impl Shared {
             && let Some((image, what)) = self.record.unfinished()
         {
             let why = format!(
-                "{image:?} has an edit that {what}, and would be finalized without it; \
-                 project().finalize_to() does so"
+                "{} has an edit that {what}, and would be finalized without it; \
+                 project().finalize_to() does so",
+                quoted(image)
             );
             return Err(Error::invalid("job", why));
         }

@@ -7,6 +7,7 @@ use super::line::{Event, Line};
 use super::record::{Finalizing, ImageRecord, Phase, Record};
 use crate::chain::Recovery;
 use crate::error::{Error, Result};
+use crate::transport::quoted;
 use crate::types::CopilotEdit;
 
 /// What a job has done, from [`Job::report`]. `Display` has a line for each step.
@@ -79,8 +80,12 @@ impl fmt::Display for JobStep {
             Self::Edit => f.write_str("edit"),
             Self::Export => f.write_str("export"),
             Self::Copilot { image, edit } => match edit {
-                CopilotEdit::Instruction(text) => write!(f, "{image:?}, {text:?}"),
-                CopilotEdit::Preset(tool_id) => write!(f, "{image:?}, preset {tool_id:?}"),
+                CopilotEdit::Instruction(text) => {
+                    write!(f, "{}, {}", quoted(image), quoted(text))
+                }
+                CopilotEdit::Preset(tool_id) => {
+                    write!(f, "{}, preset {}", quoted(image), quoted(tool_id))
+                }
             },
             Self::Finalize => f.write_str("finalize"),
         }
@@ -188,8 +193,9 @@ impl Job {
         };
         let [version] = candidates.as_slice() else {
             let why = format!(
-                "{image:?}: the history lists {} versions that may be the edit; \
+                "{}: the history lists {} versions that may be the edit; \
                  Chain::branch_from() says which",
+                quoted(image),
                 candidates.len()
             );
             return Err(Error::invalid("step", why));

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::line::{Event, Line};
 use super::log::Log;
 use super::record::{Phase, Started};
-use super::{Job, cannot_tell};
+use super::{Job, cannot_tell, shown_path};
 use crate::edit::{EditOptions, StepStatus};
 use crate::error::{ApiErrorKind, CallError, Error, Result, WaitFailed, WaitReason};
 use crate::lookup::{Found, look_for};
@@ -288,8 +288,7 @@ impl Step<'_> {
         let message = format!(
             "the {name} was sent, its answer is not known, and the status is still {status}"
         );
-        let uuid = self.project.uuid();
-        cannot_tell(format!("/projects/{uuid}/{name}"), message, SETTLE)
+        cannot_tell(shown_path(self.project, &[name]), message, SETTLE)
     }
 
     fn name(&self) -> &'static str {

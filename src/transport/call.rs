@@ -7,7 +7,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::one_line;
+use super::quoted;
 use crate::error::{Error, Result};
 
 /// Everything but the unreserved characters of
@@ -21,9 +21,6 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 /// The longest path segment, in bytes: more than any file system allows, far less than a request
 /// line may hold.
 const LONGEST_SEGMENT: usize = 1024;
-
-/// How much of a refused segment an error shows, in characters.
-const SHOWN_OF_SEGMENT: usize = 80;
 
 /// One call of the API.
 #[derive(Debug)]
@@ -114,8 +111,7 @@ pub(crate) fn check_segment(field: &'static str, what: &str, name: &str) -> Resu
             format!("the {what} is longer than {LONGEST_SEGMENT} bytes")
         }
         _ if has_control(name) => {
-            let shown = one_line(name, SHOWN_OF_SEGMENT);
-            format!("the {what} {shown:?} holds a control character")
+            format!("the {what} {} holds a control character", quoted(name))
         }
         _ => return Ok(()),
     };

@@ -151,6 +151,11 @@ pub(crate) fn one_line(text: &str, longest: usize) -> String {
     line
 }
 
+/// Returns a name in quotation marks, as one printable line that is cut.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("{:?}", one_line(name, LONGEST))
+}
+
 /// Whether a character cannot be seen, moves the cursor, or turns the text around it.
 pub(crate) fn is_unseen(c: char) -> bool {
     matches!(c,

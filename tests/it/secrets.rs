@@ -4,12 +4,16 @@
 
 use std::error::Error as _;
 use std::fmt::Debug;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use imagen_ai::ureq::http::{Request, Response};
 use imagen_ai::ureq::middleware::MiddlewareNext;
 use imagen_ai::ureq::{self, Body, SendBody};
-use imagen_ai::{CauseKind, Client, ClientBuilder, DownloadLink, Error, Result, RetryPolicy};
+use imagen_ai::{
+    BatchOptions, CauseKind, Client, ClientBuilder, DownloadLink, Error, ProgressCallback, Result,
+    RetryPolicy,
+};
 use log::Level;
 use serde_json::{Value, json};
 
@@ -183,6 +187,7 @@ fn a_server_that_repeats_the_key_is_not_repeated() {
         Turn::html(502, format!("<html>{KEY}{KEY}</html>")),
         Turn::json(format!("\"{KEY}\"")),
         Turn::json(format!(r#"{{"error":"{KEY}","status":"{KEY}"}}"#)),
+        Turn::json(format!(r#"{{"status":"FAILED","version_id":"{KEY}"}}"#)),
         Turn::json(format!(r#"{{"{KEY}":"{KEY}","number_of_images":"{KEY}""#)),
         Turn::status(404).header("cf-ray", format!("{}{KEY}", "r".repeat(110))),
         Turn::json("{}").header("x-amzn-requestid", format!("id-{KEY}-id")),
@@ -321,5 +326,32 @@ fn debug_tells_no_query_wherever_the_url_stands() {
             let hidden = text.contains("s3.example/a.jpg?[redacted]");
             assert!(hidden && !text.contains("SECRET"), "{text}");
         }
+    }
+}
+
+#[test]
+fn a_batch_that_was_ended_shows_no_name_raw() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Script::of([Turn::json("{}")]);
+    let client = none().base_url(script.url()).build().unwrap();
+    let project = client.project("65f3a1c2\u{202e}");
+    let mut job = project.open_job(folder.path().join("a.job")).unwrap();
+    let names = [
+        format!("\u{1b}[2J\n\u{202e}{}.jpg", "x".repeat(1 << 20)),
+        format!("{KEY}.jpg"),
+    ];
+    let images = names.each_ref().map(|name| project.image(name));
+    let options = BatchOptions {
+        progress: Some(ProgressCallback::new(|_| ControlFlow::Break(()))),
+        ..BatchOptions::default()
+    };
+
+    let error = job.copilot_each(images, ["x"], &options);
+
+    for error in error.unwrap().errors() {
+        let text = texts(error);
+        assert_keyless("the error", &text);
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
+        assert!(text.len() < 10_000, "{}", text.len());
     }
 }
