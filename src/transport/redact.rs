@@ -121,14 +121,27 @@ fn ends_url(c: char) -> bool {
     c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`' | '|' | '{' | '}')
 }
 
-/// Returns what stands before a query, if there is one. JSON can write `\u003f` for the question
-/// mark, and `\/` for a slash.
+/// The spellings of a question mark, in lower case: plain, as JSON can write it, percent-encoded
+/// once and twice, and as HTML can write it.
+const QUESTION_MARKS: [&str; 6] = ["?", "\\u003f", "%3f", "%253f", "&#63;", "&#x3f;"];
+const EQUALS_SIGNS: [&str; 6] = ["=", "\\u003d", "%3d", "%253d", "&#61;", "&#x3d;"];
+const TWO_SLASHES: [&str; 6] = [
+    "//",
+    "\\/\\/",
+    "%2f%2f",
+    "%252f%252f",
+    "&#47;&#47;",
+    "&#x2f;&#x2f;",
+];
+
+/// Returns what stands before a query, if there is one.
 fn split_query(word: &str) -> Option<&str> {
-    let (url, query) = word
-        .split_once('?')
-        .or_else(|| word.split_once("\\u003f"))?;
-    let is_url = url.contains("//") || url.contains("\\/\\/");
-    (is_url || query.contains('=')).then_some(url)
+    let lower = word.to_ascii_lowercase();
+    let marks = QUESTION_MARKS.iter().filter_map(|mark| lower.find(mark));
+    let (url, query) = lower.split_at_checked(marks.min()?)?;
+    let is_url = TWO_SLASHES.iter().any(|slashes| url.contains(slashes))
+        || EQUALS_SIGNS.iter().any(|sign| query.contains(sign));
+    if is_url { word.get(..url.len()) } else { None }
 }
 
 /// Returns one line of at most so many characters, with white space folded and U+FFFD for
@@ -202,6 +215,26 @@ mod tests {
             ),
             ("//s3/a.jpg?s=SECRET", "//s3/a.jpg?[redacted]"),
             ("/a.jpg?s=SECRET", "/a.jpg?[redacted]"),
+            (
+                r"https:\/\/s3\/a.jpg\u003FSECRET",
+                r"https:\/\/s3\/a.jpg?[redacted]",
+            ),
+            (
+                r"https://s3/a b.jpg\u003Fs\u003DSECRET",
+                "https://s3/a b.jpg?[redacted]",
+            ),
+            (
+                r"https:\\/\\/s3\\/a b.jpg\\u003fs\\u003dSECRET",
+                r"https:\\/\\/s3\\/a b.jpg\?[redacted]",
+            ),
+            (
+                "https%3A%2F%2Fs3%2Fa.jpg%3FSECRET",
+                "https%3A%2F%2Fs3%2Fa.jpg?[redacted]",
+            ),
+            ("/a.jpg%253Fs%253DSECRET", "/a.jpg?[redacted]"),
+            ("/a.jpg&#63;s&#61;SECRET", "/a.jpg?[redacted]"),
+            ("/a.jpg&#x3F;s&#x3D;SECRET", "/a.jpg?[redacted]"),
+            ("a%3Fb", "a%3Fb"),
             ("what? a://b", "what? a://b"),
         ] {
             assert_eq!(redact(text, "", &[]), clean);
