@@ -13,7 +13,8 @@ use std::time::Duration;
 
 pub use self::many::DownloadOptions;
 use self::name::given_name;
-use self::part::{PART, PartFile, folder_of, remove_leftovers};
+use self::part::{PART, PartFile, remove_leftovers};
+pub(crate) use self::part::{folder_of, is_unsupported};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::progress::Progress;

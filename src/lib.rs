@@ -32,7 +32,7 @@
 //! # Prompts and presets
 //!
 //! [`Image::copilot`] applies a prompt, and [`Image::enhance`] a preset. Both return when the
-//! picture is done, which can take minutes. They start from the unedited image unless the request
+//! edit is done, which can take minutes. They start from the unedited image unless the request
 //! names a version to build on:
 //!
 //! ```no_run
@@ -115,11 +115,12 @@
 //!
 //! # Costs
 //!
-//! These calls cost credits: [`Image::copilot`], [`Image::enhance`], [`Client::create_project`] and
-//! its like, [`Project::edit`], [`Project::export`], and what is built on them ([`Chain`],
-//! [`Job`]). The docs of each say so. Such a call is sent a second time only if the first surely
-//! had no effect. No other call costs anything, and all others are repeated after a failure that
-//! may pass.
+//! These calls cost credits: [`Image::copilot`], [`Image::enhance`], [`Project::edit`],
+//! [`Project::export`], and what is built on them ([`Chain`], [`Job`]). The docs of each say so. No
+//! other call costs anything.
+//!
+//! A call that costs, or that makes a project, is sent a second time only if the first surely had no
+//! effect. All others are repeated after a failure that may pass.
 //!
 //! # Errors
 //!

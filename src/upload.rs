@@ -276,14 +276,13 @@ impl<'p> Lot<'p> {
         Ok(())
     }
 
-    /// Takes the link of a photo, and asks for those of all if that was not done.
+    /// Takes the link of a photo. The first caller asks for the links of all.
     fn link(&self, project: &Project, photo: &Checked) -> Result<SignedUrl> {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        let links = match &mut *links {
-            Some(links) => links,
-            none => none.insert(project.upload_links(self.photos)?),
-        };
-        project.take_link(links, photo)
+        if links.is_none() {
+            *links = Some(project.upload_links(self.photos)?);
+        }
+        project.take_link(links.get_or_insert_default(), photo)
     }
 }
 
@@ -327,9 +326,10 @@ pub(crate) fn check(photos: Vec<Photo>, options: &UploadOptions) -> Result<Vec<C
     Ok(all)
 }
 
-/// What all photos of an upload must be, and what says so.
+/// What all photos of an upload must be.
 struct Kind {
     image_type: ImageType,
+    /// The profile or the first photo, which decided it.
     whose: String,
 }
 
@@ -400,7 +400,7 @@ impl Checked {
     }
 }
 
-/// Returns the name in the project, unless it cannot be that of a photo.
+/// Returns the name in the project. Refuses what cannot be the name of a photo.
 fn checked_name(photo: &Photo) -> Result<String> {
     let Some(name) = photo.file_name() else {
         return Err(photo.refused("its name is not Unicode"));

@@ -192,11 +192,7 @@ pub fn check_shown(error: &Error, signature: &str) {
         assert!(is_free_of(text, KEY, SHOWN_OF_KEY), "{text}");
         assert!(is_free_of(text, signature, SHOWN_OF_SIGNATURE), "{text}");
     }
-    let lines = [error.to_string(), format!("{error:?}"), error.summary()];
-    for line in &lines {
-        assert!(!line.chars().any(char::is_control), "{line:?}");
-        assert!(line.chars().count() < 2_000, "{line:?}");
-    }
+    let lines = check_lines(error);
     // Two texts can meet in these, each with a little less than what counts.
     let structure = format!("{error:#?}");
     for text in lines.iter().chain([&structure]) {
@@ -206,6 +202,16 @@ pub fn check_shown(error: &Error, signature: &str) {
             "{text}"
         );
     }
+}
+
+/// Checks that an error is shown in lines that can be printed, of a bounded length, and returns them.
+pub fn check_lines(error: &Error) -> [String; 3] {
+    let lines = [error.to_string(), format!("{error:?}"), error.summary()];
+    for line in &lines {
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+        assert!(line.chars().count() < 2_000, "{line:?}");
+    }
+    lines
 }
 
 /// Returns the texts of an error that came from elsewhere.

@@ -63,12 +63,12 @@ impl Search<'_> {
 
     /// Returns the edit, if one candidate alone must be it.
     fn edit_among<'c>(&self, candidates: &'c [Version]) -> Option<&'c Version> {
-        // Without the versions from before, an older one may look just like the edit.
-        self.known?;
         let mut alike = candidates.iter().filter(|version| self.is_alike(version));
         let only = alike.next()?;
         let is_one_of_many = alike.next().is_some();
-        if is_one_of_many || !is_finished(only) {
+        // Without the versions from before, an older one may look just like the edit.
+        let may_be_old = self.known.is_none();
+        if may_be_old || is_one_of_many || !is_finished(only) {
             return None;
         }
         Some(only)
@@ -88,16 +88,16 @@ impl Search<'_> {
         version.parent_told && version.parent == self.pending.parent
     }
 
-    /// Whether a version was surely built on something else than the edit.
+    /// Whether a version surely has another parent than the edit.
     ///
-    /// How the service names the unedited image as a parent is not published, so that only a
-    /// version is surely another parent.
+    /// A parent that is no known version may be the unedited image: how the service names that as a
+    /// parent is not published.
     fn has_another_parent(&self, version: &Version) -> bool {
         let Some(parent) = &version.parent else {
             return false;
         };
-        let is_version = self.is_listed(parent) || self.is_known(parent);
-        is_version && !self.has_the_parent(version)
+        let is_a_version = self.is_listed(parent) || self.is_known(parent);
+        is_a_version && !self.has_the_parent(version)
     }
 
     /// Whether the history lists what the edit builds on.

@@ -87,7 +87,7 @@ impl Drop for PartFile {
 }
 
 /// Returns the folder of a file, also of one that is named without a folder.
-pub(super) fn folder_of(target: &Path) -> &Path {
+pub(crate) fn folder_of(target: &Path) -> &Path {
     match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -166,7 +166,7 @@ fn remove_if_left(part: &Path) -> io::Result<()> {
 
 /// Whether the file system says that it cannot sync, as network drives do (`ENOSYS`, `EINVAL`, and
 /// `ENOTSUP`, for which not every version of the standard library has a kind).
-fn is_unsupported(error: &io::Error) -> bool {
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Unsupported | ErrorKind::InvalidInput

@@ -6,11 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::steps::SETTLE;
 use super::{Job, cannot_tell};
-use crate::chain::{Chain, NOT_MADE, Recovery, Step};
+use crate::chain::{Chain, Recovery, Step, not_made};
 use crate::clock::Clock;
-use crate::error::{
-    ApiErrorKind, CallError, Context, Error, Result, TransferError, TransferReason,
-};
+use crate::error::{ApiErrorKind, Context, Error, Result, TransferError, TransferReason};
 use crate::history::History;
 use crate::image::{Image, check_edit};
 use crate::lookup::{Found, look_for};
@@ -150,8 +148,8 @@ impl Job {
             chain,
             steps,
             standing,
-            lost: 0,
-            is_told: false,
+            times_lost: 0,
+            is_end_told: false,
         })
     }
 
@@ -188,9 +186,9 @@ struct Work {
     steps: Vec<Step>,
     standing: Standing,
     /// How often an edit was lost and turned out not to be made.
-    lost: u32,
+    times_lost: u32,
     /// Whether the callback was told of its end.
-    is_told: bool,
+    is_end_told: bool,
 }
 
 enum Standing {
@@ -243,14 +241,11 @@ impl Work {
 
     /// Lets an edit be sent again that was not made, unless that was done often enough.
     fn send_again(&mut self) {
-        self.lost += 1;
+        self.times_lost += 1;
         if let Standing::Lost(Error::OutcomeUnknown(e)) = &self.standing
-            && self.lost >= MOST_LOST
+            && self.times_lost >= MOST_LOST
         {
-            self.standing = Standing::Failed(Error::Network(Box::new(CallError {
-                advice: NOT_MADE,
-                ..*e.clone()
-            })));
+            self.standing = Standing::Failed(not_made(*e.clone()));
             return;
         }
         self.standing = Standing::Ready;
@@ -401,10 +396,10 @@ impl Batch<'_> {
 
     /// Tells the callback of the end of an image, once.
     fn tell_end(&self, work: &mut Work) {
-        if work.is_told {
+        if work.is_end_told {
             return;
         }
-        work.is_told = true;
+        work.is_end_told = true;
         self.images_ended.fetch_add(1, Relaxed);
         let ended = match &work.standing {
             Standing::Lost(error) | Standing::Failed(error) => Err(error),

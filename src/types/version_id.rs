@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 use serde::de::{Deserializer, Error as _};
@@ -12,8 +11,6 @@ use serde::ser::{Error as _, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
-
-use crate::error::Error;
 
 /// Identifies one version of an image: the `version_id` of an answer, the `parent_version_id` of a
 /// request.
@@ -121,21 +118,6 @@ impl Ord for VersionId {
 impl PartialOrd for VersionId {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
-    }
-}
-
-impl FromStr for VersionId {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(Error::invalid("version_id", "the id is empty"));
-        }
-        match serde_json::from_str(text) {
-            Ok(id) => Ok(id),
-            Err(_) => Ok(Self::of_string(text)),
-        }
     }
 }
 
