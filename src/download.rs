@@ -107,7 +107,7 @@ impl Client {
 ///   an expired link from a broken network.
 /// - [`Error::Io`]: the local disk failed, or the writer that was given.
 ///
-/// A download does not cost credits.
+/// Costs no credits.
 #[must_use = "nothing is sent until to_file, to_vec or to_writer"]
 pub struct Download<'a> {
     client: &'a Client,

@@ -67,7 +67,7 @@ impl Client {
     /// Each file has the errors of [`Download`](crate::Download), and
     /// [`TransferReason::NoLink`](crate::TransferReason::NoLink) if its link has no URL.
     ///
-    /// A download does not cost credits.
+    /// Costs no credits.
     pub fn download_all(
         &self,
         links: impl IntoIterator<Item: Into<DownloadLink>>,
@@ -113,6 +113,8 @@ impl Project {
     /// Those of [`Client::download_all`] and of [`Project::finalize`]. A file whose link has
     /// expired is [`TransferReason::LinkExpired`](crate::TransferReason::LinkExpired) if the
     /// service gives no fresh link, or one that has expired too.
+    ///
+    /// Costs no credits.
     pub fn finalize_to(
         &self,
         dir: impl AsRef<Path>,

@@ -38,6 +38,8 @@ pub struct Script(Arc<Shared>);
 /// What the threads of a script share.
 struct Shared {
     addr: SocketAddr,
+    /// Kept so that nobody else has the port until no more connections are wanted.
+    listener: Mutex<Option<TcpListener>>,
     /// Apart from the state, so that a test's closure may take its time.
     plot: Mutex<Plot>,
     state: Mutex<State>,
@@ -83,6 +85,7 @@ impl Script {
         let listener = nowhere::listen(address);
         let shared = Arc::new(Shared {
             addr: listener.local_addr().expect("a bound address"),
+            listener: Mutex::new(listener.try_clone().ok()),
             plot: Mutex::new(plot),
             state: Mutex::default(),
         });
@@ -160,6 +163,7 @@ impl Shared {
         self.state().refusing = true;
         // Wakes the thread that accepts.
         let _ = TcpStream::connect(self.addr);
+        lock(&self.listener).take();
     }
 
     /// Returns its place among the requests.
