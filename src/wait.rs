@@ -362,8 +362,8 @@ impl<'w> Waiting<'w> {
         // The texts are the service's.
         let transport = &self.project.client().transport;
         self.last = Some(Look {
-            status: transport.redact(look.status.as_str(), &[]).into(),
-            details: transport.redact(&look.details, &[]),
+            status: transport.redact(look.status.as_str()).into(),
+            details: transport.redact(&look.details),
             ..look
         });
         end

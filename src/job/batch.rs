@@ -8,7 +8,7 @@ use super::steps::SETTLE;
 use super::{Job, cannot_tell};
 use crate::chain::{Chain, Recovery, Step, not_made};
 use crate::clock::Clock;
-use crate::error::{ApiErrorKind, Context, Error, Result, TransferError, TransferReason};
+use crate::error::{ApiErrorKind, Error, Result};
 use crate::history::History;
 use crate::image::{Image, check_edit};
 use crate::lookup::{Found, look_for};
@@ -16,6 +16,7 @@ use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
 use crate::progress::{Progress, ProgressCallback};
 use crate::project::Project;
+use crate::transport::Call;
 use crate::types::CopilotEdit;
 use crate::wait::Wait;
 
@@ -422,7 +423,7 @@ impl Batch<'_> {
             ..Progress::default()
         };
         if callback.call(&progress).is_break() {
-            self.end(&cancelled(&work.chain));
+            self.end(&self.project.client().transport.cancelled("POST", name));
         }
     }
 
@@ -467,21 +468,6 @@ fn copy(error: &Error) -> Option<Error> {
     }
 }
 
-/// Makes the error of images that were not begun when the callback ended the batch.
-fn cancelled(chain: &Chain) -> Error {
-    Error::Transfer(Box::new(TransferError {
-        name: chain.image().file_name().to_owned(),
-        reason: TransferReason::Cancelled,
-        message: "the callback ended the batch".to_owned(),
-        bytes: 0,
-        context: Context {
-            method: "POST",
-            path: path_of(chain),
-            ..Context::default()
-        },
-    }))
-}
-
 /// Makes the error of an edit of an earlier run, or of one whose version is not known.
 fn unknown(chain: &Chain) -> Error {
     let message = match chain.pending() {
@@ -493,6 +479,14 @@ fn unknown(chain: &Chain) -> Error {
 
 fn path_of(chain: &Chain) -> String {
     let image = chain.image();
-    let uuid = image.project().uuid();
-    format!("/projects/{uuid}/images/{}/copilot", image.file_name())
+    let project = image.project();
+    let segments = [
+        "projects",
+        project.uuid(),
+        "images",
+        image.file_name(),
+        "copilot",
+    ];
+    let path = Call::post(segments).path;
+    project.client().transport.redact(&path)
 }
