@@ -1,5 +1,6 @@
 //! The same Copilot edits on many images.
 
+use std::borrow::Borrow;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
@@ -67,9 +68,9 @@ impl Job {
     /// one before. Versions that an image has already are dropped by the service with the first
     /// edit. Costs credits, once for each edit of each image of the job.
     ///
-    /// An edit is an instruction (`&str`, `String`) or a [`CopilotEdit`]. The results are in the
-    /// order of the images. An image that fails stops no other: look at each, or call
-    /// [`Outcomes::all`].
+    /// Images are given by value or by reference. An edit is an instruction (`&str`, `String`), a
+    /// [`Preset`](crate::Preset) or a [`CopilotEdit`]. The results are in the order of the images.
+    /// An image that fails stops no other: look at each, or call [`Outcomes::all`].
     ///
     /// Edits that the job has made are not sent again. For each image, the edits must begin with
     /// those: more can be added at the end. Images can be added, left out and reordered. An image
@@ -94,7 +95,7 @@ impl Job {
     /// Of one image: those of [`Chain::copilot`].
     pub fn copilot_each(
         &mut self,
-        images: impl IntoIterator<Item = Image>,
+        images: impl IntoIterator<Item = impl Borrow<Image>>,
         edits: impl IntoIterator<Item = impl Into<CopilotEdit>>,
         options: &BatchOptions,
     ) -> Result<Outcomes<Edited>> {
@@ -105,7 +106,7 @@ impl Job {
         }
         let mut works = Vec::new();
         for image in images {
-            works.push(self.work_on(&image, &edits, works.len())?);
+            works.push(self.work_on(image.borrow(), &edits, works.len())?);
         }
         let batch = Batch {
             project: &self.project,
@@ -172,7 +173,7 @@ impl Job {
         }
         let why = format!(
             "{image:?} was edited by this job, and the edits do not begin with those that it has: \
-             Job::chain() goes on with it"
+             add new ones at the end, or go on with Job::chain()"
         );
         Err(Error::invalid("edits", why))
     }
