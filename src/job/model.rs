@@ -447,6 +447,7 @@ proptest! {
     #![proptest_config(ProptestConfig {
         cases: 24,
         failure_persistence: None,
+        max_shrink_iters: 100,
         ..ProptestConfig::default()
     })]
 
