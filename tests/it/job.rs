@@ -5,6 +5,7 @@ mod cut;
 mod finish;
 mod full_disk;
 mod killed;
+mod many;
 
 mod open;
 mod steps;
@@ -205,7 +206,9 @@ fn a_job_is_done_once_however_often_it_is_run() {
         let versions = |done: &Done| {
             let images = done.edited.iter();
             let steps = images.flat_map(|image| image.steps.clone());
-            steps.map(|step| step.version_id.unwrap()).collect::<Vec<_>>()
+            steps
+                .map(|step| step.version_id.unwrap())
+                .collect::<Vec<_>>()
         };
         assert_eq!(versions(&first).len(), 10);
         assert_eq!(versions(&second), versions(&first));

@@ -153,7 +153,11 @@ fn an_image_that_was_refused_is_sent_again_by_the_next_run() {
     assert_eq!(failed, [false, true, false]);
     let report = ready(&desk).report();
     assert_eq!(report.steps[1].state, StepState::Failed);
-    assert!(report.to_string().contains("\"DSC_0002.JPEG\", \"one\": failed"));
+    assert!(
+        report
+            .to_string()
+            .contains("\"DSC_0002.JPEG\", \"one\": failed")
+    );
 
     simulator.mend_image(READY, "DSC_0002.JPEG");
     all(&desk, &["one"]);
@@ -200,7 +204,10 @@ fn a_network_that_is_gone_ends_the_batch() {
     let mut errors = outcomes.errors();
     assert_eq!(outcomes.errors().count(), 3);
     assert!(errors.all(|e| matches!(e, Error::Network(_))));
-    assert!(ready(&desk).report().steps.len() < 3, "the others were not sent");
+    assert!(
+        ready(&desk).report().steps.len() < 3,
+        "the others were not sent"
+    );
 }
 
 #[test]
@@ -300,7 +307,9 @@ fn a_person_can_say_that_the_one_new_version_is_the_edit() {
         edits += u32::from(is_edit(request));
         match (is_edit(request), edits) {
             (true, _) => End::Close.after_request(),
-            (false, 0) => Turn::json(r#"{"DSC_0001.JPEG":[],"DSC_0002.JPEG":[],"DSC_0003.JPEG":[]}"#),
+            (false, 0) => {
+                Turn::json(r#"{"DSC_0001.JPEG":[],"DSC_0002.JPEG":[],"DSC_0003.JPEG":[]}"#)
+            }
             _ => Turn::json(r#"{"DSC_0001.JPEG":[{"version_id":7}]}"#),
         }
     });
@@ -324,7 +333,9 @@ fn a_person_can_say_that_the_one_new_version_is_the_edit() {
 fn a_last_edit_without_a_version_is_an_edit_all_the_same() {
     let network = Script::each(|request| {
         if is_edit(request) {
-            return Turn::json(r#"{"status":"SUCCESS","enhanced_image_url":"https://s3.example/a"}"#);
+            return Turn::json(
+                r#"{"status":"SUCCESS","enhanced_image_url":"https://s3.example/a"}"#,
+            );
         }
         listing("[]")
     });

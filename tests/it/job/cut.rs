@@ -10,9 +10,9 @@ use imagen_ai::{
 
 use super::{Desk, NAME, SHORT, count};
 use crate::chain::network::in_process;
-use crate::support::{lock, ms};
 use crate::support::script::{End, Script};
 use crate::support::simulator::Simulator;
+use crate::support::{lock, ms};
 
 /// A wait with few questions for a lost answer. The service is done with everything by then.
 const SHORT_LOOK: Wait = Wait {
@@ -93,7 +93,8 @@ impl Killed {
             chain.copilot("one")?;
         }
         drop(chain);
-        job.finalize_to(self.desk.out(), &Default::default())?.all()?;
+        job.finalize_to(self.desk.out(), &Default::default())?
+            .all()?;
         Ok(())
     }
 
@@ -149,7 +150,11 @@ impl Killed {
                 JobStep::Export => "/export",
                 _ => continue,
             };
-            assert_eq!(count(&self.simulator, "POST", call), 0, "the status shows it");
+            assert_eq!(
+                count(&self.simulator, "POST", call),
+                0,
+                "the status shows it"
+            );
             job.assume_not_done(&row.step).unwrap();
         }
     }

@@ -16,12 +16,21 @@ fn nothing_is_finalized_while_an_image_failed() {
     let mut job = desk.exported();
     let image = job.project().image("DSC_0001.JPEG");
     job.chain(&image).unwrap().copilot("a dragon").unwrap_err();
-    let finalize = |job: &mut imagen_ai::Job| job.finalize_to(desk.out(), &DownloadOptions::default());
-    assert_refused(finalize(&mut job), "job", "\"DSC_0001.JPEG\" has an edit that failed");
+    let finalize =
+        |job: &mut imagen_ai::Job| job.finalize_to(desk.out(), &DownloadOptions::default());
+    assert_refused(
+        finalize(&mut job),
+        "job",
+        "\"DSC_0001.JPEG\" has an edit that failed",
+    );
     drop(job);
 
     let mut job = desk.open();
-    assert_refused(finalize(&mut job), "job", "\"DSC_0001.JPEG\" has an edit that failed");
+    assert_refused(
+        finalize(&mut job),
+        "job",
+        "\"DSC_0001.JPEG\" has an edit that failed",
+    );
     assert_eq!(count(&simulator, "POST", "/finalize"), 0);
     let row = job.report().steps.pop().unwrap();
     assert_eq!(row.state, StepState::Failed);
@@ -45,7 +54,11 @@ fn nothing_is_finalized_while_an_image_cannot_be_told_or_was_not_begun() {
     let image = job.project().image("DSC_0001.JPEG");
     job.chain(&image).unwrap().copilot("one").unwrap_err();
     let finalize = job.finalize_to(desk.out(), &DownloadOptions::default());
-    assert_refused(finalize, "job", "\"DSC_0001.JPEG\" has an edit that cannot be told");
+    assert_refused(
+        finalize,
+        "job",
+        "\"DSC_0001.JPEG\" has an edit that cannot be told",
+    );
     let row = job.report().steps.pop().unwrap();
     job.assume_not_done(&row.step).unwrap();
 
@@ -138,7 +151,11 @@ fn files_of_an_earlier_run_are_skipped_and_others_are_not_touched() {
     fs::create_dir(desk.out()).unwrap();
     fs::write(desk.out().join("DSC_0003.JPEG"), "a picture of theirs").unwrap();
     for run in 0..2 {
-        let mut job = if run == 0 { desk.exported() } else { desk.open() };
+        let mut job = if run == 0 {
+            desk.exported()
+        } else {
+            desk.open()
+        };
 
         let files = job.finalize_to(desk.out(), &DownloadOptions::default());
 

@@ -55,7 +55,11 @@ fn run_with_room_for(bytes: usize, desk: &Desk, url: &str) {
         .args(["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"])
         .arg(child.get_program())
         .args(child.get_args())
-        .envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        .envs(
+            child
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
     limited.stdout(Stdio::null()).stderr(Stdio::null());
     assert!(limited.status().unwrap().success());
 }
@@ -90,10 +94,16 @@ fn a_disk_with_room_for(bytes: usize) {
     run_with_room_for(bytes, &desk, &simulator.base_url());
 
     let text = fs::read_to_string(desk.file()).unwrap();
-    assert!(text.len() <= bytes && (text.is_empty() || text.ends_with('\n')), "{text}");
+    assert!(
+        text.len() <= bytes && (text.is_empty() || text.ends_with('\n')),
+        "{text}"
+    );
     for (call, announcement) in PAID {
         let sent = count(&simulator, "POST", call);
-        assert!(sent == 0 || text.contains(announcement), "{bytes}: {call}: {text}");
+        assert!(
+            sent == 0 || text.contains(announcement),
+            "{bytes}: {call}: {text}"
+        );
     }
     // Once there is room, the job comes to its end.
     run(&desk).unwrap();

@@ -136,7 +136,9 @@ fn has_edit(simulator: &Simulator, project: &str, image: &str, edit: &CopilotEdi
     };
     let versions = simulator.versions(project, image).into_iter();
     let asked = simulator::CopilotEdit::Instruction(text.clone());
-    versions.map(|version| version.edit).any(|edit| edit == asked)
+    versions
+        .map(|version| version.edit)
+        .any(|edit| edit == asked)
 }
 
 fn assert_done_once(desk: &Desk, simulator: &Simulator) {

@@ -83,7 +83,11 @@ fn a_name_that_is_none_makes_no_file() {
     for name in ["", " ", ".."] {
         assert_refused(desk.client.open_job(desk.file(), name), "name", "");
     }
-    assert_refused(desk.client.project("").open_job(desk.file()), "project_uuid", "");
+    assert_refused(
+        desk.client.project("").open_job(desk.file()),
+        "project_uuid",
+        "",
+    );
     assert!(!desk.file().exists());
     assert!(simulator.requests().is_empty());
 }

@@ -66,7 +66,10 @@ fn a_photo_that_failed_is_sent_by_the_next_run_alone() {
     let mut job = desk.uploaded();
 
     assert!(before > 0);
-    assert_eq!(count(&simulator, "PUT", "DSC_0002.NEF"), count(&simulator, "PUT", ""));
+    assert_eq!(
+        count(&simulator, "PUT", "DSC_0002.NEF"),
+        count(&simulator, "PUT", "")
+    );
     job.edit(&desk.options(), &LONG).unwrap();
 }
 
@@ -84,11 +87,18 @@ fn no_photo_is_opened_once_the_edit_began() {
     let mut job = desk.open();
 
     assert_eq!(desk.upload(&mut job).unwrap(), first);
-    let others = [Photo::bytes("DSC_0005.NEF", "x"), Photo::file("DSC_0009.NEF")];
+    let others = [
+        Photo::bytes("DSC_0005.NEF", "x"),
+        Photo::file("DSC_0009.NEF"),
+    ];
     let outcomes = job.upload(others, &UploadOptions::default()).unwrap();
     let mut outcomes = outcomes.into_iter();
     assert_eq!(outcomes.next().unwrap().unwrap(), first[4]);
-    assert_refused(outcomes.next().unwrap(), "photos", "the edit began without it");
+    assert_refused(
+        outcomes.next().unwrap(),
+        "photos",
+        "the edit began without it",
+    );
     assert!(simulator.requests().is_empty());
 }
 
@@ -154,7 +164,10 @@ fn an_edit_that_may_never_have_arrived_is_not_sent_again_until_a_person_says_so(
     assert_eq!(count(&simulator, "POST", "/edit"), 0);
     let mut job = desk.open();
     let step = job.report().steps[0].clone();
-    assert_eq!((&step.step, step.state), (&JobStep::Edit, StepState::Unknown));
+    assert_eq!(
+        (&step.step, step.state),
+        (&JobStep::Edit, StepState::Unknown)
+    );
     assert!(job.report().to_string().contains("edit: cannot be told"));
 
     job.assume_not_done(&step.step).unwrap();
@@ -270,7 +283,15 @@ fn what_was_not_sent_or_is_done_is_not_settled() {
     let simulator = Simulator::start();
     let desk = Desk::of(&simulator);
     let mut job = desk.uploaded();
-    assert_refused(job.assume_not_done(&JobStep::Edit), "step", "has not sent it");
+    assert_refused(
+        job.assume_not_done(&JobStep::Edit),
+        "step",
+        "has not sent it",
+    );
     job.edit(&desk.options(), &LONG).unwrap();
-    assert_refused(job.assume_not_done(&JobStep::Edit), "step", "not in question (done)");
+    assert_refused(
+        job.assume_not_done(&JobStep::Edit),
+        "step",
+        "not in question (done)",
+    );
 }
