@@ -1,160 +1,214 @@
 //! From a folder of photos to a folder of finished pictures.
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::time::Duration;
 use std::{env, fs, process};
 
 use imagen_ai::{
-    Client, DownloadOptions, EditOptions, Error, Overwrite, ProgressCallback, Project, ProjectKind,
-    UploadOptions, Wait, parallel,
+    BatchOptions, Client, DownloadOptions, EditOptions, Error, ImageType, Job, Outcomes, Profile,
+    ProgressCallback, UploadOptions, Wait,
 };
 use imagen_ai_simulator::READY;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use self::bars::Bars;
+
+mod bars;
 mod common;
 
 const HELP: &str = "\
 Makes a project from the photos in a folder, has them edited, and downloads the finished pictures.
-usage: from_photos                                        with photos of its own, on a simulator inside the program
-       from_photos PROFILE_KEY FOLDER OUT [INSTRUCTION]   on the real service, with IMAGEN_API_KEY: costs credits
-       from_photos smart FOLDER OUT [INSTRUCTION]         the same by Smart Editing, which needs 5 photos at least
-  PROFILE_KEY   the number of the profile to edit with
-  FOLDER, OUT   where the photos are, and where the pictures go; those of an earlier run stay as they are
-  INSTRUCTION   a prompt that is applied to every finished photo
-The exit status is 1 when any photo failed; the others arrive all the same.";
+usage: from_photos                                  on a simulator inside the program
+       from_photos KIND FOLDER OUT [INSTRUCTION]    on the real service, with IMAGEN_API_KEY
+  KIND          the key of the profile to edit with, or `smart` for Smart Editing
+  FOLDER        the photos: all RAW, or all JPEG; Smart Editing needs 5 at least
+  OUT           where the pictures go
+  INSTRUCTION   a prompt that is applied to every image
+Each step costs credits once: OUT/.imagen-job remembers what was done. Run it again after a failure
+or a kill, and it goes on from there. The exit status is 1 when anything failed.";
 
 fn main() -> Result<ExitCode, Error> {
     let arguments = common::Arguments::read(HELP);
-    let failed = match (common::has_key(), arguments.words.as_slice()) {
-        (false, []) => on_the_simulator()?,
-        (true, [kind, folder, out, prompt @ ..]) if prompt.len() < 2 && !arguments.smart => run(
-            &Client::from_env()?,
-            kind,
-            folder.as_ref(),
-            out.as_ref(),
-            prompt.first(),
-        )?,
-        _ => arguments.refuse(),
-    };
-    for failure in &failed {
-        eprintln!("failed: {failure}");
+    let words: Vec<&str> = arguments.words.iter().map(String::as_str).collect();
+    if arguments.smart {
+        arguments.refuse();
     }
-    Ok(ExitCode::from(u8::from(!failed.is_empty())))
+    match (common::has_key(), words.as_slice()) {
+        (false, []) => on_the_simulator(),
+        (true, [kind, folder, out, instruction @ ..]) if instruction.len() < 2 => {
+            let order = Order {
+                kind: Kind::read(kind, &arguments),
+                folder: Path::new(folder),
+                out: Path::new(out),
+                instruction: instruction.first().copied(),
+            };
+            order.run(&Client::from_env()?)
+        }
+        _ => arguments.refuse(),
+    }
 }
 
-/// Returns what failed, in words.
-fn run(
-    client: &Client,
-    kind: &str,
-    folder: &Path,
-    out: &Path,
-    prompt: Option<&String>,
-) -> Result<Vec<String>, Error> {
-    let photos = photos_in(folder)?;
-    let bars = Bars::default();
-    let mut upload = UploadOptions {
-        progress: Some(bars.teller("uploaded")),
-        ..UploadOptions::default()
-    };
-    let (project, edit) = if kind == "smart" {
-        (
-            client.create_project_of(ProjectKind::Smart, None)?,
-            EditOptions::default(),
-        )
-    } else {
-        upload.profile = client
-            .profiles()?
-            .into_iter()
-            .find(|profile| profile.profile_key.to_string() == kind);
-        let Some(profile) = &upload.profile else {
-            return Ok(vec![format!("there is no profile {kind}")]);
-        };
-        (
-            client.create_project_of(ProjectKind::ProfileBased, None)?,
-            EditOptions::profile(profile.profile_key),
-        )
-    };
-    println!("Project {}", project.uuid());
+/// How the photos are edited.
+enum Kind {
+    Profile(u64),
+    Smart,
+}
 
-    let mut failed = Vec::new();
-    for (path, uploaded) in photos.iter().zip(project.upload(&photos, &upload)?) {
-        failed.extend(
-            uploaded
-                .err()
-                .map(|e| format!("{}: {}", path.display(), e.summary())),
-        );
-    }
-    if failed.len() == photos.len() {
-        return Ok(failed);
-    }
-    project.edit(&edit)?;
-    let wait = Wait {
-        first: Duration::from_secs(1),
-        progress: Some(teller_of_waits()),
-        ..Wait::default()
-    };
-    project.wait_until_edited(&wait)?;
-    if kind != "smart" {
-        project.export()?;
-        project.wait_until_exported(&wait)?;
-    }
-    if let Some(prompt) = prompt {
-        let images = project.images()?;
-        let edits = parallel(&images, 4, |image| image.copilot(prompt));
-        for (image, edit) in images.iter().zip(edits) {
-            failed.extend(
-                edit.err()
-                    .map(|e| format!("{}: {}", image.file_name(), e.summary())),
-            );
+impl Kind {
+    fn read(word: &str, arguments: &common::Arguments) -> Self {
+        if word == "smart" {
+            return Self::Smart;
+        }
+        match word.parse() {
+            Ok(key) => Self::Profile(key),
+            Err(_) => arguments.refuse(),
         }
     }
-    failed.extend(download(&project, out, bars)?);
-    Ok(failed)
 }
 
+/// What is to be done.
+struct Order<'a> {
+    kind: Kind,
+    folder: &'a Path,
+    out: &'a Path,
+    instruction: Option<&'a str>,
+}
+
+impl Order<'_> {
+    fn run(&self, client: &Client) -> Result<ExitCode, Error> {
+        let photos = photos_in(self.folder)?;
+        let profile = self.profile(client)?;
+        let mut job = self.open_job(client)?;
+        self.announce(&job, &photos);
+
+        let bars = Bars::default();
+        let upload = UploadOptions {
+            profile,
+            progress: Some(bars.callback("photos uploaded")),
+            ..UploadOptions::default()
+        };
+        if has_failures(job.upload(photos, &upload)?) {
+            return Ok(try_again(
+                "Nothing is edited before all photos have arrived.",
+            ));
+        }
+
+        let wait = Wait {
+            first: Duration::from_secs(1),
+            progress: Some(printing_the_status()),
+            ..Wait::default()
+        };
+        job.edit(&self.edit_options(), &wait)?;
+        job.export(&wait)?;
+
+        if let Some(instruction) = self.instruction {
+            let images = job.project().images()?;
+            let options = BatchOptions {
+                progress: Some(bars.callback("images edited")),
+                ..BatchOptions::default()
+            };
+            if has_failures(job.copilot_each(images, [instruction], &options)?) {
+                return Ok(try_again(
+                    "Nothing is finalized before all images are edited.",
+                ));
+            }
+        }
+
+        let download = DownloadOptions {
+            progress: Some(bars.callback("pictures downloaded")),
+            ..DownloadOptions::default()
+        };
+        if has_failures(job.finalize_to(self.out, &download)?) {
+            return Ok(try_again("The other pictures have arrived."));
+        }
+        println!("finished: the pictures are in {}", self.out.display());
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Returns the profile, so that photos which it is not made for are refused before the upload.
+    fn profile(&self, client: &Client) -> Result<Option<Profile>, Error> {
+        let Kind::Profile(key) = self.kind else {
+            return Ok(None);
+        };
+        let profiles = client.profiles()?;
+        let profile = profiles.into_iter().find(|p| p.profile_key == key);
+        if profile.is_none() {
+            eprintln!("error: the account has no profile {key}");
+            process::exit(1);
+        }
+        Ok(profile)
+    }
+
+    fn open_job(&self, client: &Client) -> Result<Job, Error> {
+        fs::create_dir_all(self.out).map_err(|e| Error::io(self.out, e))?;
+        let path = self.out.join(".imagen-job");
+        let name = self.project_name();
+        match self.kind {
+            Kind::Profile(_) => client.open_job(path, name),
+            Kind::Smart => client.open_smart_job(path, name),
+        }
+    }
+
+    /// Returns the name of the folder with the photos.
+    fn project_name(&self) -> String {
+        let folder = fs::canonicalize(self.folder).unwrap_or_default();
+        let name = folder.file_name().unwrap_or_default();
+        format!("{} (imagen-ai)", name.display())
+    }
+
+    fn edit_options(&self) -> EditOptions {
+        match self.kind {
+            Kind::Profile(key) => EditOptions::profile(key),
+            Kind::Smart => EditOptions::default(),
+        }
+    }
+
+    /// Says what was done, and what is going to be done and costs credits.
+    fn announce(&self, job: &Job, photos: &[PathBuf]) {
+        println!("Done so far:\n{}", job.report());
+        println!("To do, unless it is done: upload {} photos,", photos.len());
+        println!("edit them (costs credits),");
+        if matches!(self.kind, Kind::Profile(_)) {
+            println!("export them (costs credits),");
+        }
+        if let Some(instruction) = self.instruction {
+            println!("apply {instruction:?} to each image (costs credits),");
+        }
+        println!("finalize the project, and download the pictures.\n");
+    }
+}
+
+/// Returns the photos in a folder. Other files are left out, and so are hidden ones.
 fn photos_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let entries =
-        fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
-    let mut photos: Vec<PathBuf> = entries.map_err(|e| Error::Io {
-        path: folder.to_owned(),
-        source: Box::new(e),
-    })?;
-    // Without folders and hidden files; `upload` refuses what is no photo.
-    photos.retain(|path| {
-        path.is_file()
-            && path
-                .file_name()
-                .is_some_and(|name| name.as_encoded_bytes()[0] != b'.')
-    });
+    let mut photos = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
+        let path = entry.map_err(|e| Error::io(folder, e))?.path();
+        let name = path.file_name().unwrap_or_default();
+        let is_hidden = name.as_encoded_bytes().starts_with(b".");
+        if path.is_file() && !is_hidden && ImageType::of(&path).is_some() {
+            photos.push(path);
+        }
+    }
     photos.sort();
     Ok(photos)
 }
 
-fn download(project: &Project, out: &Path, bars: Bars) -> Result<Vec<String>, Error> {
-    let options = DownloadOptions {
-        overwrite: Overwrite::Skip,
-        progress: Some(bars.teller("finished")),
-        ..DownloadOptions::default()
-    };
-    let files = project.finalize_to(out, &options)?;
-    println!(
-        "{} pictures finished in {}",
-        files.iter().filter(|file| file.is_ok()).count(),
-        out.display()
-    );
-    Ok(files
-        .into_iter()
-        .filter_map(Result::err)
-        .map(|e| e.to_string())
-        .collect())
+/// Prints the errors, if there are any.
+fn has_failures<T>(outcomes: Outcomes<T>) -> bool {
+    for error in outcomes.errors() {
+        eprintln!("failed: {error}");
+    }
+    outcomes.errors().next().is_some()
+}
+
+fn try_again(why: &str) -> ExitCode {
+    eprintln!("{why} Run it again to try the rest.");
+    ExitCode::FAILURE
 }
 
 /// Prints how far an edit or an export is, each time the service is asked.
-fn teller_of_waits() -> ProgressCallback {
+fn printing_the_status() -> ProgressCallback {
     ProgressCallback::new(|p| {
         match (p.failure, p.status) {
             (Some(e), _) => println!("{}: {}; asking again", p.name, e.summary()),
@@ -165,58 +219,20 @@ fn teller_of_waits() -> ProgressCallback {
     })
 }
 
-/// A bar for all files, and one for each that is on its way.
-#[derive(Default)]
-struct Bars(MultiProgress);
-
-impl Bars {
-    fn teller(&self, what: &'static str) -> ProgressCallback {
-        let (screen, shown) = (
-            self.0.clone(),
-            Mutex::new(HashMap::<Option<usize>, ProgressBar>::new()),
-        );
-        let bar = move |template| {
-            let style = ProgressStyle::with_template(template).expect("a proper template");
-            screen.add(ProgressBar::no_length().with_style(style))
-        };
-        ProgressCallback::new(move |p| {
-            let mut shown = shown.lock().expect("no bar panics");
-            let all = shown
-                .entry(None)
-                .or_insert_with(|| bar("{bar:40} {pos}/{len} files {msg}"));
-            all.set_message(what);
-            all.set_length(p.items as u64);
-            all.set_position(p.items_done as u64);
-            let file = shown
-                .entry(Some(p.index))
-                .or_insert_with(|| bar("{bar:40} {bytes}/{total_bytes} {msg}"));
-            file.set_message(p.name.to_owned());
-            file.set_length(p.total.unwrap_or_default());
-            file.set_position(p.bytes);
-            if p.ended.is_some() {
-                file.finish_and_clear();
-            }
-            ControlFlow::Continue(())
-        })
-    }
-}
-
-fn on_the_simulator() -> Result<Vec<String>, Error> {
+fn on_the_simulator() -> Result<ExitCode, Error> {
     let (simulator, client) = common::simulator(Duration::from_millis(50));
-    let folder = env::temp_dir().join(format!("imagen-ai-from-photos-{}", process::id()));
-    let jpeg = simulator.jpeg(READY, "DSC_0001.JPEG", None);
-    let mut photos = (1..=5).map(|number| folder.join(format!("IMG_{number}.jpg")));
-    let made = fs::create_dir_all(&folder)
-        .and_then(|()| photos.try_for_each(|photo| fs::write(photo, &jpeg)));
-    made.map_err(|e| Error::Io {
-        path: folder.clone(),
-        source: Box::new(e),
-    })?;
-    run(
-        &client,
-        "smart",
-        &folder,
-        &folder.join("finished"),
-        Some(&"make the sky more blue".to_owned()),
-    )
+    let folder = env::temp_dir().join(format!("imagen-from-photos-{}", process::id()));
+    fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+    for number in 1..=5 {
+        let photo = folder.join(format!("IMG_{number}.jpg"));
+        let jpeg = simulator.jpeg(READY, "DSC_0001.JPEG", None);
+        fs::write(&photo, jpeg).map_err(|e| Error::io(&photo, e))?;
+    }
+    let order = Order {
+        kind: Kind::Smart,
+        folder: &folder,
+        out: &folder.join("finished"),
+        instruction: Some("make the sky more blue"),
+    };
+    order.run(&client)
 }

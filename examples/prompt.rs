@@ -1,36 +1,39 @@
-//! The smallest useful program: applies one prompt to one photo, and saves the picture.
+//! The smallest useful program: applies one prompt to one image, and saves the picture.
 
+use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
 use imagen_ai::{Client, Error};
 
 const HELP: &str = "\
-Applies one prompt to one photo of a finished project, and saves the picture. IMAGEN_API_KEY holds the key.
-usage: prompt [--smart] PROJECT FILE INSTRUCTION [OUT.jpg]
+Applies one prompt to one image of a finished project, and saves the picture.
+IMAGEN_API_KEY holds the key. Costs credits each time.
+usage: prompt [--smart] PROJECT IMAGE INSTRUCTION OUT.jpg
   --smart   the project is a Smart Editing one
-  OUT.jpg   where to save the picture; without it only the version is printed";
+  IMAGE     the name of the finished JPEG: DSC_0001.JPEG
+  OUT.jpg   where to save the picture; it must not be there yet";
 
 fn main() -> ExitCode {
-    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let mut words: Vec<String> = env::args().skip(1).collect();
     if words.iter().any(|word| word == "--help") {
         println!("{HELP}");
         return ExitCode::SUCCESS;
     }
-    let smart = words.first().is_some_and(|word| word == "--smart");
-    words.drain(..usize::from(smart));
-    let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [project, file, instruction] if !project.starts_with('-') => {
-            prompt(smart, project, file, instruction, None)
-        }
-        [project, file, instruction, out] if !project.starts_with('-') && !out.starts_with('-') => {
-            prompt(smart, project, file, instruction, Some(out))
-        }
-        _ => {
-            eprintln!("{HELP}");
-            return ExitCode::from(2);
-        }
+    let is_smart = words.first().is_some_and(|word| word == "--smart");
+    if is_smart {
+        words.remove(0);
+    }
+    let is_option = |word: &String| word.starts_with("--");
+    let [project, image, instruction, out] = words.as_slice() else {
+        eprintln!("{HELP}");
+        return ExitCode::from(2);
     };
-    match done {
+    if words.iter().any(is_option) {
+        eprintln!("{HELP}");
+        return ExitCode::from(2);
+    }
+    match prompt(is_smart, project, image, instruction, out.as_ref()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("error: {e}");
@@ -40,23 +43,26 @@ fn main() -> ExitCode {
 }
 
 fn prompt(
-    smart: bool,
+    is_smart: bool,
     project: &str,
-    file: &str,
+    image: &str,
     instruction: &str,
-    out: Option<&str>,
+    out: &Path,
 ) -> Result<(), Error> {
+    // Before the edit is paid for.
+    if out.exists() {
+        let exists = std::io::ErrorKind::AlreadyExists;
+        return Err(Error::io(out, exists.into()));
+    }
     let client = Client::from_env()?;
-    let project = if smart {
+    let project = if is_smart {
         client.smart_project(project)
     } else {
         client.project(project)
     };
-    let edit = project.image(file).copilot(instruction)?;
+    let edit = project.image(image).copilot(instruction)?;
     println!("version {}", edit.version()?);
-    if let Some(out) = out {
-        let saved = client.download(&edit).to_file(out)?;
-        println!("{}: {} bytes", saved.path.display(), saved.bytes);
-    }
+    let saved = client.download(&edit).to_file(out)?;
+    println!("{}: {} bytes", saved.path.display(), saved.bytes);
     Ok(())
 }

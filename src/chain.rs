@@ -20,9 +20,6 @@ use crate::wait::Wait;
 pub(crate) use self::state::{Change, State};
 pub use self::step::{Pending, Recovery, Step};
 
-/// The advice of an edit whose answer was lost, once the history has shown that it was not made.
-pub(crate) const NOT_MADE: &str = "the history shows that the edit was not made: send it again";
-
 /// Copilot edits of one image, each built on the one before.
 ///
 /// ```no_run
@@ -230,15 +227,10 @@ impl Chain {
     /// Finds out what became of the pending edit, and returns what its call returns then.
     fn find_out(&mut self, answer: Result<Step>, wait: &Wait) -> Result<Step> {
         match (self.recover(wait), answer) {
-            // The link of the answer is the younger one.
+            // The link of the answer is newer than that of the history.
             (Ok(Recovery::Applied(found)), Ok(Step { url, .. })) => Ok(Step { url, ..found }),
             (Ok(Recovery::Applied(found)), Err(_)) => Ok(found),
-            (Ok(Recovery::NotApplied), Err(Error::OutcomeUnknown(e))) => {
-                Err(Error::Network(Box::new(CallError {
-                    advice: NOT_MADE,
-                    ..*e
-                })))
-            }
+            (Ok(Recovery::NotApplied), Err(Error::OutcomeUnknown(e))) => Err(not_made(*e)),
             (_, answer) => answer,
         }
     }
@@ -272,7 +264,7 @@ impl Chain {
         &self.state.path
     }
 
-    /// Returns the edit of which it is not known what became of it.
+    /// Returns the edit whose outcome is not known, if there is one.
     pub fn pending(&self) -> Option<&Pending> {
         self.state.pending.as_ref()
     }
@@ -378,14 +370,17 @@ impl Chain {
     ///
     /// # Errors
     /// - [`Error::InvalidInput`]: an edit is [pending](Self::pending); the chain stands at the
-    ///   unedited photo; or it does not know what its first version was built on
+    ///   unedited image; or it does not know what its first version was built on
     ///   ([`Image::chain_from`], [`Chain::branch_from`]).
     /// - [`Error::Io`]: the file of the chain's job could not be written. Nothing has changed.
     pub fn undo(&mut self) -> Result<()> {
         self.check_settled()?;
-        if self.state.path.len() <= usize::from(self.state.is_root_unknown) {
-            let why = "nothing to undo: no edit was made, or what the first version was built on is not known";
-            return Err(Error::invalid("chain", why));
+        if !self.state.can_step_back() {
+            return Err(Error::invalid(
+                "chain",
+                "nothing to undo: no edit was made, or what the first version was built on is \
+                 not known",
+            ));
         }
         self.change(State::step_back)
     }
@@ -430,6 +425,15 @@ impl Chain {
         change(&mut moved);
         self.announce(Change::Moved(moved))
     }
+}
+
+/// Makes the error of an edit whose answer was lost, once the history has shown that it was not
+/// made.
+pub(crate) fn not_made(lost: CallError) -> Error {
+    Error::Network(Box::new(CallError {
+        advice: "the history shows that the edit was not made: send it again",
+        ..lost
+    }))
 }
 
 /// Returns what the answer to an edit says became of it.

@@ -40,10 +40,10 @@ const LONGEST_SUFFIX: usize = 256;
 ///
 /// ```no_run
 /// let client = imagen_ai::Client::from_env()?;
-/// let photo = client
+/// let image = client
 ///     .project("65f3a1c2d4e5f6a7b8c9d0e1")
 ///     .image("DSC_0001.JPEG");
-/// let edit = photo.copilot("make the sky more blue")?;
+/// let edit = image.copilot("make the sky more blue")?;
 /// println!("version {}", edit.version()?);
 /// # Ok::<(), imagen_ai::Error>(())
 /// ```

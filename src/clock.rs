@@ -1,4 +1,4 @@
-//! The time by which long waits are measured.
+//! The clock that measures long waits.
 
 use std::thread;
 use std::time::{Duration, Instant};

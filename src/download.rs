@@ -13,8 +13,8 @@ use std::time::Duration;
 
 pub use self::many::DownloadOptions;
 use self::name::given_name;
-pub(crate) use self::part::PartFile;
-use self::part::{PART, folder_of, remove_leftovers};
+use self::part::{PART, PartFile, remove_leftovers};
+pub(crate) use self::part::{folder_of, is_unsupported};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -107,7 +107,7 @@ impl Client {
 ///   an expired link from a broken network.
 /// - [`Error::Io`]: the local disk failed, or the writer that was given.
 ///
-/// A download does not cost credits.
+/// Costs no credits.
 #[must_use = "nothing is sent until to_file, to_vec or to_writer"]
 pub struct Download<'a> {
     client: &'a Client,
@@ -358,7 +358,8 @@ fn check_replaceable(path: &Path) -> io::Result<()> {
         .access_mode(DELETE)
         .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
         .open(path)
-        .map(drop)
+        .map_err(|e| io::Error::new(e.kind(), format!("it cannot be replaced: {e}")))?;
+    Ok(())
 }
 
 /// Elsewhere a file can be replaced by whoever can write to its folder.

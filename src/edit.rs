@@ -348,11 +348,11 @@ impl Project {
             });
         }
         self.send(&Call::get(self.path(&["edit", "status"])?))?
-            .read()
+            .status_object()
     }
 
     /// Starts the export of the finished images of a profile-based project, after its edit: `POST
-    /// /projects/{uuid}/export`.
+    /// /projects/{uuid}/export`. Costs credits.
     ///
     /// It returns at once; [`Project::wait_until_exported`] waits for the end.
     ///
@@ -371,7 +371,7 @@ impl Project {
     /// export.
     pub fn export_status(&self) -> Result<StepStatus> {
         self.send(&Call::get(self.export_path(&["export", "status"])?))?
-            .read()
+            .status_object()
     }
 
     fn export_path<'a>(&'a self, rest: &[&'a str]) -> Result<Vec<&'a str>> {

@@ -1,10 +1,16 @@
 //! The error type. Its variants answer "what do I do now?", not "which layer failed?".
 
+mod call;
+mod transfer;
+mod wait;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::types::{EnhancementStatus, ProjectStatus, VersionId};
+pub use self::call::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, EnhancementFailed};
+pub use self::transfer::{TransferError, TransferReason};
+pub use self::wait::{WaitFailed, WaitReason};
 
 /// The result of every call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -71,7 +77,7 @@ pub enum Error {
     Network(Box<CallError>),
     /// An answer that is not what the API promises: report it.
     Decode(Box<CallError>),
-    /// A project that was waited for in vain. [`WaitFailed::reason`] says what to do.
+    /// Waiting for a project failed. [`WaitFailed::reason`] says what to do.
     WaitFailed(Box<WaitFailed>),
     /// A file did not arrive whole, in either direction. [`TransferError::reason`] says what to do.
     Transfer(Box<TransferError>),
@@ -109,14 +115,14 @@ impl Error {
         }
     }
 
-    /// Returns what happened without method and path, for a list in which the photo is named
+    /// Returns what happened without method and path, for a list in which the image is named
     /// already. The structs in the variants print the same.
     ///
     /// ```no_run
-    /// # let photos = imagen_ai::Client::from_env()?.project("65f3a1c2").images()?;
-    /// for photo in &photos {
-    ///     if let Err(e) = photo.copilot("make the sky more blue") {
-    ///         eprintln!("{}: {}", photo.file_name(), e.summary());
+    /// # let images = imagen_ai::Client::from_env()?.project("65f3a1c2").images()?;
+    /// for image in &images {
+    ///     if let Err(e) = image.copilot("make the sky more blue") {
+    ///         eprintln!("{}: {}", image.file_name(), e.summary());
     ///     }
     /// }
     /// # Ok::<(), imagen_ai::Error>(())
@@ -184,7 +190,7 @@ impl Error {
     }
 
     /// Whether the same call can be made again without a risk of doing anything twice, and with a
-    /// chance of success. It is false for everything that a repetition does not mend, and for
+    /// chance of success. It is false for what fails again in the same way, and for
     /// [`Error::OutcomeUnknown`].
     pub fn is_safe_to_retry(&self) -> bool {
         match self {
@@ -271,303 +277,6 @@ pub struct Context {
     pub elapsed: Duration,
     /// The start of the body, printable, at most 300 characters; empty when none came.
     pub body: String,
-}
-
-/// The service said no: an answer with a status that is no success, or a 2xx that says that it
-/// failed.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ApiError {
-    /// The HTTP status.
-    pub status: u16,
-    /// What to do about it.
-    pub kind: ApiErrorKind,
-    /// The service's message, or the start of what came instead of one.
-    pub message: String,
-    /// What to look at, where that is known; else empty.
-    pub advice: &'static str,
-    /// The call.
-    pub context: Context,
-}
-
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.status)?;
-        if self.kind == ApiErrorKind::Failed {
-            f.write_str(", but the call failed:")?;
-        }
-        if !self.message.is_empty() {
-            write!(f, " {}", self.message)?;
-        }
-        if !self.advice.is_empty() {
-            write!(f, " ({})", self.advice)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ApiError {}
-
-/// What an [`ApiError`] asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ApiErrorKind {
-    /// 401: the key is missing or wrong.
-    Unauthorized,
-    /// 403: the key may not do this.
-    Forbidden,
-    /// 404: no such project, image, version or profile.
-    NotFound,
-    /// 400 `Project has not been exported yet.`: a profile-based project must have been exported, a
-    /// Smart Editing one must be `Completed`, before any Copilot call.
-    NotReady,
-    /// 400 `Only realistic editing requests are supported.`: the service's judgement of this
-    /// instruction. Another wording may pass.
-    RealisticOnly,
-    /// Any other 400, 405, 409, 413, 415 or 422: the service refuses the request as it stands.
-    InvalidRequest,
-    /// 429: the service's limit, after waiting for it
-    /// ([`RetryPolicy::max_throttled`](crate::RetryPolicy::max_throttled)). Nothing was done.
-    RateLimited,
-    /// 408, 425 and 5xx: the service or its gateway failed. Calls that must not be repeated return
-    /// [`Error::OutcomeUnknown`] instead, except after 425.
-    Server,
-    /// A 2xx whose body says that the call failed.
-    Failed,
-    /// Anything else, such as a redirect. Only one to the same path with or without a slash at its
-    /// end is followed, once.
-    Other,
-}
-
-impl ApiErrorKind {
-    /// Tells the kind by the status and the service's message, which must not have been redacted.
-    pub(crate) fn of(status: u16, message: &str) -> Self {
-        match status {
-            200..=299 => Self::Failed,
-            400 if message.contains("has not been exported") => Self::NotReady,
-            400 if message.contains("Only realistic editing") => Self::RealisticOnly,
-            400 | 405 | 409 | 413 | 415 | 422 => Self::InvalidRequest,
-            401 => Self::Unauthorized,
-            403 => Self::Forbidden,
-            404 => Self::NotFound,
-            429 => Self::RateLimited,
-            408 | 425 | 500..=599 => Self::Server,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// A 2xx answer to `copilot` or `enhance` that says that the edit failed.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct EnhancementFailed {
-    /// What the answer said of the edit.
-    pub status: EnhancementStatus,
-    /// The version that it named all the same, if it did.
-    pub version_id: Option<VersionId>,
-    /// The service's message, or the start of what came instead of one.
-    pub message: String,
-    /// The call.
-    pub context: Context,
-}
-
-impl fmt::Display for EnhancementFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the edit failed:")?;
-        for word in [self.status.as_str(), &self.message] {
-            if !word.is_empty() {
-                write!(f, " {word}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for EnhancementFailed {}
-
-/// A call that brought no answer to go by.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct CallError {
-    /// What went wrong.
-    pub cause: Cause,
-    /// What to do about it, where that is known: for [`Error::OutcomeUnknown`], where to look
-    /// before calling again.
-    pub advice: &'static str,
-    /// The call.
-    pub context: Context,
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.cause.message)?;
-        if !self.advice.is_empty() {
-            write!(f, "; {}", self.advice)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for CallError {}
-
-/// What went wrong below the API. The texts are free of the key and of the queries of URLs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Cause {
-    /// What sort of failure.
-    pub kind: CauseKind,
-    /// In words. It names the host or the proxy that was not reached.
-    pub message: String,
-}
-
-/// What sort of failure a [`Cause`] is, and so where to look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum CauseKind {
-    /// The host's name could not be looked up, or nobody answered at its address: the base URL, the
-    /// network.
-    Connect,
-    /// TLS could not be agreed on: an unknown, wrong or expired certificate, or no TLS in this
-    /// build.
-    Tls,
-    /// The proxy refused: `HTTPS_PROXY` and the like, or the agent's proxy.
-    Proxy,
-    /// A time limit ended it.
-    Timeout,
-    /// The connection broke: closed, reset, or ended before the answer was whole.
-    Closed,
-    /// What came is not HTTP: something else answers at the base URL.
-    Protocol,
-    /// The answer has a status that leaves the outcome open, such as a gateway's 504.
-    Status,
-    /// The answer is not the JSON that the API promises.
-    Json,
-    /// The answer is larger than the client's limit.
-    TooLarge,
-    /// Anything else.
-    Other,
-}
-
-/// A project that was waited for in vain.
-///
-/// Not to be confused with [`ApiErrorKind::NotReady`], by which the service refuses a call that
-/// came too early.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct WaitFailed {
-    /// The project's id.
-    pub project_uuid: String,
-    /// What was waited for: `project`, `edit` or `export`.
-    pub waited_for: &'static str,
-    /// What to do about it.
-    pub reason: WaitReason,
-    /// The last status that the service told, if any.
-    pub status: Option<ProjectStatus>,
-    /// The service's details; empty when it gave none.
-    pub message: String,
-}
-
-impl fmt::Display for WaitFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            project_uuid,
-            waited_for,
-            reason,
-            ..
-        } = self;
-        write!(
-            f,
-            "project {project_uuid:?}: waited for the {waited_for}, and {reason}"
-        )?;
-        if let Some(status) = &self.status {
-            write!(f, " (status {status})")?;
-        }
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for WaitFailed {}
-
-/// Why a wait failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum WaitReason {
-    /// The service gave up: waiting longer does not help.
-    #[error("the service says that it failed")]
-    Failed,
-    /// A profile-based project is completed and was not exported. The Copilot API refuses it until
-    /// [`Project::export`](crate::Project::export) is done.
-    #[error("it is completed but was not exported; Project::export() does that")]
-    NotExported,
-    /// Nothing but `Pending` came for as long as [`Wait::not_begun`](crate::Wait::not_begun): what
-    /// is waited for was probably never started.
-    #[error(
-        "nothing but Pending came for too long; look whether it was started (Project::edit(), \
-         Project::export()) and whether the photos arrived (Project::info())"
-    )]
-    NotBegun,
-    /// [`Wait::total`](crate::Wait::total) is over: wait again, or ask the vendor.
-    #[error("it was not done within the time to wait")]
-    TimedOut,
-    /// The callback ended the wait.
-    #[error("the callback ended the wait")]
-    Stopped,
-}
-
-/// A file that did not arrive whole, in either direction.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct TransferError {
-    /// The file's name, as far as it is known.
-    pub name: String,
-    /// What to do about it.
-    pub reason: TransferReason,
-    /// In words; for a refused link the storage's own.
-    pub message: String,
-    /// How many bytes of the file had been transferred.
-    pub bytes: u64,
-    /// The last request.
-    pub context: Context,
-}
-
-impl fmt::Display for TransferError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        if self.bytes > 0 {
-            write!(f, " after {} bytes", self.bytes)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for TransferError {}
-
-/// Why a transfer failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TransferReason {
-    /// The service gave no link for the file.
-    NoLink,
-    /// The link has expired or is not valid: the storage said 403 in its own XML. Ask for fresh
-    /// links.
-    LinkExpired,
-    /// The storage, or something before it, said no for another reason. The same link will do no
-    /// better.
-    Refused,
-    /// The network or the storage failed again and again: try again.
-    Broken,
-    /// Nothing moved for as long as the stall limit, again and again: try again.
-    Stalled,
-    /// The file changed meanwhile: the one that is downloaded to a writer, which cannot take back
-    /// what was written, or the local one that is uploaded. Begin again.
-    Changed,
-    /// A callback ended it.
-    Cancelled,
-    /// The file is larger than is allowed.
-    TooLarge,
 }
 
 #[cfg(test)]

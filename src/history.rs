@@ -46,11 +46,11 @@ impl Project {
 }
 
 impl Image {
-    /// Asks for the versions of this image. The answer holds those of all images: for several
-    /// images, [`Project::history`] is one call where this is many.
+    /// Asks for the versions of this image. The answer holds the versions of all images, so for
+    /// several images [`Project::history`] takes one call and this takes many.
     ///
-    /// An image that the history does not list has an empty history, of which
-    /// [`ImageHistory::is_listed`] is false.
+    /// If the history does not list the image, the result is empty and its
+    /// [`is_listed`](ImageHistory::is_listed) is false.
     ///
     /// ```no_run
     /// # let image = imagen_ai::Client::from_env()?.project("65f3a1c2").image("DSC_0001.JPEG");
@@ -158,8 +158,8 @@ impl History {
         self.unread
     }
 
-    /// Returns the JSON as it came; that of the service is without its `data` envelope. It holds
-    /// the signed links of all versions.
+    /// Returns the JSON as it came, without the `data` envelope of the service. It holds the signed
+    /// links of all versions.
     pub fn raw(&self) -> &str {
         &self.raw
     }

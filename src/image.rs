@@ -1,5 +1,7 @@
 //! One image of a project.
 
+use std::str::FromStr;
+
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
@@ -251,4 +253,19 @@ fn check_instruction(text: &str) -> Result<()> {
          longer than {LONGEST_INSTRUCTION}"
     );
     Err(Error::invalid("instruction", why))
+}
+
+impl FromStr for VersionId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(Error::invalid("version_id", "the id is empty"));
+        }
+        match serde_json::from_str(text) {
+            Ok(id) => Ok(id),
+            Err(_) => Ok(Self::of_string(text)),
+        }
+    }
 }

@@ -1,4 +1,9 @@
 //! Jobs: a project and what was done to it, kept in a file.
+//!
+//! The methods of [`Job`] are in `create`, `photos`, `steps`, `batch`, `finalize` and `report`.
+//! They share a `log::Log`: the file, and what its lines come to. Below it, from the top down:
+//! `record::Record` is the sum of the lines; `journal::Journal` adds `line::Line`s so that none is
+//! lost; `disk::Disk` is the file under its lock.
 
 mod batch;
 mod create;
@@ -126,7 +131,7 @@ impl Job {
     }
 }
 
-/// Makes the error of a call of an earlier run of which it cannot be told what became.
+/// Makes the error of a call whose outcome cannot be told.
 fn cannot_tell(path: impl Into<String>, message: String, advice: &'static str) -> Error {
     Error::OutcomeUnknown(Box::new(CallError {
         cause: Cause {

@@ -4,8 +4,8 @@ use std::ops::Deref;
 
 use crate::error::{Error, Result};
 
-/// The results of many things, in the order in which they were given. One that failed stops no
-/// other.
+/// The results of many things, in the order in which they were given. A failure stops none of the
+/// others.
 ///
 /// [`all`](Self::all) is for those who want all or the first error. A loop sees each:
 ///

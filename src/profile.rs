@@ -43,11 +43,12 @@ impl ImageType {
     }
 
     pub(crate) fn of_extension(extension: &str) -> Option<Self> {
-        let is_it = |known: &&str| known.eq_ignore_ascii_case(extension);
-        if RAW_EXTENSIONS.iter().any(is_it) {
+        let extension = extension.to_ascii_lowercase();
+        let extension = extension.as_str();
+        if RAW_EXTENSIONS.contains(&extension) {
             return Some(Self::Raw);
         }
-        if JPEG_EXTENSIONS.iter().any(is_it) {
+        if JPEG_EXTENSIONS.contains(&extension) {
             return Some(Self::Jpeg);
         }
         None
@@ -75,8 +76,7 @@ pub struct Profile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SkyTemplate {
-    /// The id for
-    /// [`EditOptions::sky_replacement_template_id`](crate::EditOptions::sky_replacement_template_id).
+    /// The id, for [`EditOptions`](crate::EditOptions) as `sky_replacement_template_id`.
     pub id: u64,
     /// Whether the service takes this one when an edit names none.
     #[serde(default, deserialize_with = "lenient")]

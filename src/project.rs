@@ -1,6 +1,7 @@
 //! Projects: making, finding and listing them, what the service says of one, and its files.
 
 use std::iter;
+use std::str::FromStr;
 
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ impl Client {
         }
     }
 
-    /// Makes a profile-based project: `POST /projects/`.
+    /// Makes a profile-based project: `POST /projects/`. Costs no credits.
     ///
     /// ```no_run
     /// # let client = imagen_ai::Client::from_env()?;
@@ -127,7 +128,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Api`] of the kind [`NotFound`](ApiErrorKind::NotFound) when there is none, as of
-    /// [`Client::find_project`]. Its status is that of the list, 200. Else as
+    /// [`Client::find_project`]. Its status is 200, the status of the list. Else as
     /// [`Client::projects`].
     pub fn find_smart_project(&self, name: impl Into<String>) -> Result<Project> {
         let name = name.into();
@@ -213,8 +214,7 @@ impl Client {
         }
         let answer = self.transport.send(&call)?;
         let payload = answer.json()?;
-        let projects: Option<Vec<Option<_>>> = items(&payload, "projects");
-        let projects = projects.ok_or_else(|| answer.unreadable("the answer holds no projects"))?;
+        let projects = answer.list_in(&payload, "projects")?;
         let total = payload.pointer("/pagination/total").and_then(Value::as_u64);
         let is_last = total.is_some_and(|total| (number + 1) * PAGE_SIZE >= total);
         // An empty page ends the list too, whatever the total is by now.
@@ -296,6 +296,21 @@ pub enum Output {
     Xmp,
 }
 
+impl FromStr for ProjectKind {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        match word.to_ascii_lowercase().as_str() {
+            "profile-based" | "regular" => Ok(Self::ProfileBased),
+            "smart" | "i2i" => Ok(Self::Smart),
+            _ => {
+                let why = format!("{word:?}: must be profile-based or smart");
+                Err(Error::invalid("kind", why))
+            }
+        }
+    }
+}
+
 impl Project {
     /// Returns the project's id, as it was given.
     pub fn uuid(&self) -> &str {
@@ -324,7 +339,7 @@ impl Project {
     /// - [`Error::Decode`]: the answer is not what the API promises.
     pub fn info(&self) -> Result<ProjectInfo> {
         let call = Call::get(self.path(&[])?).query("?get_thumbnail=false");
-        self.send(&call)?.read()
+        self.send(&call)?.status_object()
     }
 
     /// Asks for the presets that [`Image::enhance`](crate::Image::enhance) can apply: `GET
@@ -344,7 +359,7 @@ impl Project {
         let Some(prompts) = json.get("prompts") else {
             return Ok(Vec::new());
         };
-        let presets: Vec<Option<Preset>> = items(prompts, "").unwrap_or_default();
+        let presets: Vec<Option<Preset>> = items(prompts).unwrap_or_default();
         Ok(presets.into_iter().flatten().collect())
     }
 
@@ -412,8 +427,7 @@ impl Project {
         };
         let call = Call::get(self.path(path)?).field("file_name", &file_name);
         let answer = self.send(&call)?;
-        let json = answer.json()?;
-        let link: DownloadLink = answer.object(&json)?;
+        let link: DownloadLink = answer.object()?;
         if link.download_link.is_none() {
             return Err(answer.unreadable("the answer holds no link"));
         }
@@ -495,7 +509,7 @@ fn links_of_finalize(answer: &Answer<'_>) -> Result<Vec<DownloadLink>> {
     let Some(files) = json.get("files_list") else {
         return Ok(Vec::new());
     };
-    let links: Vec<Option<DownloadLink>> = items(files, "").unwrap_or_default();
+    let links: Vec<Option<DownloadLink>> = items(files).unwrap_or_default();
     // One that cannot be read keeps its place.
     Ok(links.into_iter().map(Option::unwrap_or_default).collect())
 }

@@ -49,8 +49,8 @@ pub(crate) struct Limits {
     pub(crate) retry: RetryPolicy,
 }
 
-/// What reaches the network: shared by a client and its clones, but for what holds for a clone
-/// alone.
+/// What reaches the network. A client and its clones share it, except for what one clone has for
+/// itself.
 #[derive(Clone)]
 pub(crate) struct Transport {
     shared: Arc<Shared>,
@@ -157,7 +157,12 @@ impl Transport {
             self.tell_pace(slot, &attempt);
             match attempt::next(call, attempt) {
                 Next::Return(result) => return result,
-                Next::WaitForLimit(error) => refusal = Some(self.check_refusal(call, error)?),
+                Next::WaitForLimit(error) if self.is_final(&error) => return Err(error),
+                Next::WaitForLimit(error) => {
+                    let why = in_short(call, &error);
+                    warn!(target: LOG, "{why}; waiting for the service's limit");
+                    refusal = Some(error);
+                }
                 Next::Retry(error) => self.wait_after_failure(call, &mut tries, error)?,
             }
         }
@@ -166,11 +171,7 @@ impl Transport {
     /// Waits until the service's limit lets a call through. `refusal` is the error of the call's
     /// last attempt, if that was refused.
     fn wait_for_slot(&self, call: &Call, tries: &Tries, refusal: Option<Error>) -> Result<Slot> {
-        let pace = &self.shared.pace;
-        if self.shared.limits.retry.max_throttled.is_zero() {
-            return Ok(pace.slot_at_once());
-        }
-        let Throttled { left } = match pace.wait_for_slot() {
+        let Throttled { left } = match self.shared.pace.wait_for_slot() {
             Ok(slot) => return Ok(slot),
             Err(throttled) => throttled,
         };
@@ -190,6 +191,7 @@ impl Transport {
             max_throttled,
             ..
         } = self.shared.limits.retry;
+        // A pace that is told of nothing lets every call go at once.
         if max_throttled.is_zero() {
             return;
         }
@@ -201,27 +203,25 @@ impl Transport {
             }
             Attempt::Answered(answer) | Attempt::Refused(answer) => answer,
         };
-        match (answer.status, answer.retry_after()) {
-            (Some(429), asked) => pace.refused(slot, asked),
-            (Some(503), Some(asked)) if asked <= max_retry_after => {
+        match answer.status {
+            Some(429) => pace.refused(slot, answer.retry_after()),
+            Some(503) => {
                 pace.answered(slot);
-                pace.pause(asked);
+                let asked = answer.retry_after().unwrap_or_default();
+                if asked <= max_retry_after {
+                    pace.pause(asked);
+                }
             }
             _ => pace.answered(slot),
         }
     }
 
-    /// Returns the error of a refused call if it is not to be sent again, else gives it back as the
-    /// value.
-    fn check_refusal(&self, call: &Call, error: Error) -> Result<Error> {
+    /// Whether a refusal because of the service's limit is returned, and not waited for.
+    fn is_final(&self, refusal: &Error) -> bool {
         let max_throttled = self.shared.limits.retry.max_throttled;
-        let asked = error.retry_after().unwrap_or_default();
+        let asked = refusal.retry_after().unwrap_or_default();
         let is_too_long = max_throttled.is_zero() || asked > max_throttled;
-        if self.returns_refusals || is_too_long || self.shared.pace.is_hopeless() {
-            return Err(error);
-        }
-        warn!(target: LOG, "{}; waiting for the service's limit", in_short(call, &error));
-        Ok(error)
+        self.returns_refusals || is_too_long || self.shared.pace.is_hopeless()
     }
 
     /// Waits until a failed call may be sent again, or returns its error.
@@ -275,8 +275,8 @@ fn log_result(result: &Result<Answer<'_>>) {
     );
 }
 
-/// Says what the log may say of an error: nothing of the body of an answer, which can repeat the
-/// request.
+/// Returns what the log may say of an error. The body of the answer is left out, since it can
+/// repeat the request.
 fn in_short(call: &Call, error: &Error) -> String {
     let why = match error.status() {
         Some(status) => format!("status {status}"),

@@ -7,11 +7,8 @@ mod version_id;
 mod words;
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-
-use crate::error::Error;
 
 pub(crate) use self::json::{from_json, items, lenient, read};
 pub use self::request::{CopilotEdit, CopilotRequest, EnhanceRequest};
@@ -58,21 +55,6 @@ impl fmt::Display for ProjectKind {
         match self {
             Self::ProfileBased => f.pad("profile-based"),
             Self::Smart => f.pad("smart"),
-        }
-    }
-}
-
-impl FromStr for ProjectKind {
-    type Err = Error;
-
-    fn from_str(word: &str) -> Result<Self, Error> {
-        match word.to_ascii_lowercase().as_str() {
-            "profile-based" | "regular" => Ok(Self::ProfileBased),
-            "smart" | "i2i" => Ok(Self::Smart),
-            _ => Err(Error::invalid(
-                "kind",
-                format!("{word:?}: must be profile-based or smart"),
-            )),
         }
     }
 }
@@ -198,8 +180,9 @@ words! {
     EnhancementStatus {
         /// `SUCCESS`.
         Success = "SUCCESS",
-        /// `FAILED`, `FAILURE` or `ERROR`. An [`Enhancement`] never has it, since
-        /// [`Error::EnhancementFailed`](crate::Error::EnhancementFailed) is returned instead. A version of the history may.
+        /// `FAILED`, `FAILURE` or `ERROR`. A version of the history may have it. An
+        /// [`Enhancement`] never does: the call returns
+        /// [`Error::EnhancementFailed`](crate::Error::EnhancementFailed) instead.
         Failed = "FAILED" | "FAILURE" | "ERROR",
     }
 }

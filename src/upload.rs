@@ -276,14 +276,13 @@ impl<'p> Lot<'p> {
         Ok(())
     }
 
-    /// Takes the link of a photo, and asks for those of all if that was not done.
+    /// Takes the link of a photo. The first caller asks for the links of all.
     fn link(&self, project: &Project, photo: &Checked) -> Result<SignedUrl> {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        let links = match &mut *links {
-            Some(links) => links,
-            none => none.insert(project.upload_links(self.photos)?),
-        };
-        project.take_link(links, photo)
+        if links.is_none() {
+            *links = Some(project.upload_links(self.photos)?);
+        }
+        project.take_link(links.get_or_insert_default(), photo)
     }
 }
 
@@ -327,9 +326,10 @@ pub(crate) fn check(photos: Vec<Photo>, options: &UploadOptions) -> Result<Vec<C
     Ok(all)
 }
 
-/// What all photos of an upload must be, and what says so.
+/// What all photos of an upload must be.
 struct Kind {
     image_type: ImageType,
+    /// The profile or the first photo, which decided it.
     whose: String,
 }
 
@@ -400,7 +400,7 @@ impl Checked {
     }
 }
 
-/// Returns the name in the project, unless it cannot be that of a photo.
+/// Returns the name in the project. Refuses what cannot be the name of a photo.
 fn checked_name(photo: &Photo) -> Result<String> {
     let Some(name) = photo.file_name() else {
         return Err(photo.refused("its name is not Unicode"));
@@ -425,13 +425,9 @@ fn attempt(photo: &Checked, file: &mut Transfer<'_>) -> Result<()> {
         failure: None,
         file,
     };
+    // `ureq` reads no answer before it has sent the whole length.
     let answer = transport.put(&uri, &mut body, photo.bytes, stall);
-    let Body {
-        left,
-        failure,
-        file,
-        ..
-    } = body;
+    let Body { failure, file, .. } = body;
     if photo.has_changed()? {
         let why = "the file changed while it was sent";
         return Err(file.failed(TransferReason::Changed, why));
@@ -442,10 +438,6 @@ fn attempt(photo: &Checked, file: &mut Transfer<'_>) -> Result<()> {
     let answer = answer.map_err(|e| file.broken(&e))?;
     if !answer.status().is_success() {
         return Err(file.refused(answer));
-    }
-    if left > 0 {
-        let why = "the storage answered before it had the file";
-        return Err(file.failed(TransferReason::Broken, why));
     }
     Ok(())
 }

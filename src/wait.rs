@@ -198,8 +198,8 @@ impl Project {
     }
 }
 
-/// An answer to the question how far something is.
-trait Answer {
+/// An answer that says how far something is.
+trait Status {
     fn look(&self, kind: ProjectKind) -> Look;
 }
 
@@ -222,7 +222,7 @@ enum Verdict {
     InVain(WaitReason),
 }
 
-impl Answer for StepStatus {
+impl Status for StepStatus {
     fn look(&self, _: ProjectKind) -> Look {
         let verdict = match self.status {
             Completed => Verdict::Done,
@@ -244,7 +244,7 @@ impl Answer for StepStatus {
     }
 }
 
-impl Answer for ProjectInfo {
+impl Status for ProjectInfo {
     fn look(&self, kind: ProjectKind) -> Look {
         let verdict = match self.status {
             Completed if kind == ProjectKind::ProfileBased => self.look_at_export(),
@@ -317,35 +317,38 @@ impl<'w> Waiting<'w> {
     }
 
     /// Asks until an answer ends the wait, or its time is up.
-    fn until_done<A: Answer>(mut self, ask: impl Fn(&Project) -> Result<A>) -> Result<A> {
+    fn until_done<A: Status>(mut self, ask: impl Fn(&Project) -> Result<A>) -> Result<A> {
         loop {
             let answer = ask(&self.project);
             let end = match &answer {
                 Ok(answer) => self.end_after(answer),
                 Err(error) => self.end_after_failure(error),
             };
-            let pause = self.pauses.next(asked_pause(&answer));
-            let result = match (end, pause) {
-                (Some(End::Answer), _) => answer,
-                (Some(End::Failed(reason)), _) => Err(self.failed(reason)),
-                (None, None) if answer.is_err() => answer,
-                (None, None) => Err(self.failed(WaitReason::TimedOut)),
-                (None, Some(pause)) => {
-                    if self.tell(None, answer.as_ref().err()).is_break() {
-                        return Err(self.failed(WaitReason::Stopped));
-                    }
-                    sleep(pause);
-                    continue;
-                }
+            match end {
+                Some(End::Answer) => return self.ended(answer),
+                Some(End::Failed(reason)) => return self.ended(Err(self.failed(reason))),
+                None => {}
+            }
+            let Some(pause) = self.pauses.next(asked_pause(&answer)) else {
+                let timed_out = |_| Err(self.failed(WaitReason::TimedOut));
+                return self.ended(answer.and_then(timed_out));
             };
-            let ended = result.as_ref().map(|_| ());
-            let _ = self.tell(Some(ended), None);
-            return result;
+            if self.tell(None, answer.as_ref().err()).is_break() {
+                return Err(self.failed(WaitReason::Stopped));
+            }
+            sleep(pause);
         }
     }
 
+    /// Tells the callback how the wait ended.
+    fn ended<A>(&self, result: Result<A>) -> Result<A> {
+        let ended = result.as_ref().map(|_| ());
+        let _ = self.tell(Some(ended), None);
+        result
+    }
+
     /// Says whether an answer ends the wait, and remembers what it says.
-    fn end_after(&mut self, answer: &impl Answer) -> Option<End> {
+    fn end_after(&mut self, answer: &impl Status) -> Option<End> {
         let look = answer.look(self.project.kind());
         let end = match look.verdict {
             Verdict::Done => Some(End::Answer),

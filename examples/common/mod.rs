@@ -3,10 +3,12 @@
 
 #![allow(dead_code, unreachable_pub)] // Each example uses a part of it.
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::process::exit;
 use std::time::Duration;
 
-use imagen_ai::{Client, Project, ProjectKind};
+use imagen_ai::{Client, Error, Project};
 use imagen_ai_simulator::Simulator;
 
 /// The arguments of an example.
@@ -19,23 +21,23 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads them. Prints `help` and ends the program after `--help`, and after an option that
-    /// there is not.
+    /// Reads them. Prints `help` and ends the program after `--help`, or after an unknown option.
     pub fn read(help: &'static str) -> Self {
-        let (options, words): (Vec<_>, Vec<_>) = std::env::args()
-            .skip(1)
-            .partition(|word| word.starts_with('-'));
-        if options
-            .iter()
-            .any(|option| option == "--help" || option == "-h")
-        {
-            println!("{help}");
-            exit(0);
-        }
-        let smart = options == ["--smart"];
-        let arguments = Self { words, smart, help };
-        if !smart && !options.is_empty() {
-            arguments.refuse();
+        let mut arguments = Self {
+            words: Vec::new(),
+            smart: false,
+            help,
+        };
+        for word in std::env::args().skip(1) {
+            match word.as_str() {
+                "--help" | "-h" => {
+                    println!("{help}");
+                    exit(0);
+                }
+                "--smart" => arguments.smart = true,
+                option if option.starts_with('-') => arguments.refuse(),
+                _ => arguments.words.push(word),
+            }
         }
         arguments
     }
@@ -48,9 +50,21 @@ impl Arguments {
 
     /// Returns the project with this id, of the kind that the arguments say.
     pub fn project(&self, client: &Client, id: &str) -> Project {
-        let kinds = [ProjectKind::ProfileBased, ProjectKind::Smart];
-        client.project_of(kinds[usize::from(self.smart)], id)
+        if self.smart {
+            client.smart_project(id)
+        } else {
+            client.project(id)
+        }
     }
+}
+
+/// Returns the path of a file to write, unless something is there already.
+pub fn must_not_exist(path: &str) -> Result<&Path, Error> {
+    let path = Path::new(path);
+    if path.exists() {
+        return Err(Error::io(path, ErrorKind::AlreadyExists.into()));
+    }
+    Ok(path)
 }
 
 /// Whether `IMAGEN_API_KEY` holds a key.

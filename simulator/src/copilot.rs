@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::clock::date;
-use crate::fields::{Fields, one_of, rule, text};
+use crate::fields::{Fields, integer, one_of, rule, text};
 use crate::images::{file_list, finished, version_link};
 use crate::project::{CopilotEdit, Image, Project, ProjectKind, VersionRecord};
 use crate::state::State;
@@ -57,7 +57,7 @@ fn instruction(value: &Value) -> Result<String, String> {
 fn version_id(value: &Value) -> Result<Option<u64>, String> {
     match value {
         Value::Null => Ok(None),
-        value => crate::fields::integer(value).map(Some),
+        value => integer(value).map(Some),
     }
 }
 

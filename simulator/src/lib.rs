@@ -54,6 +54,8 @@ pub const FAILED: &str = "65f3a1c2d4e5f6a7b8c9d0e5";
 
 /// A running simulator. Dropping it ends it: the port closes, and calls that still wait are
 /// answered 503 and not made.
+///
+/// A method that takes a project or an image panics if the simulator does not have it.
 pub struct Simulator {
     server: Server,
     origin: String,

@@ -82,9 +82,9 @@ fn next(state: &mut State, request: &Received) -> Result<Next, Answer> {
 
 fn planned_failure(state: &mut State, request: &Received, route: Option<&Route>) -> Option<Answer> {
     let is_copilot_edit = route.is_some_and(Route::is_copilot_edit);
-    let mut failures = state.failures.iter_mut();
-    let failure = failures.find(|failure| match &failure.target {
-        _ if failure.times_left == 0 => false,
+    let failures = state.failures.iter_mut();
+    let mut due = failures.filter(|failure| failure.times_left > 0);
+    let failure = due.find(|failure| match &failure.target {
         FailureTarget::CopilotEdits => is_copilot_edit,
         FailureTarget::Path { method, ending } => {
             request.method == *method && request.path.ends_with(ending)

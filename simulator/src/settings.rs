@@ -36,9 +36,9 @@ pub struct Settings {
     pub edit_polls: u32,
     /// How many polls see an export in progress. Default: 2.
     pub export_polls: u32,
-    /// Takes a `callback_url` that begins with `http://` and names this machine (`127.0.0.1`,
-    /// `localhost` or `[::1]`), and calls it. Default: `false`, which takes `https://` only, and
-    /// calls none.
+    /// Takes a `callback_url` such as `http://127.0.0.1:8000/done`, and calls it when the edit is
+    /// done. The host is `127.0.0.1`, `localhost` or `[::1]`, and there is a port. Default:
+    /// `false`, which takes `https://` only, and calls none.
     pub local_callbacks: bool,
     /// How long after its beginning an edit with a `callback_url` on this machine is done, if
     /// polls have not ended it before, and the URL is called. Default: 0.1 s.

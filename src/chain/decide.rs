@@ -63,12 +63,12 @@ impl Search<'_> {
 
     /// Returns the edit, if one candidate alone must be it.
     fn edit_among<'c>(&self, candidates: &'c [Version]) -> Option<&'c Version> {
-        // Without the versions from before, an older one may look just like the edit.
-        self.known?;
         let mut alike = candidates.iter().filter(|version| self.is_alike(version));
         let only = alike.next()?;
         let is_one_of_many = alike.next().is_some();
-        if is_one_of_many || !is_finished(only) {
+        // Without the versions from before, an older one may look just like the edit.
+        let may_be_old = self.known.is_none();
+        if may_be_old || is_one_of_many || !is_finished(only) {
             return None;
         }
         Some(only)
@@ -88,16 +88,16 @@ impl Search<'_> {
         version.parent_told && version.parent == self.pending.parent
     }
 
-    /// Whether a version was surely built on something else than the edit.
+    /// Whether a version surely has another parent than the edit.
     ///
-    /// How the service names the unedited image as a parent is not published, so that only a
-    /// version is surely another parent.
+    /// A parent that is no known version may be the unedited image: how the service names that as a
+    /// parent is not published.
     fn has_another_parent(&self, version: &Version) -> bool {
         let Some(parent) = &version.parent else {
             return false;
         };
-        let is_version = self.is_listed(parent) || self.is_known(parent);
-        is_version && !self.has_the_parent(version)
+        let is_a_version = self.is_listed(parent) || self.is_known(parent);
+        is_a_version && !self.has_the_parent(version)
     }
 
     /// Whether the history lists what the edit builds on.
@@ -129,155 +129,188 @@ fn is_finished(version: &Version) -> bool {
 mod tests {
     use super::*;
 
-    /// Returns what is decided in a word and its versions: `applied 2`, `not applied`, `cannot tell
-    /// 2 3`. `before` is the history that was read before the edit, if one was.
-    fn decided(
-        before: Option<&str>,
+    /// An edit of `a.jpg` that is pending, and what is known about it.
+    struct Case {
+        edit: CopilotEdit,
         parent: Option<u64>,
-        edit: &CopilotEdit,
-        now: &str,
-        over: bool,
         made: bool,
-    ) -> String {
-        let versions = |history: &History| {
-            history
-                .find("a.jpg")
-                .map(|image| image.versions().to_vec())
-                .unwrap_or_default()
-        };
-        let before = before.map(|before| History::from_json(before).unwrap());
-        let pending = Pending {
-            edit: edit.clone(),
-            parent: parent.map(VersionId::from),
-            made,
-        };
-        let known: Option<HashSet<_>> = before.map(|before| {
-            versions(&before)
-                .into_iter()
-                .map(|version| version.id)
-                .collect()
-        });
-        let now = History::from_json(now).unwrap();
-        match decide(&pending, known.as_ref(), "a.jpg", &now, over) {
-            Recovery::Applied(step) => format!("applied {}", step.version_id.unwrap()),
-            Recovery::NotApplied => "not applied".to_owned(),
-            Recovery::CannotTell { candidates } => candidates
-                .iter()
-                .fold("cannot tell".to_owned(), |text, version| {
-                    format!("{text} {}", version.id)
-                }),
+        /// The history that was read before the edit, if one was.
+        before: Option<&'static str>,
+        time_is_up: bool,
+    }
+
+    impl Case {
+        /// Version 1 is there, and on it the prompt "two" was sent.
+        fn two_on_one() -> Self {
+            Self {
+                edit: CopilotEdit::Instruction("two".to_owned()),
+                parent: Some(1),
+                made: false,
+                before: Some(ONLY_ONE),
+                time_is_up: true,
+            }
+        }
+
+        /// The preset "sky" was sent for the unedited image.
+        fn sky_on_unedited(before: Option<&'static str>) -> Self {
+            Self {
+                edit: CopilotEdit::Preset("sky".to_owned()),
+                parent: None,
+                made: false,
+                before,
+                time_is_up: true,
+            }
+        }
+
+        /// Returns what is decided by the history now, in a word and its versions: `applied 2`,
+        /// `not applied`, `cannot tell 2 3`.
+        fn decided_by(&self, now: &str) -> String {
+            let pending = Pending {
+                edit: self.edit.clone(),
+                parent: self.parent.map(VersionId::from),
+                made: self.made,
+            };
+            let known = self.before.map(known);
+            let now = History::from_json(now).unwrap();
+            match decide(&pending, known.as_ref(), "a.jpg", &now, self.time_is_up) {
+                Recovery::Applied(step) => format!("applied {}", step.version().unwrap()),
+                Recovery::NotApplied => "not applied".to_owned(),
+                Recovery::CannotTell { candidates } => {
+                    let mut text = "cannot tell".to_owned();
+                    for version in candidates {
+                        text += &format!(" {}", version.id);
+                    }
+                    text
+                }
+            }
         }
     }
 
-    const ONE: &str = r#"{"a.jpg":[{"version_id":1,"parent_id":null,"prompt":"one"}]}"#;
+    fn known(history: &str) -> HashSet<VersionId> {
+        let history = History::from_json(history).unwrap();
+        let image = history.find("a.jpg");
+        let versions = image.map(ImageHistory::versions).unwrap_or_default();
+        versions.iter().map(|version| version.id.clone()).collect()
+    }
+
+    const ONE: &str = r#"{"version_id":1,"parent_id":null,"prompt":"one"}"#;
+    const TWO: &str = r#"{"version_id":2,"parent_id":1,"prompt":"two"}"#;
+
+    /// Histories.
+    const ONLY_ONE: &str = r#"{"a.jpg":[{"version_id":1,"parent_id":null,"prompt":"one"}]}"#;
     const NONE: &str = r#"{"a.jpg":[]}"#;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn what_became_of_two_on_one() {
-        let edit = CopilotEdit::Instruction("two".to_owned());
-        // Beside version 1, which was known before.
-        for (what, new, expected) in [
-            ("nothing new", "", "not applied"),
-            (
-                "it is there",
-                r#""version_id":2,"parent_id":1,"prompt":"two""#,
-                "applied 2",
-            ),
+        // The versions beside version 1.
+        let rows: [(&str, &[&str], &str); 19] = [
+            ("nothing new", &[], "not applied"),
+            ("it is there", &[TWO], "applied 2"),
             (
                 "trimmed",
-                r#""version_id":2,"parent_id":1,"prompt":" two\n""#,
+                &[r#"{"version_id":2,"parent_id":1,"prompt":" two\n"}"#],
                 "applied 2",
             ),
             (
                 "the edit not told",
-                r#""version_id":2,"parent_id":1"#,
+                &[r#"{"version_id":2,"parent_id":1}"#],
                 "cannot tell 2",
             ),
             (
                 "another edit",
-                r#""version_id":2,"parent_id":1,"prompt":"x""#,
+                &[r#"{"version_id":2,"parent_id":1,"prompt":"x"}"#],
                 "cannot tell 2",
             ),
             (
                 "a preset of that name",
-                r#""version_id":2,"parent_id":1,"tool_id":"two""#,
+                &[r#"{"version_id":2,"parent_id":1,"tool_id":"two"}"#],
                 "cannot tell 2",
             ),
             (
                 "the parent not told",
-                r#""version_id":2,"prompt":"two""#,
+                &[r#"{"version_id":2,"prompt":"two"}"#],
                 "cannot tell 2",
             ),
             (
                 "a parent that is no version",
-                r#""version_id":2,"parent_id":0,"prompt":"two""#,
+                &[r#"{"version_id":2,"parent_id":0,"prompt":"two"}"#],
                 "cannot tell 2",
             ),
             (
                 "told to be a root",
-                r#""version_id":2,"parent_id":null,"prompt":"two""#,
+                &[r#"{"version_id":2,"parent_id":null,"prompt":"two"}"#],
                 "cannot tell 2",
             ),
             (
                 "failed",
-                r#""version_id":2,"parent_id":1,"prompt":"two","status":"FAILED""#,
+                &[r#"{"version_id":2,"parent_id":1,"prompt":"two","status":"FAILED"}"#],
                 "not applied",
             ),
             (
                 "running",
-                r#""version_id":2,"parent_id":1,"prompt":"two","status":"RUNNING""#,
+                &[r#"{"version_id":2,"parent_id":1,"prompt":"two","status":"RUNNING"}"#],
                 "cannot tell 2",
             ),
             (
                 "under another word",
-                r#""version_id":2,"parent_id":1,"prompt":"two","status":"X","url":"https://s3/2""#,
+                &[
+                    r#"{"version_id":2,"parent_id":1,"prompt":"two","status":"X","url":"https://s3/2"}"#,
+                ],
                 "applied 2",
             ),
             (
                 "twice",
-                r#""version_id":2,"parent_id":1,"prompt":"two"},{"version_id":3,"parent_id":1,"prompt":"two""#,
+                &[TWO, r#"{"version_id":3,"parent_id":1,"prompt":"two"}"#],
                 "cannot tell 2 3",
             ),
             (
                 "twice, one running",
-                r#""version_id":2,"parent_id":1,"prompt":"two"},{"version_id":3,"parent_id":1,"prompt":"two","status":"RUNNING""#,
+                &[
+                    TWO,
+                    r#"{"version_id":3,"parent_id":1,"prompt":"two","status":"RUNNING"}"#,
+                ],
                 "cannot tell 2 3",
             ),
             (
                 "beside another's",
-                r#""version_id":2,"parent_id":1,"prompt":"two"},{"version_id":3,"parent_id":1,"prompt":"x""#,
+                &[TWO, r#"{"version_id":3,"parent_id":1,"prompt":"x"}"#],
                 "applied 2",
             ),
             (
                 "built on already",
-                r#""version_id":2,"parent_id":1,"prompt":"two"},{"version_id":3,"parent_id":2,"prompt":"two""#,
+                &[TWO, r#"{"version_id":3,"parent_id":2,"prompt":"two"}"#],
                 "applied 2",
             ),
             (
                 "on another's",
-                r#""version_id":3,"parent_id":1,"status":"FAILED"},{"version_id":2,"parent_id":3,"prompt":"two""#,
+                &[
+                    r#"{"version_id":3,"parent_id":1,"status":"FAILED"}"#,
+                    r#"{"version_id":2,"parent_id":3,"prompt":"two"}"#,
+                ],
                 "not applied",
             ),
-            ("one cannot be read", r#""version_id":true"#, "cannot tell"),
+            (
+                "one cannot be read",
+                &[r#"{"version_id":true}"#],
+                "cannot tell",
+            ),
             (
                 "it, and one that cannot be read",
-                r#""version_id":2,"parent_id":1,"prompt":"two"},{"version_id":null"#,
+                &[TWO, r#"{"version_id":null}"#],
                 "cannot tell 2",
             ),
-        ] {
-            let new = if new.is_empty() {
-                new.to_owned()
-            } else {
-                format!(",{{{new}}}")
-            };
-            let now =
-                format!(r#"{{"a.jpg":[{{"version_id":1,"parent_id":null,"prompt":"one"}}{new}]}}"#);
-            assert_eq!(
-                decided(Some(ONE), Some(1), &edit, &now, true, false),
-                expected,
-                "{what}: {now}"
-            );
+        ];
+        for (what, new, expected) in rows {
+            let versions = [&[ONE], new].concat().join(",");
+            let now = format!(r#"{{"a.jpg":[{versions}]}}"#);
+            let decided = Case::two_on_one().decided_by(&now);
+            assert_eq!(decided, expected, "{what}: {now}");
         }
+    }
+
+    #[test]
+    fn what_became_of_two_on_one_in_other_histories() {
         for (what, now, expected) in [
             (
                 "nested",
@@ -292,19 +325,16 @@ mod tests {
                 "cannot tell 1",
             ),
         ] {
-            assert_eq!(
-                decided(Some(ONE), Some(1), &edit, now, true, false),
-                expected,
-                "{what}"
-            );
+            let decided = Case::two_on_one().decided_by(now);
+            assert_eq!(decided, expected, "{what}");
         }
     }
 
     #[test]
-    fn what_became_of_one_on_the_unedited_photo() {
-        let edit = CopilotEdit::Preset("sky".to_owned());
+    fn what_became_of_one_on_the_unedited_image() {
         let there = r#"{"a.jpg":[{"version_id":1,"parent_id":null,"tool_id":"sky"}]}"#;
-        let (elsewhere, empty) = (r#"{"b.jpg":[{"version_id":1}]}"#, r#"{"images":[]}"#);
+        let elsewhere = r#"{"b.jpg":[{"version_id":1}]}"#;
+        let empty = r#"{"images":[]}"#;
         for (what, before, now, expected) in [
             ("nothing new", Some(NONE), NONE, "not applied"),
             (
@@ -324,35 +354,31 @@ mod tests {
             ("not listed", Some(elsewhere), elsewhere, "cannot tell"),
             ("not listed at all", Some(empty), empty, "cannot tell"),
             ("another case", Some(NONE), r#"{"A.jpg":[]}"#, "cannot tell"),
-            ("the old one", Some(ONE), ONE, "not applied"),
+            ("the old one", Some(ONLY_ONE), ONLY_ONE, "not applied"),
             (
                 "on the old one",
-                Some(ONE),
+                Some(ONLY_ONE),
                 r#"{"a.jpg":[{"version_id":2,"parent_id":1,"tool_id":"sky"}]}"#,
                 "not applied",
             ),
         ] {
-            assert_eq!(
-                decided(before, None, &edit, now, true, false),
-                expected,
-                "{what}: {now}"
-            );
+            let decided = Case::sky_on_unedited(before).decided_by(now);
+            assert_eq!(decided, expected, "{what}: {now}");
         }
     }
 
+    /// Before the wait is over, or when the service said that it made it.
     #[test]
-    fn nothing_is_not_applied_before_the_wait_is_over_or_when_the_service_made_it() {
-        let edit = CopilotEdit::Instruction("two".to_owned());
-        let there = r#"{"a.jpg":[{"version_id":1,"parent_id":null},{"version_id":2,"parent_id":1,"prompt":"two"}]}"#;
-        for (over, made) in [(false, false), (true, true), (false, true)] {
-            assert_eq!(
-                decided(Some(ONE), Some(1), &edit, ONE, over, made),
-                "cannot tell"
-            );
-            assert_eq!(
-                decided(Some(ONE), Some(1), &edit, there, over, made),
-                "applied 2"
-            );
+    fn what_may_still_come_or_was_made_is_never_not_applied() {
+        let there = format!(r#"{{"a.jpg":[{ONE},{TWO}]}}"#);
+        for (time_is_up, made) in [(false, false), (true, true), (false, true)] {
+            let case = Case {
+                time_is_up,
+                made,
+                ..Case::two_on_one()
+            };
+            assert_eq!(case.decided_by(ONLY_ONE), "cannot tell");
+            assert_eq!(case.decided_by(&there), "applied 2");
         }
     }
 }

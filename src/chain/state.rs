@@ -10,9 +10,9 @@ use crate::types::VersionId;
 
 /// What a chain remembers. It holds no key, no URL and no time.
 ///
-/// It is changed by [`State::apply`] alone once an edit was sent, so that whoever keeps the changes
-/// can make it again. While `pending` is set, nothing is sent, and `known` stays what it was before
-/// that edit.
+/// Once an edit was sent, [`State::apply`] alone changes it, so that it can be rebuilt from the
+/// changes that were kept. While `pending` is set, nothing is sent, and `known` stays what it was
+/// before that edit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct State {
     /// The versions from the first edit that is known to where the chain stands.
@@ -81,6 +81,15 @@ impl State {
         } else {
             self.path = vec![version];
             self.is_root_unknown = true;
+        }
+    }
+
+    /// Whether it is known what the current version was built on.
+    pub(super) fn can_step_back(&self) -> bool {
+        match self.path.len() {
+            0 => false,
+            1 => !self.is_root_unknown,
+            _ => true,
         }
     }
 

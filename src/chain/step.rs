@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::history::Version;
 use crate::types::{CopilotEdit, DownloadLink, Enhancement, SignedUrl, VersionId};
 
-/// A Copilot edit of which it is not known whether it was made, or as which version.
+/// A Copilot edit whose outcome is not known: whether it was made, or as which version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Pending {
@@ -15,7 +15,7 @@ pub struct Pending {
     pub edit: CopilotEdit,
     /// The version that it was to build on. `None` is the unedited image.
     pub parent: Option<VersionId>,
-    /// Whether the service said that it made the edit, and only did not name the version.
+    /// Whether the service said that it made the edit, without naming the version.
     pub made: bool,
 }
 
@@ -39,7 +39,7 @@ impl Step {
         }
     }
 
-    /// Makes the step of a version of which only the id is known.
+    /// Makes the step of a version that is known by its id alone.
     pub(crate) fn of_id(version: &VersionId) -> Self {
         Self {
             version_id: Some(version.clone()),

@@ -67,7 +67,7 @@ impl Client {
     /// Each file has the errors of [`Download`](crate::Download), and
     /// [`TransferReason::NoLink`](crate::TransferReason::NoLink) if its link has no URL.
     ///
-    /// A download does not cost credits.
+    /// Costs no credits.
     pub fn download_all(
         &self,
         links: impl IntoIterator<Item: Into<DownloadLink>>,
@@ -113,6 +113,8 @@ impl Project {
     /// Those of [`Client::download_all`] and of [`Project::finalize`]. A file whose link has
     /// expired is [`TransferReason::LinkExpired`](crate::TransferReason::LinkExpired) if the
     /// service gives no fresh link, or one that has expired too.
+    ///
+    /// Costs no credits.
     pub fn finalize_to(
         &self,
         dir: impl AsRef<Path>,
@@ -301,18 +303,13 @@ fn named(links: Vec<DownloadLink>) -> Vec<File> {
     for name in &given {
         *counts.entry(name).or_default() += 1;
     }
-    let is_twin = |name: &String| counts.get(name.as_str()) != Some(&1);
-    let twins: Vec<bool> = given.iter().map(is_twin).collect();
-    let names = names_on_disk(&given);
-
+    let names = given.iter().zip(names_on_disk(&given));
     let mut files = Vec::new();
-    for (((link, given_name), name_on_disk), has_twin) in
-        links.into_iter().zip(given).zip(names).zip(twins)
-    {
+    for (link, (given_name, name_on_disk)) in links.into_iter().zip(names) {
         files.push(File {
             link,
-            given_name,
-            has_twin,
+            given_name: given_name.clone(),
+            has_twin: counts.get(given_name.as_str()) != Some(&1),
             name_on_disk,
         });
     }

@@ -23,14 +23,14 @@ const ATTEMPTS: u32 = 8;
 /// It is locked from its creation until it is closed, which the system also does when the process
 /// dies. So a part file without a lock is a leftover. On a file system without locks nobody gets
 /// one, and leftovers stay.
-pub(crate) struct PartFile {
+pub(super) struct PartFile {
     part: PathBuf,
     target: PathBuf,
-    pub(crate) file: File,
+    pub(super) file: File,
 }
 
 impl PartFile {
-    pub(crate) fn create(target: &Path) -> Result<Self> {
+    pub(super) fn create(target: &Path) -> Result<Self> {
         let folder = folder_of(target);
         let (part, file) = create_in(folder).map_err(|e| match e.kind() {
             ErrorKind::NotFound => Error::io(folder, e),
@@ -45,7 +45,7 @@ impl PartFile {
 
     /// Puts the file under its name. Returns false if there is a file already that may not be
     /// replaced.
-    pub(crate) fn publish(self, overwrite: Overwrite) -> Result<bool> {
+    pub(super) fn publish(self, overwrite: Overwrite) -> Result<bool> {
         self.move_to_target(overwrite)
             .map_err(|e| Error::io(&self.target, e))
     }
@@ -87,7 +87,7 @@ impl Drop for PartFile {
 }
 
 /// Returns the folder of a file, also of one that is named without a folder.
-pub(super) fn folder_of(target: &Path) -> &Path {
+pub(crate) fn folder_of(target: &Path) -> &Path {
     match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -166,7 +166,7 @@ fn remove_if_left(part: &Path) -> io::Result<()> {
 
 /// Whether the file system says that it cannot sync, as network drives do (`ENOSYS`, `EINVAL`, and
 /// `ENOTSUP`, for which not every version of the standard library has a kind).
-fn is_unsupported(error: &io::Error) -> bool {
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Unsupported | ErrorKind::InvalidInput

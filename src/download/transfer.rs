@@ -53,7 +53,7 @@ impl Download<'_> {
         let Some(url) = &self.link.download_link else {
             return Err(Error::invalid(
                 "url",
-                "the service gave no URL for this picture",
+                "the service gave no URL for this file",
             ));
         };
         let name = given_name(&self.link);
@@ -135,9 +135,10 @@ impl Receiver<'_> {
     /// Makes ready for a file from its start, by what the answer says of it.
     fn begin(&mut self, headers: &HeaderMap, file: &mut Transfer<'_>) -> Result<()> {
         let is_chunked = text(headers, TRANSFER_ENCODING).eq_ignore_ascii_case("chunked");
-        let total = match is_chunked {
-            true => None,
-            false => text(headers, CONTENT_LENGTH).parse().ok(),
+        let total = if is_chunked {
+            None
+        } else {
+            text(headers, CONTENT_LENGTH).parse().ok()
         };
         let encoding = text(headers, CONTENT_ENCODING);
         let kind = text(headers, CONTENT_TYPE).to_ascii_lowercase();

@@ -71,12 +71,17 @@ struct Branch<'h> {
     indent: String,
 }
 
+impl<'h> Branch<'h> {
+    fn node(&self) -> Node<'h> {
+        Node::of(self.version.map(|version| &version.id))
+    }
+}
+
 /// The versions of an image by what they were built on.
 struct Tree<'h> {
     image: &'h ImageHistory,
     children: HashMap<Node<'h>, Vec<&'h Version>>,
-    /// The versions of which it is not known what they were built on, or that it is in the
-    /// history.
+    /// The versions whose parent is unknown or not in the history.
     loose: Vec<&'h Version>,
     newest: Option<Node<'h>>,
     /// What is marked with `← here`.
@@ -125,19 +130,19 @@ impl<'h> Tree<'h> {
         let mut drawn = HashSet::new();
         let mut branches = self.starts();
         while let Some(branch) = branches.pop() {
-            let node = Node::of(branch.version.map(|version| &version.id));
-            if !drawn.insert(node) {
+            if !drawn.insert(branch.node()) {
                 continue;
             }
             text.push('\n');
-            text.push_str(&one_line(&self.line(node, &branch), columns));
-            self.push_children(node, &branch.indent, &mut branches);
+            text.push_str(&one_line(&self.line(&branch), columns));
+            self.push_children(&branch, &mut branches);
         }
         text
     }
 
-    /// Returns where the drawing starts, in reverse: with the unedited image, then the loose
-    /// versions. All versions come last, since those in a circle are not reached from any other.
+    /// Returns the stack that the drawing starts with. The unedited image is on top, then come the
+    /// loose versions, then all: those whose parents lead round in a circle are reached from no
+    /// other. What was drawn by then is not drawn again.
     fn starts(&self) -> Vec<Branch<'h>> {
         let all = self.image.versions.iter().rev();
         let loose = self.loose.iter().copied().rev();
@@ -155,7 +160,8 @@ impl<'h> Tree<'h> {
         starts
     }
 
-    fn line(&self, node: Node<'_>, branch: &Branch<'_>) -> String {
+    fn line(&self, branch: &Branch<'_>) -> String {
+        let node = branch.node();
         let indent = &branch.indent;
         let mark = if self.path.contains(&node) {
             '●'
@@ -182,9 +188,9 @@ impl<'h> Tree<'h> {
 
     /// Puts what was built on a node on the stack: the branches to the right, to be drawn first,
     /// above what goes straight down.
-    fn push_children(&mut self, node: Node<'h>, indent: &str, stack: &mut Vec<Branch<'h>>) {
-        let mut children = self.children.remove(&node).unwrap_or_default();
-        let indent = below(indent);
+    fn push_children(&mut self, parent: &Branch<'h>, stack: &mut Vec<Branch<'h>>) {
+        let mut children = self.children.remove(&parent.node()).unwrap_or_default();
+        let indent = below(&parent.indent);
         let on_path = children
             .iter()
             .rposition(|version| self.path.contains(&Node::Version(&version.id)));

@@ -1,9 +1,10 @@
 //! The rules by which a history is read: see the docs of [`History`](super::History).
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 use std::mem;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::{ImageHistory, Version};
 use crate::profile::ImageType;
@@ -19,16 +20,17 @@ const LONG_ID: usize = 64;
 
 /// What was read so far.
 ///
-/// Time and memory are linear in the answer, though an image's name counts for all values in its
-/// object, and a version's id for all in its own: a name is looked up once, where it stands, and
-/// stands for a place in `images` from then on; and equal ids, if they are long, are one and the
-/// same, so that comparing them costs nothing.
+/// Time and memory are linear in the answer, even if many values share one long name or one long
+/// parent id. A name is looked up once, where it stands, and is passed on as a [`Place`]. Equal
+/// long ids are one allocation, so that comparing them costs nothing.
 #[derive(Default)]
 pub(super) struct Reader {
     /// The images that were named, in the order of their places.
     images: Vec<ImageHistory>,
     places: HashMap<String, Place>,
     long_ids: HashSet<VersionId>,
+    /// Room for the digits of one id at a time: most of a history is ids.
+    digits: String,
     unread: usize,
 }
 
@@ -84,7 +86,7 @@ impl Reader {
             ..around
         };
         if items.is_empty() {
-            self.list(key, here);
+            self.mark_listed(key, here);
         }
         for item in items {
             self.walk("", item, here);
@@ -100,14 +102,14 @@ impl Reader {
             ..around
         };
 
-        let version_id = object.get_mut("version_id").map(Value::take);
+        let version_id = object.remove("version_id");
         let own_id = version_id.as_ref().and_then(|id| self.id(id));
         let mut inside = here;
         if version_id.is_some() {
             self.add_version(own_id.as_ref(), &mut object, here);
             inside.version = own_id.as_ref();
-        } else if lists_nothing(&object) {
-            self.list(field.or(key), here);
+        } else if has_only_empty_lists(&object) {
+            self.mark_listed(field.or(key), here);
         }
 
         for (key, value) in object {
@@ -124,13 +126,13 @@ impl Reader {
 
     /// Returns the image that a field of the object names.
     fn image_in_field(&mut self, object: &mut Object) -> Option<Place> {
-        // A preset may have a picture of its own.
+        let name = take_text(object, &NAMES)?;
+        // A preset may have an image of its own.
         let is_preset =
             object.contains_key("enhancement_type") && !object.contains_key("version_id");
         if is_preset {
             return None;
         }
-        let name = take_text(object, &NAMES)?;
         Some(self.place(&name))
     }
 
@@ -144,8 +146,9 @@ impl Reader {
         place
     }
 
-    /// Lists the image that an empty list names, unless the list is that of another image.
-    fn list(&mut self, named: Option<Place>, around: Around<'_>) {
+    /// Marks the image that is named beside an empty list as listed.
+    fn mark_listed(&mut self, named: Option<Place>, around: Around<'_>) {
+        // A field farther out counts more than the key of the list: it is another image's.
         if named != around.image() {
             return;
         }
@@ -157,9 +160,7 @@ impl Reader {
     /// Reads an id: a string that is not empty, or an integer of 64 bits.
     fn id(&mut self, json: &Value) -> Option<VersionId> {
         let id = match json {
-            Value::Number(number) if number.is_u64() || number.is_i64() => {
-                VersionId::of_json(number.to_string())
-            }
+            Value::Number(number) if number.is_u64() || number.is_i64() => self.number(number),
             Value::String(text) if !text.is_empty() => VersionId::of_string(text),
             _ => return None,
         };
@@ -171,6 +172,13 @@ impl Reader {
         }
         self.long_ids.insert(id.clone());
         Some(id)
+    }
+
+    fn number(&mut self, number: &Number) -> VersionId {
+        self.digits.clear();
+        // Writing to a string cannot fail.
+        _ = write!(self.digits, "{number}");
+        VersionId::of_json(self.digits.as_str())
     }
 
     /// Adds a version to its image, unless that has one with this id. A version whose id or image
@@ -226,8 +234,8 @@ fn take_text(object: &mut Object, names: &[&str]) -> Option<String> {
     None
 }
 
-/// Whether an object is empty, or has an empty list and none that holds something.
-fn lists_nothing(object: &Object) -> bool {
+/// Whether an object is empty, or has lists and all of them are empty.
+fn has_only_empty_lists(object: &Object) -> bool {
     let mut lists = object.values().filter_map(Value::as_array).peekable();
     let has_list = lists.peek().is_some();
     object.is_empty() || (has_list && lists.all(Vec::is_empty))

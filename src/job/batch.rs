@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use super::steps::SETTLE;
 use super::{Job, cannot_tell};
-use crate::chain::{Chain, NOT_MADE, Recovery, Step};
+use crate::chain::{Chain, Recovery, Step, not_made};
 use crate::clock::Clock;
-use crate::error::{
-    ApiErrorKind, CallError, Context, Error, Result, TransferError, TransferReason,
-};
+use crate::error::{ApiErrorKind, Context, Error, Result, TransferError, TransferReason};
 use crate::history::History;
 use crate::image::{Image, check_edit};
 use crate::lookup::{Found, look_for};
@@ -155,8 +153,8 @@ impl Job {
             file_name: image.file_name().to_owned(),
             steps,
             standing,
-            lost: 0,
-            is_told: false,
+            times_lost: 0,
+            is_end_told: false,
         })
     }
 
@@ -193,9 +191,9 @@ struct Work {
     steps: Vec<Step>,
     standing: Standing,
     /// How often an edit was lost and turned out not to be made.
-    lost: u32,
+    times_lost: u32,
     /// Whether the callback was told of its end.
-    is_told: bool,
+    is_end_told: bool,
 }
 
 /// How an image stands. It has its chain as long as there is something to do for it.
@@ -242,7 +240,7 @@ impl Work {
                 self.found(found, chain.path().len());
                 Standing::Ready(chain)
             }
-            Recovery::NotApplied => self.not_made(chain, error),
+            Recovery::NotApplied => self.give_up_or_send_again(chain, error),
             Recovery::CannotTell { .. } => Standing::Lost(chain, error),
         };
     }
@@ -258,14 +256,11 @@ impl Work {
     }
 
     /// Lets an edit be sent again that was not made, unless that was done often enough.
-    fn not_made(&mut self, chain: Box<Chain>, error: Error) -> Standing {
-        self.lost += 1;
+    fn give_up_or_send_again(&mut self, chain: Box<Chain>, error: Error) -> Standing {
+        self.times_lost += 1;
         match error {
-            Error::OutcomeUnknown(e) if self.lost >= MOST_LOST => {
-                Standing::Failed(Error::Network(Box::new(CallError {
-                    advice: NOT_MADE,
-                    ..*e
-                })))
+            Error::OutcomeUnknown(e) if self.times_lost >= MOST_LOST => {
+                Standing::Failed(not_made(*e))
             }
             _ => Standing::Ready(chain),
         }
@@ -407,10 +402,10 @@ impl Batch<'_> {
 
     /// Tells the callback of the end of an image, once.
     fn tell_end(&self, work: &mut Work) {
-        if work.is_told {
+        if work.is_end_told {
             return;
         }
-        work.is_told = true;
+        work.is_end_told = true;
         self.images_ended.fetch_add(1, Relaxed);
         let ended = match &work.standing {
             Standing::Lost(_, error) | Standing::Failed(error) => Err(error),

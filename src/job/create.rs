@@ -39,12 +39,7 @@ impl Client {
     /// - [`Error::OutcomeUnknown`]: it cannot be told whether a project of this name is the job's.
     /// - Those of [`Client::create_project`] and of looking for the name. Open the job again.
     pub fn open_job(&self, path: impl AsRef<Path>, name: impl Into<String>) -> Result<Job> {
-        let beginning = Beginning {
-            kind: ProjectKind::ProfileBased,
-            name: name.into(),
-            clock: Clock::default(),
-        };
-        beginning.open(self, path.as_ref())
+        Beginning::new(ProjectKind::ProfileBased, name.into()).open(self, path.as_ref())
     }
 
     /// Opens the job in this file, or begins one with a new Smart Editing project of this name.
@@ -55,12 +50,7 @@ impl Client {
     /// # Errors
     /// As [`Client::open_job`].
     pub fn open_smart_job(&self, path: impl AsRef<Path>, name: impl Into<String>) -> Result<Job> {
-        let beginning = Beginning {
-            kind: ProjectKind::Smart,
-            name: name.into(),
-            clock: Clock::default(),
-        };
-        beginning.open(self, path.as_ref())
+        Beginning::new(ProjectKind::Smart, name.into()).open(self, path.as_ref())
     }
 }
 
@@ -106,6 +96,11 @@ pub(super) struct Beginning {
 }
 
 impl Beginning {
+    fn new(kind: ProjectKind, name: String) -> Self {
+        let clock = Clock::default();
+        Self { kind, name, clock }
+    }
+
     /// Opens the job in this file, or begins it.
     pub(super) fn open(self, client: &Client, path: &Path) -> Result<Job> {
         if self.name.trim().is_empty() {
@@ -145,8 +140,7 @@ impl Maker<'_> {
         } else {
             self.make()?
         };
-        // On the disk before the project holds photos: without this line it would be somebody
-        // else's then.
+        // Without this line on the disk, a project that holds photos would not be known as ours.
         self.log.announce(Line::Created {
             project: project.uuid().to_owned(),
         })?;

@@ -46,8 +46,8 @@ impl Job {
         Ok(files.skipping(&ours).download(links))
     }
 
-    /// Writes down which files the job is about to write to a folder, since there are none of
-    /// these names. Returns all that this run or an earlier one took.
+    /// Notes the names that no file in the folder has yet: the job is about to write these. Returns
+    /// all names that this run or an earlier one noted.
     fn take_names(&self, dir: &Path, names: Vec<String>) -> Result<HashSet<String>> {
         let folder = fs::canonicalize(dir).map_err(|e| Error::io(dir, e))?;
         let folder = folder.to_string_lossy().into_owned();

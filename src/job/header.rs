@@ -47,7 +47,7 @@ impl Header {
         }
     }
 
-    /// Reads the first line of a file. The error says why it is none of a job's.
+    /// Reads the first line of a file. The error says why it is not a job's.
     pub(super) fn read(line: &[u8]) -> Result<Self, String> {
         let Ok(Form { imagen_job: form }) = serde_json::from_slice(line) else {
             return Err("it is no job's file".to_owned());

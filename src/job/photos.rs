@@ -19,7 +19,7 @@ impl Job {
     /// those that have arrived are known by their names. One that has not is an error of its own,
     /// as the edit began without it.
     ///
-    /// A photo of which it is not known whether it arrived is sent again. Costs no credits.
+    /// A photo that may or may not have arrived is sent again. Costs no credits.
     ///
     /// # Errors
     /// Those of [`Project::upload`](crate::Project::upload). Of one photo also
@@ -79,13 +79,14 @@ impl Job {
             .into_iter();
         let mut outcomes = Vec::new();
         for known in known {
-            let Some(outcome) = known.map(Ok).or_else(|| sent.next()) else {
-                break;
-            };
-            if let Ok(uploaded) = &outcome {
-                self.missing_photos.remove(&uploaded.file_name);
-            }
-            outcomes.push(outcome);
+            outcomes.extend(match known {
+                Some(uploaded) => Some(Ok(uploaded)),
+                // There is one for each missing photo, in their order.
+                None => sent.next(),
+            });
+        }
+        for uploaded in outcomes.iter().flatten() {
+            self.missing_photos.remove(&uploaded.file_name);
         }
         Ok(Outcomes(outcomes))
     }

@@ -79,7 +79,7 @@ pub(super) struct ImageRecord {
 }
 
 impl Record {
-    /// Adds what a line says, of which this process learns at this moment.
+    /// Adds what a line says. `now` is when this process learns of it.
     pub(super) fn apply(&mut self, line: &Line, now: Instant) {
         match line {
             Line::Create => self.is_creating = true,
@@ -168,9 +168,9 @@ impl ImageRecord {
         let pending = self.chain.pending.as_ref();
         let edit = pending.map(|pending| pending.edit.clone());
         match change {
-            Change::Made(version) => self.is_made(version, edit),
+            Change::Made(version) => self.note_made(version, edit),
             Change::NotMade | Change::Failed => self.not_made = edit,
-            Change::Moved(state) => self.is_moved(state, edit),
+            Change::Moved(state) => self.note_moved(state, edit),
             Change::Sending { .. } | Change::Lost | Change::MadeUnnamed => {}
         }
         self.chain.apply(change);
@@ -180,7 +180,7 @@ impl ImageRecord {
         }
     }
 
-    fn is_made(&mut self, version: &VersionId, edit: Option<CopilotEdit>) {
+    fn note_made(&mut self, version: &VersionId, edit: Option<CopilotEdit>) {
         self.not_made = None;
         if let Some(edit) = edit {
             // A job has many images, and most of them one edit.
@@ -190,13 +190,13 @@ impl ImageRecord {
     }
 
     /// A person may have said which version the pending edit made.
-    fn is_moved(&mut self, to: &State, edit: Option<CopilotEdit>) {
+    fn note_moved(&mut self, to: &State, edit: Option<CopilotEdit>) {
         self.not_made = None;
         let Some((last, before)) = to.path.split_last() else {
             return;
         };
         if before == self.chain.path {
-            self.is_made(last, edit);
+            self.note_made(last, edit);
         }
     }
 

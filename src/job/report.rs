@@ -124,7 +124,7 @@ impl Job {
         }
     }
 
-    /// Decides that a step was done of which that cannot be told.
+    /// Settles a step whose outcome cannot be told: it was done.
     ///
     /// An edit or an export is waited for by the next run, until it is `Completed`. For a Copilot
     /// edit the history is read, and the one new version of the image is taken for the edit.
@@ -141,11 +141,11 @@ impl Job {
             JobStep::Edit => self.log.announce(Line::Edit(Event::AssumedDone)),
             JobStep::Export => self.log.announce(Line::Export(Event::AssumedDone)),
             JobStep::Copilot { image, .. } => self.assume_made(image),
-            JobStep::Finalize => Err(not_settled_so()),
+            JobStep::Finalize => Err(finalize_needs_no_person()),
         }
     }
 
-    /// Decides that a step was not done of which that cannot be told, or that failed: the next run
+    /// Settles a step that failed, or whose outcome cannot be told: it was not done. The next run
     /// sends it again. If it was done after all, it is paid for twice.
     ///
     /// # Errors
@@ -161,15 +161,14 @@ impl Job {
                 let image = self.project.image(image);
                 self.chain(&image)?.assume_not_applied()
             }
-            JobStep::Finalize => Err(not_settled_so()),
+            JobStep::Finalize => Err(finalize_needs_no_person()),
         }
     }
 
-    /// Refuses to settle a step that is not in one of these states.
+    /// Refuses to settle a step that was not sent or is in no such state.
     fn check_is(&self, step: &JobStep, states: &[StepState]) -> Result<()> {
         let steps = self.log.read(steps);
-        let rows = steps.iter().rev();
-        let Some(row) = rows.into_iter().find(|row| row.step == *step) else {
+        let Some(row) = steps.iter().rev().find(|row| row.step == *step) else {
             let why = format!("{step}: this job has not sent it");
             return Err(Error::invalid("step", why));
         };
@@ -199,7 +198,7 @@ impl Job {
     }
 }
 
-fn not_settled_so() -> Error {
+fn finalize_needs_no_person() -> Error {
     let why = "finalize: Job::finalize_to() sends it again, which costs nothing";
     Error::invalid("step", why)
 }

@@ -17,7 +17,7 @@ use crate::types::ProjectKind;
 use crate::types::ProjectStatus::{self, Completed, Failed, InProgress};
 use crate::wait::Wait;
 
-/// What to do about a call of which it cannot be told whether the service has it.
+/// What to do about a call that the service may or may not have.
 pub(super) const SETTLE: &str = "run the job again later, or look at the project and say so with \
                       Job::assume_done() or Job::assume_not_done()";
 
@@ -56,7 +56,7 @@ impl Job {
             let why = format!("the photo {photo:?} has not arrived: upload it again first");
             return Err(Error::invalid("job", why));
         }
-        self.step(Call::Edit(options)).run(wait)
+        self.step(Task::Edit(options)).run(wait)
     }
 
     /// Exports the finished images and waits until that is done: [`Project::export`] and
@@ -65,7 +65,7 @@ impl Job {
     /// A Smart Editing project has no export: its edit's status is returned.
     ///
     /// # How a lost answer is found out
-    /// As that of [`Job::edit`], by the status of the export.
+    /// As for [`Job::edit`], by the status of the export.
     ///
     /// # Errors
     /// As [`Job::edit`], but for photos and options.
@@ -77,14 +77,14 @@ impl Job {
                 _ => self.project.edit_status(),
             };
         }
-        self.step(Call::Export).run(wait)
+        self.step(Task::Export).run(wait)
     }
 
-    fn step<'j>(&'j self, call: Call<'j>) -> Step<'j> {
+    fn step<'j>(&'j self, task: Task<'j>) -> Step<'j> {
         Step {
             project: &self.project,
             log: &self.log,
-            call,
+            task,
         }
     }
 
@@ -132,18 +132,18 @@ fn shown(option: Option<&Value>) -> String {
     option.map_or("unset".to_owned(), Value::to_string)
 }
 
-/// A call that the service carries out for the whole project, and that costs.
+/// What the service does with the whole project, and what costs.
 #[derive(Clone, Copy)]
-enum Call<'j> {
+enum Task<'j> {
     Edit(&'j EditOptions),
     Export,
 }
 
-/// Such a call of a job.
+/// A task of a job, which is sent once.
 struct Step<'j> {
     project: &'j Project,
     log: &'j Log,
-    call: Call<'j>,
+    task: Task<'j>,
 }
 
 impl Step<'_> {
@@ -162,14 +162,14 @@ impl Step<'_> {
     fn begin(&self, wait: &Wait) -> Result<()> {
         let before = self.status_of(self.project)?;
         self.check_untouched(before.as_ref())?;
-        let options = match self.call {
-            Call::Edit(options) => Some(options.clone()),
-            Call::Export => None,
+        let options = match self.task {
+            Task::Edit(options) => Some(options.clone()),
+            Task::Export => None,
         };
         self.announce(Event::Sending { options, before })?;
-        let sent = match self.call {
-            Call::Edit(options) => self.project.edit(options),
-            Call::Export => self.project.export(),
+        let sent = match self.task {
+            Task::Edit(options) => self.project.edit(options),
+            Task::Export => self.project.export(),
         };
         match sent {
             Ok(()) => self.note(Event::Accepted),
@@ -187,7 +187,7 @@ impl Step<'_> {
 
     /// Refuses an edit of a project that was edited by somebody else.
     fn check_untouched(&self, status: Option<&ProjectStatus>) -> Result<()> {
-        let (Call::Edit(_), Some(status)) = (self.call, status) else {
+        let (Task::Edit(_), Some(status)) = (self.task, status) else {
             return Ok(());
         };
         let is_edited = matches!(status, InProgress | Completed | Failed);
@@ -208,15 +208,16 @@ impl Step<'_> {
         };
         let clock = &self.log.clock;
         let project = self.project.returning_refusals();
-        let found = look_for(&lookup(wait, clock.since(since)), clock, |_| {
-            let status = self.status_of(&project)?;
+        let mut status = None;
+        let is_found = look_for(&lookup(wait, clock.since(since)), clock, |_| {
+            status = self.status_of(&project)?;
             if has_begun(before.as_ref(), status.as_ref()) {
-                return Ok(Found::Settled(None));
+                return Ok(Found::Settled(true));
             }
             self.tell(wait, status.as_ref())?;
-            Ok(Found::Open(Some(status)))
+            Ok(Found::Open(false))
         })?;
-        if let Some(status) = found {
+        if !is_found {
             return Err(self.unknown(status));
         }
         self.note(Event::Accepted);
@@ -247,9 +248,9 @@ impl Step<'_> {
     }
 
     fn wait_until_done(&self, wait: &Wait) -> Result<StepStatus> {
-        let result = match self.call {
-            Call::Edit(_) => self.project.wait_until_edited(wait),
-            Call::Export => self.project.wait_until_exported(wait),
+        let result = match self.task {
+            Task::Edit(_) => self.project.wait_until_edited(wait),
+            Task::Export => self.project.wait_until_exported(wait),
         };
         match &result {
             // The details are whatever the service says: they are not kept in a file.
@@ -270,9 +271,9 @@ impl Step<'_> {
 
     /// Asks for the status. `None` if the service knows of no such edit or export.
     fn status_of(&self, project: &Project) -> Result<Option<ProjectStatus>> {
-        let status = match self.call {
-            Call::Edit(_) => project.edit_status(),
-            Call::Export => project.export_status(),
+        let status = match self.task {
+            Task::Edit(_) => project.edit_status(),
+            Task::Export => project.export_status(),
         };
         match status {
             Ok(status) => Ok(Some(status.status)),
@@ -296,9 +297,9 @@ impl Step<'_> {
     }
 
     fn name(&self) -> &'static str {
-        match self.call {
-            Call::Edit(_) => "edit",
-            Call::Export => "export",
+        match self.task {
+            Task::Edit(_) => "edit",
+            Task::Export => "export",
         }
     }
 
@@ -307,9 +308,9 @@ impl Step<'_> {
     }
 
     fn read<T>(&self, look: impl FnOnce(&Started) -> T) -> T {
-        self.log.read(|record| match self.call {
-            Call::Edit(_) => look(&record.edit),
-            Call::Export => look(&record.export),
+        self.log.read(|record| match self.task {
+            Task::Edit(_) => look(&record.edit),
+            Task::Export => look(&record.export),
         })
     }
 
@@ -322,9 +323,9 @@ impl Step<'_> {
     }
 
     fn line(&self, event: Event) -> Line {
-        match self.call {
-            Call::Edit(_) => Line::Edit(event),
-            Call::Export => Line::Export(event),
+        match self.task {
+            Task::Edit(_) => Line::Edit(event),
+            Task::Export => Line::Export(event),
         }
     }
 }

@@ -89,8 +89,8 @@ macro_rules! configure {
     }};
 }
 
-/// Returns the limits of a call of the API. `theirs` are those of a caller's agent, of which the
-/// shorter ones hold.
+/// Returns the limits of a call of the API. `theirs` are the limits of a caller's agent: of two,
+/// the shorter one holds.
 pub(super) fn of_call(limits: &Limits, timeout: Duration, theirs: Timeouts) -> Timeouts {
     Timeouts {
         connect: shorter(limits.connect_timeout, theirs.connect),
@@ -102,8 +102,8 @@ pub(super) fn of_call(limits: &Limits, timeout: Duration, theirs: Timeouts) -> T
     }
 }
 
-/// Returns the limits of a transfer of a file, beside that of a stall: none but for connecting and
-/// for an answer. A storage that does not answer `Expect` gets the file all the same.
+/// Returns the limits of a transfer of a file: for connecting, sending the head and waiting for the
+/// answer. The file itself is limited by stalls alone.
 pub(super) fn of_file(connect: Option<Duration>, stall: Option<Duration>) -> Timeouts {
     Timeouts {
         connect,

@@ -124,26 +124,37 @@ impl<'c> Answer<'c> {
         Ok(json)
     }
 
-    /// Reads the object that the payload was parsed to.
-    pub(crate) fn object<T: DeserializeOwned>(&self, json: &Value) -> Result<T> {
-        read(json).map_err(|e| self.unpromised(&e))
+    /// Reads the payload as an object.
+    pub(crate) fn object<T: DeserializeOwned>(&self) -> Result<T> {
+        read(&self.json()?).map_err(|e| self.unpromised(&e))
     }
 
-    /// Reads an object whose `status` is not that of the call, but of what was asked about.
-    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T> {
+    /// Reads an answer to the question how far something is. Its `status` is not that of the call,
+    /// so `FAILED` is no error.
+    pub(crate) fn status_object<T: DeserializeOwned>(&self) -> Result<T> {
         let json = self.parse()?;
-        let object = self.object(&json);
-        if object.is_err() {
-            self.check(&json)?;
+        match read(&json) {
+            Ok(object) => Ok(object),
+            Err(e) => {
+                self.check(&json)?;
+                Err(self.unpromised(&e))
+            }
         }
-        object
     }
 
-    /// Reads a list that comes bare, or as the field `name` of an object. An item that cannot be
-    /// read is `None`.
+    /// Reads the payload as a list. An item that cannot be read is `None`.
     pub(crate) fn list<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<Option<T>>> {
-        let json = self.json()?;
-        items(&json, name).ok_or_else(|| self.unreadable(format!("the answer holds no {name}")))
+        self.list_in(&self.json()?, name)
+    }
+
+    /// Reads a list in the parsed payload, which comes bare or as the field `name` of an object.
+    pub(crate) fn list_in<T: DeserializeOwned>(
+        &self,
+        json: &Value,
+        name: &str,
+    ) -> Result<Vec<Option<T>>> {
+        items(json.get(name).unwrap_or(json))
+            .ok_or_else(|| self.unreadable(format!("the answer holds no {name}")))
     }
 
     /// Parses the payload, whatever it says of the call.
@@ -178,7 +189,7 @@ impl<'c> Answer<'c> {
         unwrap_envelope(body).unwrap_or(body)
     }
 
-    /// Makes the error for an answer by which the service says no.
+    /// Makes the error for an answer that says no.
     pub(super) fn refused(&self) -> Error {
         let message = self.message();
         let status = self.status.unwrap_or_default();
@@ -254,8 +265,8 @@ impl<'c> Answer<'c> {
         }
     }
 
-    /// Returns as much of the body as an error may show: nothing of a redirect's, which may tell
-    /// where it leads.
+    /// Returns as much of the body as an error may show. The body of a redirect is left out, since
+    /// it may repeat the target.
     fn start_of_body(&self) -> Cow<'_, str> {
         if matches!(self.status, Some(300..=399)) {
             return Cow::default();

@@ -85,7 +85,8 @@ impl Transport {
             && call.body.is_none()
             && let Err(e) = self.try_connection()
         {
-            return self.failed(Answer::new(self, call, tries), &e, true);
+            let is_unsent = true;
+            return self.failed(Answer::new(self, call, tries), &e, is_unsent);
         }
         match self.exchange(call, &call.path, tries) {
             Attempt::Refused(answer) if self.leads_to_other_form(call, &answer) => {
@@ -100,14 +101,14 @@ impl Transport {
     /// A call with a body is known not to have been sent if `ureq` did not ask for the body. For
     /// one without, nothing else tells a connection that was not made from one that broke. The
     /// time for sending this request is over before it begins, so `ureq` gives it up once it is
-    /// connected. (Were it sent, nothing would be done by it.)
+    /// connected. (If it were sent, it would change nothing.)
     fn try_connection(&self) -> Result<(), ureq::Error> {
         let agent = &self.shared.agent;
         let request = Request::get(self.base_url()).body(SendBody::none())?;
         let mut timeouts = self.timeouts();
         timeouts.send_request = Some(Duration::ZERO);
         let request = configured(agent, request, 0, timeouts, None);
-        // With a buffer of another size it leaves the connections alone that are kept.
+        // A buffer of another size keeps `ureq` from taking a connection that it has kept.
         let buffer = agent.config().input_buffer_size() + 1;
         let request = agent.configure_request(request).input_buffer_size(buffer);
         match agent.run(request.build()) {
@@ -140,8 +141,11 @@ impl Transport {
             }
         };
         let received = answer.receive(response, self.shared.limits.max_answer_size);
+        // The status of a refusal tells enough, even if its body was cut.
+        if !answer.is_success() {
+            return Attempt::Refused(answer);
+        }
         match received {
-            _ if !answer.is_success() => Attempt::Refused(answer),
             Ok(()) => Attempt::Answered(answer),
             Err(e) => Attempt::Lost(answer, self.cause(&e)),
         }

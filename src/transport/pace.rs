@@ -206,8 +206,13 @@ impl Pace {
         if self.one_at_a_time && self.probe().is_some() {
             return false;
         }
-        let until = since + self.max_throttled.min(LONGEST_ASKED);
+        let until = self.hopeless_from(since);
         earliest > until || now >= until
+    }
+
+    /// Returns until when calls wait, if the service accepts none since then.
+    fn hopeless_from(&self, since: Instant) -> Instant {
+        since + self.max_throttled.min(LONGEST_ASKED)
     }
 
     /// Takes note that a call was answered by anything but 429.
@@ -215,6 +220,7 @@ impl Pace {
         self.settle(now);
         let is_news = match slot.ticket {
             Some(_) => self.take(slot),
+            // It was never in flight, since there was no limit when it was sent.
             None => now < slot.sent + REFUSED_WITHIN,
         };
         if is_news {
@@ -258,10 +264,11 @@ impl Pace {
         self.refused_at = Some(now);
         let since = *self.throttled_since.get_or_insert(now);
         let pause = asked.unwrap_or_else(|| self.own_pause(since, now));
-        // What is added at random is no reason to give up.
+        let plain = now + pause;
         let jittered = now + pause.mul_f64(1.0 + JITTER * random);
-        let hopeless_from = since + self.max_throttled.min(LONGEST_ASKED);
-        self.pause(jittered.min(hopeless_from.max(now + pause)));
+        // What is added at random alone must not make calls give up.
+        let latest = plain.max(self.hopeless_from(since));
+        self.pause(jittered.min(latest));
     }
 
     /// Returns the pause after a refusal that came without one.
@@ -332,7 +339,7 @@ impl SharedPace {
     }
 
     /// Lets a call go that does not keep the pace.
-    pub(super) fn slot_at_once(&self) -> Slot {
+    fn slot_at_once(&self) -> Slot {
         Slot {
             ticket: None,
             sent: Instant::now(),

@@ -217,6 +217,8 @@ mod tests {
             let text = format!("the key {spelling} is wrong");
             assert_eq!(redact(&text, KEY, &[]), WITHHELD, "{spelling}");
         }
+        let pieces = "is Ab%2BCd%2fEf%3DGh%2bIj no key";
+        assert_eq!(redact(pieces, "Ab+Cd/Ef=Gh+Ij", &[]), WITHHELD);
         assert_eq!(redact("cut at sk-Zq8", KEY, &[]), WITHHELD);
         assert_eq!(redact("N3xR7t/L is no key", KEY, &[]), "N3xR7t/L is no key");
     }

@@ -23,12 +23,12 @@ use crate::error::TransferReason::{
 use crate::error::{CauseKind, Context, Error, Result, TransferError};
 use crate::types::SignedUrl;
 
-/// The default limit for how long nothing of a file may move.
+/// By default, an attempt at a file is given up after this long without progress.
 pub(crate) const STALL: Duration = Duration::from_secs(60);
 
-/// How many new bytes make an attempt a good one, after which failures are counted anew. A network
-/// that cuts every connection after so many bytes must let a large file through, and a server that
-/// gives a byte an attempt must not be asked for ever.
+/// After an attempt that brought so many new bytes, failures are counted from 0 again. A large file
+/// must get through a network that cuts every connection after some megabytes. A server that gives
+/// one byte an attempt must not be asked without end.
 const GOOD_ATTEMPT: u64 = 1024 * 1024;
 
 /// How often the progress is told while a transfer waits to be tried again.
@@ -73,7 +73,7 @@ impl<'t> Transfer<'t> {
     ) -> Result<Self> {
         Ok(Self {
             transport,
-            uri: parse_url("url", call.url.as_str(), false)?,
+            uri: parse_link(transport, call.url)?,
             stall: call.stall,
             bytes: 0,
             total: None,
@@ -88,7 +88,7 @@ impl<'t> Transfer<'t> {
 
     /// Sends the next attempts to another link.
     pub(crate) fn use_link(&mut self, url: &SignedUrl) -> Result<()> {
-        self.uri = parse_url("url", url.as_str(), false)?;
+        self.uri = parse_link(self.transport, url)?;
         Ok(())
     }
 
@@ -173,7 +173,7 @@ impl<'t> Transfer<'t> {
         let mut error = self.error(reason, format!("{status} {words}").trim_end());
         error.context.status = Some(status);
         error.context.request_id =
-            request_id(&parts.headers).map(|id| self.transport.redact(id, &[]));
+            request_id(&parts.headers).map(|id| self.transport.redact(id, &[query]));
         error.context.retry_after = retry_after(&parts.headers);
         Error::Transfer(error)
     }
@@ -193,7 +193,7 @@ impl<'t> Transfer<'t> {
             ..Context::default()
         };
         Box::new(TransferError {
-            name: self.transport.redact(&self.name, &[]),
+            name: self.transport.redact(&self.name, &[query]),
             reason,
             message: self.transport.redact(message, &[query]),
             bytes: self.bytes,
@@ -202,7 +202,18 @@ impl<'t> Transfer<'t> {
     }
 }
 
-/// Tells what an error of `ureq` means for a transfer, and what to say of it.
+/// Parses a link. An error shows it without the key, which a service may have put into it.
+fn parse_link(transport: &Transport, url: &SignedUrl) -> Result<Uri> {
+    match parse_url("url", url.as_str(), false) {
+        Err(Error::InvalidInput { field, message }) => {
+            Err(Error::invalid(field, transport.redact(&message, &[])))
+        }
+        result => result,
+    }
+}
+
+/// Tells what an error of `ureq` means for a transfer, and what to say of it: the words of `ureq`
+/// where none are given here.
 fn judge(error: &ureq::Error) -> (TransferReason, String) {
     use ureq::Error::{BadUri, Protocol, RequireHttpsOnly, Timeout, TooManyRedirects};
     use ureq::Timeout::{Connect, Resolve};
@@ -225,8 +236,7 @@ fn judge(error: &ureq::Error) -> (TransferReason, String) {
     }
 }
 
-/// Reads the start of an error's body. However slowly it comes, this takes hardly longer than a
-/// stall.
+/// Reads the start of an error's body, for little longer than a stall, however slowly it comes.
 fn start_of(body: Body, stall: Duration) -> String {
     let began = Instant::now();
     let mut reader = body.into_reader().take(ERROR_BODY);

@@ -68,10 +68,9 @@ where
     Ok(serde_json::from_value(json).unwrap_or_default())
 }
 
-/// Reads a list that comes bare, or as the field `name` of an object. An item that cannot be read
-/// is `None`.
-pub(crate) fn items<T: DeserializeOwned>(json: &Value, name: &str) -> Option<Vec<Option<T>>> {
-    let list = json.get(name).unwrap_or(json).as_array()?;
+/// Reads a list. An item that cannot be read is `None`.
+pub(crate) fn items<T: DeserializeOwned>(json: &Value) -> Option<Vec<Option<T>>> {
+    let list = json.as_array()?;
     Some(list.iter().map(|item| read(item).ok()).collect())
 }
 

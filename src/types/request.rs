@@ -38,20 +38,8 @@ impl CopilotRequest {
     }
 }
 
-impl From<String> for CopilotRequest {
-    fn from(instruction: String) -> Self {
-        Self::new(instruction)
-    }
-}
-
-impl From<&String> for CopilotRequest {
-    fn from(instruction: &String) -> Self {
-        Self::new(instruction)
-    }
-}
-
-impl From<&str> for CopilotRequest {
-    fn from(instruction: &str) -> Self {
+impl<T: Into<String>> From<T> for CopilotRequest {
+    fn from(instruction: T) -> Self {
         Self::new(instruction)
     }
 }
@@ -83,20 +71,8 @@ impl EnhanceRequest {
     }
 }
 
-impl From<String> for EnhanceRequest {
-    fn from(tool_id: String) -> Self {
-        Self::new(tool_id)
-    }
-}
-
-impl From<&String> for EnhanceRequest {
-    fn from(tool_id: &String) -> Self {
-        Self::new(tool_id)
-    }
-}
-
-impl From<&str> for EnhanceRequest {
-    fn from(tool_id: &str) -> Self {
+impl<T: Into<String>> From<T> for EnhanceRequest {
+    fn from(tool_id: T) -> Self {
         Self::new(tool_id)
     }
 }
@@ -125,22 +101,8 @@ pub enum CopilotEdit {
 }
 
 /// An instruction.
-impl From<&str> for CopilotEdit {
-    fn from(instruction: &str) -> Self {
-        Self::Instruction(instruction.to_owned())
-    }
-}
-
-/// An instruction.
-impl From<String> for CopilotEdit {
-    fn from(instruction: String) -> Self {
-        Self::Instruction(instruction)
-    }
-}
-
-/// An instruction.
-impl From<&String> for CopilotEdit {
-    fn from(instruction: &String) -> Self {
-        Self::Instruction(instruction.clone())
+impl<T: Into<String>> From<T> for CopilotEdit {
+    fn from(instruction: T) -> Self {
+        Self::Instruction(instruction.into())
     }
 }

@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 use serde::de::{Deserializer, Error as _};
@@ -12,8 +11,6 @@ use serde::ser::{Error as _, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
-
-use crate::error::Error;
 
 /// Identifies one version of an image: the `version_id` of an answer, the `parent_version_id` of a
 /// request.
@@ -121,21 +118,6 @@ impl Ord for VersionId {
 impl PartialOrd for VersionId {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
-    }
-}
-
-impl FromStr for VersionId {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(Error::invalid("version_id", "the id is empty"));
-        }
-        match serde_json::from_str(text) {
-            Ok(id) => Ok(id),
-            Err(_) => Ok(Self::of_string(text)),
-        }
     }
 }
 
@@ -269,5 +251,35 @@ mod tests {
             .into();
         ids.sort();
         assert_eq!(format!("{ids:?}"), r#"[-1, 9, 10, "a", "b"]"#);
+    }
+
+    /// Counts what it is given.
+    #[derive(Default)]
+    struct Counting(usize);
+
+    impl Hasher for Counting {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0 += bytes.len();
+        }
+
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_long_id_takes_no_longer_to_hash() {
+        let mut hasher = Counting::default();
+        VersionId::of_string(&"x".repeat(1_000_000)).hash(&mut hasher);
+        assert_eq!(hasher.0, 8);
+    }
+
+    #[test]
+    fn equal_ids_that_came_apart_have_one_hash() {
+        let one = VersionId::of_string("abc");
+        let other: VersionId = "abc".parse().unwrap();
+        assert_eq!(one, other);
+        assert_eq!(one.hash, other.hash);
+        assert_ne!(one, VersionId::of_string("abd"));
     }
 }

@@ -2,7 +2,12 @@
 
 /// Defines an enum of the words that a field of the wire can hold.
 macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal $(| $alias:literal)*,)+ }) => {
+    (
+        $(#[$meta:meta])*
+        $name:ident {
+            $($(#[$doc:meta])* $variant:ident = $word:literal $(| $alias:literal)*,)+
+        }
+    ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(from = "String")]
@@ -26,9 +31,12 @@ macro_rules! words {
 
         impl From<String> for $name {
             fn from(word: String) -> Self {
-                $(if [$word $(, $alias)*].iter().any(|known| crate::types::same_word(known, &word)) {
-                    return Self::$variant;
-                })+
+                $(
+                    let words = [$word $(, $alias)*];
+                    if words.iter().any(|known| crate::types::same_word(known, &word)) {
+                        return Self::$variant;
+                    }
+                )+
                 Self::Other(word)
             }
         }
@@ -44,7 +52,7 @@ pub(crate) use words;
 
 /// Whether two words of the wire are the same: case, spaces and punctuation do not count.
 pub(crate) fn same_word(one: &str, other: &str) -> bool {
-    letters(one).eq(letters(other))
+    one == other || letters(one).eq(letters(other))
 }
 
 fn letters(word: &str) -> impl Iterator<Item = char> {

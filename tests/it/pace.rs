@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use imagen_ai::{ApiErrorKind, Client, Error, Result, Wait, WaitReason, parallel};
+use imagen_ai::{ApiErrorKind, Client, Error, Result, RetryPolicy, Wait, WaitReason, parallel};
 
 use crate::support::script::{Script, Turn};
 use crate::support::wire::OK;
@@ -106,7 +106,12 @@ fn more_threads_than_the_limit_allows_lose_no_edit() {
 #[test]
 fn a_refused_question_returns_to_its_wait_at_once() {
     let script = Script::of([Turn::status(429)]);
-    let client = client_at(&script.url(), KEY);
+    let retry = RetryPolicy {
+        max_throttled: Duration::from_secs(5),
+        ..RetryPolicy::default()
+    };
+    let builder = Client::builder(KEY).base_url(script.url()).retry(retry);
+    let client = builder.build().unwrap();
     let wait = Wait {
         first: ms(700),
         longest: ms(700),

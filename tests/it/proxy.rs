@@ -9,7 +9,7 @@ use crate::support::proxy::Proxy;
 use crate::support::script::End::{Close, HangUp, Reset, Stall};
 use crate::support::script::{Script, Turn};
 use crate::support::wire::{KEY, OK, Wire};
-use crate::support::{agent_config, child, ms};
+use crate::support::{agent_config, ms};
 
 const PASSWORD: &str = "pass-4711";
 /// What stands for it in a header: someone:pass-4711.
@@ -215,6 +215,7 @@ fn a_tunnel_lasts_longer_than_the_connect_timeout() {
 #[cfg(target_os = "linux")]
 mod environment {
     use super::*;
+    use crate::support::child;
 
     const TEST: &str = "proxy::environment::proxies_of_the_environment_are_used";
 

@@ -8,9 +8,9 @@ use imagen_ai::{
     RetryPolicy, Wait,
 };
 
+use crate::support::ms;
 use crate::support::tls::{Authority, TlsServer, agent, providers, trusting};
 use crate::support::wire::KEY;
-use crate::support::{child, ms};
 
 const HERE: [&str; 2] = ["localhost", "127.0.0.1"];
 
@@ -154,9 +154,12 @@ fn a_wait_ends_at_a_certificate_that_is_refused() {
 
 /// The client's own agent believes whom its features say: the list in the program, or that of the
 /// system.
+/// Only on Linux a variable says where that is.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_systems_list_is_asked_where_the_features_say_so() {
+    use crate::support::child;
+
     if child::is_child() {
         let client = Client::from_env().unwrap();
         println!("{:?} {:?}", edit(&client), edit(&client));

@@ -5,11 +5,18 @@ use std::time::Duration;
 use imagen_ai_simulator::{READY, SMART};
 use serde_json::json;
 
-use crate::support::{Service, put};
+use crate::support::{Service, eventually, put};
 
 /// Takes one call and answers it. Returns the whole request.
 fn take_call(listener: &TcpListener) -> String {
-    let (mut stream, _) = listener.accept().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let mut accepted = None;
+    eventually(|| {
+        accepted = listener.accept().ok();
+        accepted.is_some()
+    });
+    let (mut stream, _) = accepted.unwrap();
+    stream.set_nonblocking(false).unwrap();
     let mut request = String::new();
     let mut buffer = [0; 1024];
     while !request.ends_with('}') {

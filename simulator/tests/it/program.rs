@@ -100,6 +100,41 @@ fn the_next_edits_fail_as_asked_for() {
     program.copilot().is(200, "");
 }
 
+/// The most memory that a process has had, in KiB.
+#[cfg(target_os = "linux")]
+fn peak_memory(process: &Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    line.unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_upload_is_not_held_in_memory() {
+    let program = Program::start(&[]);
+    let url = format!(
+        "{}/projects/{READY}/get_temporary_upload_links",
+        program.printed["IMAGEN_BASE_URL"]
+    );
+    let headers = program.key() + "content-type: application/json\r\n";
+    let links = send(
+        "POST",
+        &url,
+        &headers,
+        b"{\"files_list\":[{\"file_name\":\"a.jpg\"}]}",
+    );
+    let link = links.string("/files_list/0/upload_link");
+    let uploaded = send("PUT", &link, "", &vec![0; 64 << 20]);
+    uploaded.is(200, "etag: ");
+    let peak = peak_memory(&program.child);
+    assert!(peak < 32 << 10, "{peak} KiB");
+}
+
 /// Sends edits until one is refused. More than a hundred a second come through only by a mistake.
 fn refused(program: &Program) -> Answer {
     let mut answers = (0..100).map(|_| program.copilot());

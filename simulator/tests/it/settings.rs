@@ -80,3 +80,11 @@ fn a_call_can_be_redirected_to_the_other_form_of_its_path() {
         .is(404, "Image not found.");
     service.get("/unknown").is(404, "Not Found");
 }
+
+#[test]
+fn of_a_request_no_more_is_kept_than_the_settings_say() {
+    let service = Service::start();
+    service.configure(|settings| settings.kept_bytes = 10);
+    service.copilot(IMAGE, Value::Null).is(200, "SUCCESS");
+    assert_eq!(service.requests()[0].body, b"{\"instructi"[..10]);
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use imagen_ai_simulator::{READY, Simulator};
 use serde_json::Value;
 
-use crate::support::{IMAGE, answer_on, begin, prompt, send};
+use crate::support::{IMAGE, answer_on, begin, eventually, prompt, send};
 
 /// Sends a Copilot edit, or the beginning of one, and does not wait for the answer.
 fn begin_edit(simulator: &Simulator, image: &str, parent: Value, cut: usize) -> TcpStream {
@@ -25,15 +25,6 @@ fn info(simulator: &Simulator) -> u16 {
     let url = format!("{}/projects/{READY}", simulator.base_url());
     let key = format!("x-api-key: {}\r\n", simulator.key());
     send("GET", &url, &key, b"").status
-}
-
-#[track_caller]
-fn eventually(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "it never happened");
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[test]

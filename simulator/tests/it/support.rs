@@ -3,11 +3,16 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::ops::Deref;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use imagen_ai_simulator::{READY, Simulator};
 use serde_json::{Value, json};
 
 pub(crate) const IMAGE: &str = "DSC_0001.JPEG";
+
+/// How long a test waits for what never happens, before it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An answer: its status, all of it as text, and its body.
 #[derive(Debug)]
@@ -142,6 +147,7 @@ pub(crate) fn begin(method: &str, url: &str, headers: &str, body: &[u8]) -> TcpS
     let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
     let head = format!("{method} /{path} HTTP/1.1\r\nhost: {host}\r\n{headers}\r\n");
     let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
     stream
 }
@@ -182,4 +188,14 @@ fn end_of(answer: &[u8]) -> Option<usize> {
 fn head_length(answer: &[u8]) -> Option<usize> {
     let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
     Some(end + 4)
+}
+
+/// For what another thread is about to do.
+#[track_caller]
+pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < PATIENCE, "it never happened");
+        thread::sleep(Duration::from_millis(1));
+    }
 }

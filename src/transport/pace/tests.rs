@@ -31,6 +31,7 @@ impl Row {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn rows() -> Vec<Row> {
     let four_a_second = Row {
         name: "4 a second, 4 threads",

@@ -107,6 +107,13 @@ fn only_https_and_this_machine_are_asked_and_what_is_refused_is_shown() {
 }
 
 #[test]
+fn a_link_that_is_refused_does_not_show_the_key() {
+    let bad = format!("http://{KEY}/a.jpg");
+    let text = refused(client().download(link(&bad)).to_vec(1), "url");
+    assert!(!text.contains(KEY), "{text}");
+}
+
+#[test]
 fn a_link_without_a_url_and_a_stall_limit_of_zero_are_refused() {
     let client = client();
     let none = refused(client.download(DownloadLink::default()).to_vec(1), "url");
@@ -257,6 +264,18 @@ fn what_a_storage_repeats_of_a_link_is_not_shown() {
     answer(&mut server, 403, xml("SignatureDoesNotMatch", echo)).create();
     let (why, _) = reason(client().download(signed(&server.url())).to_vec(1));
     assert_eq!(why, TransferReason::LinkExpired);
+}
+
+#[test]
+fn a_request_id_that_repeats_a_signature_is_not_shown() {
+    let mut server = Server::new();
+    let refusal = server.mock("GET", PATH).with_status(403);
+    let _refusal = refusal
+        .with_header("x-amz-request-id", "SECRET-SIGNATURE")
+        .create();
+    let error = failed(client().download(signed(&server.url())).to_vec(1));
+    let id = error.context.request_id.unwrap();
+    assert!(!id.contains("SECRET"), "{id}");
 }
 
 #[test]

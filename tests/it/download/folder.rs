@@ -8,8 +8,7 @@ use std::thread;
 use imagen_ai::{DownloadLink, DownloadOptions, Overwrite};
 use mockito::{Matcher, Server, ServerGuard};
 
-use super::{client, names, signed};
-use crate::support::script::{Script, Turn};
+use super::{client, names};
 
 /// A storage that answers with the path that was asked for.
 fn storage() -> ServerGuard {
@@ -134,6 +133,9 @@ fn a_leftover_that_is_a_second_name_of_a_file_leaves_the_file() {
 #[test]
 fn only_a_regular_file_is_replaced_and_a_link_to_one_is_a_file() {
     use std::os::unix::fs::symlink;
+
+    use super::signed;
+    use crate::support::script::{Script, Turn};
 
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

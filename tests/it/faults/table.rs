@@ -14,6 +14,7 @@ use crate::support::wire::OK;
 
 /// The rows.
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub fn faults() -> Vec<Fault> {
     vec![
         // Nothing reaches the server: every call is tried again, and an edit's error says that it
@@ -22,7 +23,8 @@ pub fn faults() -> Vec<Fault> {
         nobody("the host's name is not found", Server::Url(TOO_LONG_A_LABEL))
             .all("Network Connect", 3),
         #[cfg(not(windows))]
-        nobody("connecting takes too long", Server::BacklogFull).twice().all("Network Timeout", 2),
+        nobody("connecting takes too long", Server::BacklogFull)
+            .connect(SHORT).twice().all("Network Timeout", 2),
         #[cfg(any(feature = "rustls", feature = "native-tls"))]
         breaks("the server speaks no TLS", [Turn::raw(NO).on_accept().then(Close)])
             .over_tls().unheard().all("Network Tls", 3),

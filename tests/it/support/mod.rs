@@ -11,6 +11,8 @@ use imagen_ai::{Client, ClientBuilder, Error, Result, RetryPolicy};
 
 use simulator::Simulator;
 
+#[cfg(not(windows))]
+pub mod backlog;
 pub mod child;
 pub mod file;
 pub mod logs;

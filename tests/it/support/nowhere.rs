@@ -1,9 +1,7 @@
-//! Addresses where nobody answers, each for a reason of its own.
+//! Addresses where nobody listens, and those where somebody can.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
 /// An address that refuses connections.
 ///
@@ -14,42 +12,11 @@ pub struct Refused(SocketAddr);
 
 impl Refused {
     pub fn new() -> Self {
-        Self(address(&listen(own_address())))
+        Self(listen(own_address()).local_addr().expect("a bound address"))
     }
 
     pub fn url(&self) -> String {
         format!("http://{}", self.0)
-    }
-}
-
-/// An address where connecting neither succeeds nor fails, because the kernel's queue is full and
-/// it drops what more comes. Windows refuses it.
-#[cfg(not(windows))]
-pub struct BacklogFull(
-    TcpListener,
-    #[allow(dead_code, reason = "kept open")] Vec<TcpStream>,
-);
-
-#[cfg(not(windows))]
-impl BacklogFull {
-    /// `None` where the system has no such limit, or one too high to reach.
-    pub fn new() -> Option<Self> {
-        let listener = listen(Ipv4Addr::LOCALHOST);
-        let mut queue = Vec::new();
-        while queue.len() < 1_000 {
-            match TcpStream::connect_timeout(&address(&listener), Duration::from_millis(100)) {
-                Ok(stream) => queue.push(stream),
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    return Some(Self(listener, queue));
-                }
-                Err(_) => return None,
-            }
-        }
-        None
-    }
-
-    pub fn url(&self) -> String {
-        format!("http://{}", address(&self.0))
     }
 }
 
@@ -67,8 +34,4 @@ pub(super) fn listen(address: Ipv4Addr) -> TcpListener {
     TcpListener::bind((address, 0))
         .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
         .expect("a free port")
-}
-
-fn address(listener: &TcpListener) -> SocketAddr {
-    listener.local_addr().expect("a bound socket's address")
 }

@@ -7,8 +7,8 @@
 //! assert_eq!(script.requests().len(), 3);
 //! ```
 //!
-//! A script has one [`Turn`] a request. Dropping it shuts its sockets. A wait also ends after
-//! [`PATIENCE`], and what is endless after [`CAP`] bytes.
+//! A script has one [`Turn`] a request. When it is dropped it accepts no more connections. One that
+//! is open ends with its client, or after [`PATIENCE`], and what is endless after [`CAP`] bytes.
 
 mod connection;
 mod turn;
@@ -17,8 +17,8 @@ pub use connection::Request;
 pub use turn::{End, Turn};
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use super::{lock, nowhere};
 use connection::Connection;
 use turn::Reads;
 
-/// The longest wait, so that a test that forgets to drop its script still ends.
+/// The longest wait for a client.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The most of an endless answer, so that a client without limits fails its test and not the
@@ -38,6 +38,8 @@ pub struct Script(Arc<Shared>);
 /// What the threads of a script share.
 struct Shared {
     addr: SocketAddr,
+    /// Kept so that nobody else has the port until no more connections are wanted.
+    listener: Mutex<Option<TcpListener>>,
     /// Apart from the state, so that a test's closure may take its time.
     plot: Mutex<Plot>,
     state: Mutex<State>,
@@ -56,9 +58,6 @@ enum Plot {
 struct State {
     /// Whether no more connections are wanted.
     refusing: bool,
-    /// What is shut when the script ends. The thread of a connection alone owns its socket, so
-    /// that it closes when that thread drops it.
-    open: Vec<Weak<TcpStream>>,
     /// What arrived, by connection.
     heard: Vec<Vec<u8>>,
     requests: Vec<Request>,
@@ -86,6 +85,7 @@ impl Script {
         let listener = nowhere::listen(address);
         let shared = Arc::new(Shared {
             addr: listener.local_addr().expect("a bound address"),
+            listener: Mutex::new(listener.try_clone().ok()),
             plot: Mutex::new(plot),
             state: Mutex::default(),
         });
@@ -128,9 +128,6 @@ impl Script {
 impl Drop for Script {
     fn drop(&mut self) {
         self.0.stop_accepting();
-        for stream in self.0.state().open.iter().filter_map(Weak::upgrade) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
         // A failed assertion in a test's own closure must fail the test.
         if self.0.plot.is_poisoned() && !thread::panicking() {
             panic!("the script panicked");
@@ -149,8 +146,6 @@ impl Shared {
             if state.refusing {
                 return;
             }
-            let stream = Arc::new(stream);
-            state.open.push(Arc::downgrade(&stream));
             let connection = Connection {
                 shared: Arc::clone(self),
                 stream,
@@ -159,7 +154,7 @@ impl Shared {
                 held: false,
             };
             state.heard.push(Vec::new());
-            // An error is a peer that left or a script that ended.
+            // An error is a client that left.
             thread::spawn(move || connection.serve());
         }
     }
@@ -168,6 +163,7 @@ impl Shared {
         self.state().refusing = true;
         // Wakes the thread that accepts.
         let _ = TcpStream::connect(self.addr);
+        lock(&self.listener).take();
     }
 
     /// Returns its place among the requests.

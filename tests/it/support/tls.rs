@@ -34,6 +34,7 @@ impl Authority {
     }
 
     /// In the form that programs read from files.
+    #[cfg(target_os = "linux")]
     pub fn pem(&self) -> String {
         self.0.pem()
     }

@@ -36,7 +36,7 @@ impl Request {
 
 pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
-    pub(super) stream: Arc<TcpStream>,
+    pub(super) stream: TcpStream,
     /// Which one it is, for the record.
     pub(super) id: usize,
     /// What arrived and is not part of a request yet.
@@ -115,7 +115,7 @@ impl Connection {
         let Some(last) = count.checked_sub(1) else {
             return Ok(false);
         };
-        (&*self.stream).read_exact(&mut bytes[..last])?;
+        self.stream.read_exact(&mut bytes[..last])?;
         self.held = true;
         self.buffer.extend(&bytes[..count]);
         self.shared.state().heard[self.id].extend(&bytes[..count]);
@@ -124,7 +124,7 @@ impl Connection {
 
     fn release(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.held) {
-            (&*self.stream).read_exact(&mut [0])?;
+            self.stream.read_exact(&mut [0])?;
         }
         Ok(())
     }

@@ -244,7 +244,7 @@ impl Turn {
         if let Some(file) = self.file.take() {
             self = file.answer(request, self);
         }
-        let mut stream = &*on.stream;
+        let mut stream = &on.stream;
         if let Some(end) = self.head_limits.write(&self.head(), stream)? {
             return Ok(Some(end));
         }
