@@ -69,7 +69,7 @@ struct Shared {
     agent: Agent,
     /// The agent for object storage.
     files: Agent,
-    /// Whether both are one of the caller's, which is configured for every request.
+    /// Whether both are the agent of the caller, which is configured for every request.
     foreign: bool,
     pace: SharedPace,
 }
