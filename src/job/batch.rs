@@ -10,7 +10,7 @@ use super::steps::SETTLE;
 use super::{Job, cannot_tell};
 use crate::chain::{Chain, Recovery, Step, not_made};
 use crate::clock::Clock;
-use crate::error::{ApiErrorKind, Context, Error, Result, TransferError, TransferReason};
+use crate::error::{ApiErrorKind, Error, Result};
 use crate::history::History;
 use crate::image::{Image, check_edit};
 use crate::lookup::{Found, look_for};
@@ -18,6 +18,7 @@ use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
 use crate::progress::{Progress, ProgressCallback};
 use crate::project::Project;
+use crate::transport::Call;
 use crate::types::CopilotEdit;
 use crate::wait::Wait;
 
@@ -427,7 +428,13 @@ impl Batch<'_> {
             ..Progress::default()
         };
         if callback.call(&progress).is_break() {
-            self.end(&self.cancelled(&work.file_name));
+            self.end(
+                &self
+                    .project
+                    .client()
+                    .transport
+                    .cancelled("POST", &work.file_name),
+            );
         }
     }
 
@@ -450,21 +457,6 @@ impl Batch<'_> {
         if in_vain {
             self.end(error);
         }
-    }
-
-    /// Makes the error of images that were not begun when the callback ended the batch.
-    fn cancelled(&self, file_name: &str) -> Error {
-        Error::Transfer(Box::new(TransferError {
-            name: file_name.to_owned(),
-            reason: TransferReason::Cancelled,
-            message: "the callback ended the batch".to_owned(),
-            bytes: 0,
-            context: Context {
-                method: "POST",
-                path: path_of(&self.project.image(file_name)),
-                ..Context::default()
-            },
-        }))
     }
 
     fn end(&self, error: &Error) {
@@ -497,6 +489,14 @@ fn unknown(chain: &Chain) -> Error {
 }
 
 fn path_of(image: &Image) -> String {
-    let uuid = image.project().uuid();
-    format!("/projects/{uuid}/images/{}/copilot", image.file_name())
+    let project = image.project();
+    let segments = [
+        "projects",
+        project.uuid(),
+        "images",
+        image.file_name(),
+        "copilot",
+    ];
+    let path = Call::post(segments).path;
+    project.client().transport.redact(&path)
 }

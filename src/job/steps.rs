@@ -286,7 +286,7 @@ impl Step<'_> {
         let name = self.name();
         let transport = &self.project.client().transport;
         let status = match status {
-            Some(status) => transport.redact(status.as_str(), &[]),
+            Some(status) => transport.redact(status.as_str()),
             None => "unknown".to_owned(),
         };
         let message = format!(

@@ -276,7 +276,7 @@ impl<'c> Answer<'c> {
     }
 
     pub(crate) fn redact(&self, text: &str) -> String {
-        self.transport.redact(text, &[])
+        self.transport.redact(text)
     }
 
     /// Returns the service's own words, or what it sent instead, not redacted.
