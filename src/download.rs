@@ -286,7 +286,7 @@ pub enum Overwrite {
 pub struct Downloaded {
     /// Where it is.
     pub path: PathBuf,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
     /// The name that the link gave: its `file_name`, else the last segment of its URL,
     /// percent-decoded. It is as the service sent it, and can hold anything.
