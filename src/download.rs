@@ -107,7 +107,7 @@ impl Client {
 ///   an expired link from a broken network.
 /// - [`Error::Io`]: the local disk failed, or the writer that was given.
 ///
-/// A download does not cost credits.
+/// Costs no credits.
 #[must_use = "nothing is sent until to_file, to_vec or to_writer"]
 pub struct Download<'a> {
     client: &'a Client,
@@ -285,7 +285,7 @@ pub enum Overwrite {
 pub struct Downloaded {
     /// Where it is.
     pub path: PathBuf,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
     /// The name that the link gave: its `file_name`, else the last segment of its URL,
     /// percent-decoded. It is as the service sent it, and can hold anything.

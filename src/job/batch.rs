@@ -1,14 +1,16 @@
 //! The same Copilot edits on many images.
 
+use std::mem;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::steps::SETTLE;
 use super::{Job, cannot_tell};
 use crate::chain::{Chain, Recovery, Step, not_made};
 use crate::clock::Clock;
-use crate::error::{ApiErrorKind, Context, Error, Result, TransferError, TransferReason};
+use crate::error::{ApiErrorKind, Error, Result};
 use crate::history::History;
 use crate::image::{Image, check_edit};
 use crate::lookup::{Found, look_for};
@@ -16,6 +18,7 @@ use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
 use crate::progress::{Progress, ProgressCallback};
 use crate::project::Project;
+use crate::transport::Call;
 use crate::types::CopilotEdit;
 use crate::wait::Wait;
 
@@ -102,9 +105,10 @@ impl Job {
         for edit in &edits {
             check_edit(edit)?;
         }
-        let mut works = Vec::new();
+        let images: Vec<Image> = images.into_iter().collect();
+        let mut works = Vec::with_capacity(images.len());
         for image in images {
-            works.push(self.work_on(&image, &edits, works.len())?);
+            works.push(self.work_on(image, &edits, works.len())?);
         }
         let batch = Batch {
             project: &self.project,
@@ -117,9 +121,9 @@ impl Job {
         };
         batch.run(&mut works)?;
 
-        let mut outcomes = Vec::new();
+        let mut outcomes = Vec::with_capacity(works.len());
         for work in works {
-            let name = work.chain.image().file_name().to_owned();
+            let name = work.file_name.clone();
             let outcome = work.outcome(&edits);
             if outcome.is_ok() {
                 self.unfinished.remove(&name);
@@ -132,20 +136,22 @@ impl Job {
     }
 
     /// Takes an image for the batch, with what the job has done for it.
-    fn work_on(&self, image: &Image, edits: &[CopilotEdit], index: usize) -> Result<Work> {
-        let chain = self.chain(image)?;
+    fn work_on(&self, image: Image, edits: &[CopilotEdit], index: usize) -> Result<Work> {
+        let chain = Box::new(self.chain(&image)?);
         self.check_begins_with(image.file_name(), edits)?;
-        let steps: Vec<Step> = chain.path().iter().map(Step::of_id).collect();
+        let mut steps = Vec::with_capacity(edits.len());
+        steps.extend(chain.path().iter().map(Step::of_id));
         let standing = if chain.pending().is_some() {
-            Standing::Lost(unknown(&chain))
+            let error = unknown(&chain);
+            Standing::Lost(chain, error)
         } else if steps.len() == edits.len() {
             Standing::Done
         } else {
-            Standing::Ready
+            Standing::Ready(chain)
         };
         Ok(Work {
             index,
-            chain,
+            file_name: image.file_name().to_owned(),
             steps,
             standing,
             times_lost: 0,
@@ -181,7 +187,7 @@ impl Job {
 struct Work {
     /// Its place among the images.
     index: usize,
-    chain: Chain,
+    file_name: String,
     /// What the edits gave that were made so far.
     steps: Vec<Step>,
     standing: Standing,
@@ -191,11 +197,12 @@ struct Work {
     is_end_told: bool,
 }
 
+/// How an image stands. It has its chain as long as there is something to do for it.
 enum Standing {
     /// The next edit can be sent.
-    Ready,
-    /// It is not known what became of the last edit. This is what a person is told in the end.
-    Lost(Error),
+    Ready(Box<Chain>),
+    /// It is not known what became of the last edit. The error says so in the end.
+    Lost(Box<Chain>, Error),
     /// It is given up in this run.
     Failed(Error),
     Done,
@@ -206,33 +213,43 @@ impl Work {
         matches!(self.standing, Standing::Done)
     }
 
-    fn is_open(&self) -> bool {
-        self.is_ready() || self.is_lost()
-    }
-
     fn is_ready(&self) -> bool {
-        matches!(self.standing, Standing::Ready)
+        matches!(self.standing, Standing::Ready(_))
     }
 
     fn is_lost(&self) -> bool {
-        matches!(self.standing, Standing::Lost(_))
+        matches!(self.standing, Standing::Lost(..))
+    }
+
+    /// Returns for how long a lost edit has been lost.
+    fn lost_for(&self) -> Option<Duration> {
+        match &self.standing {
+            Standing::Lost(chain, _) => Some(chain.pending_for()),
+            _ => None,
+        }
     }
 
     /// Settles a lost edit, if this history tells what became of it.
     fn look_in(&mut self, history: &History, time_is_up: bool) {
-        match self.chain.look_in(history, time_is_up) {
+        let standing = mem::replace(&mut self.standing, Standing::Done);
+        let Standing::Lost(mut chain, error) = standing else {
+            self.standing = standing;
+            return;
+        };
+        self.standing = match chain.look_in(history, time_is_up) {
             Recovery::Applied(found) => {
-                self.found(found);
-                self.standing = Standing::Ready;
+                self.found(found, chain.path().len());
+                Standing::Ready(chain)
             }
-            Recovery::NotApplied => self.send_again(),
-            Recovery::CannotTell { .. } => {}
-        }
+            Recovery::NotApplied => self.give_up_or_send_again(chain, error),
+            Recovery::CannotTell { .. } => Standing::Lost(chain, error),
+        };
     }
 
-    /// Adds what the history says of an edit. The answer may have said all but the version.
-    fn found(&mut self, found: Step) {
-        let is_answered = self.steps.len() == self.chain.path().len();
+    /// Adds what the history says of the edit of this number, counted from 1. The answer may have
+    /// said all but the version.
+    fn found(&mut self, found: Step, number: usize) {
+        let is_answered = self.steps.len() == number;
         match self.steps.last_mut() {
             Some(step) if is_answered => step.version_id = found.version_id,
             _ => self.steps.push(found),
@@ -240,24 +257,23 @@ impl Work {
     }
 
     /// Lets an edit be sent again that was not made, unless that was done often enough.
-    fn send_again(&mut self) {
+    fn give_up_or_send_again(&mut self, chain: Box<Chain>, error: Error) -> Standing {
         self.times_lost += 1;
-        if let Standing::Lost(Error::OutcomeUnknown(e)) = &self.standing
-            && self.times_lost >= MOST_LOST
-        {
-            self.standing = Standing::Failed(not_made(*e.clone()));
-            return;
+        match error {
+            Error::OutcomeUnknown(e) if self.times_lost >= MOST_LOST => {
+                Standing::Failed(not_made(*e))
+            }
+            _ => Standing::Ready(chain),
         }
-        self.standing = Standing::Ready;
     }
 
     fn outcome(self, edits: &[CopilotEdit]) -> Result<Edited> {
         match self.standing {
             // The last edit may be answered and lack its version: nothing is built on it.
-            Standing::Lost(error) if self.steps.len() < edits.len() => Err(error),
+            Standing::Lost(_, error) if self.steps.len() < edits.len() => Err(error),
             Standing::Failed(error) => Err(error),
-            Standing::Ready | Standing::Lost(_) | Standing::Done => Ok(Edited {
-                file_name: self.chain.image().file_name().to_owned(),
+            Standing::Ready(_) | Standing::Lost(..) | Standing::Done => Ok(Edited {
+                file_name: self.file_name,
                 steps: self.steps,
             }),
         }
@@ -294,7 +310,7 @@ impl Batch<'_> {
 
     /// Sends all edits that are left, and those again that were lost and not made.
     fn edit_all(&self, works: &mut [Work]) {
-        while works.iter().any(Work::is_open) {
+        loop {
             let ready = works.iter_mut().filter(|work| work.is_ready());
             parallel(ready, self.options.threads, |work| self.edit(work));
             if self.why_ended().is_some() {
@@ -311,10 +327,9 @@ impl Batch<'_> {
     fn look_before(&self, works: &mut [Work]) -> Result<()> {
         let history = self.project.history()?;
         for work in works {
-            if work.is_ready() {
-                work.chain.learn(&history);
-            } else if work.is_lost() {
-                work.look_in(&history, false);
+            match &mut work.standing {
+                Standing::Ready(chain) => chain.learn(&history),
+                _ => work.look_in(&history, false),
             }
         }
         Ok(())
@@ -323,48 +338,46 @@ impl Batch<'_> {
     /// Sends the edits that an image lacks, and tells the callback.
     fn edit(&self, work: &mut Work) {
         self.tell(work, None);
-        self.send(work);
+        let standing = mem::replace(&mut work.standing, Standing::Done);
+        work.standing = match standing {
+            Standing::Ready(chain) => self.send(chain, &mut work.steps),
+            other => other,
+        };
         if !work.is_lost() {
             self.tell_end(work);
         }
     }
 
     /// Sends the edits that an image lacks, one after the other.
-    fn send(&self, work: &mut Work) {
-        while let Some(edit) = self.edits.get(work.steps.len()) {
+    fn send(&self, mut chain: Box<Chain>, steps: &mut Vec<Step>) -> Standing {
+        while let Some(edit) = self.edits.get(steps.len()) {
             if let Some(error) = self.why_ended() {
-                work.standing = Standing::Failed(error);
-                return;
+                return Standing::Failed(error);
             }
-            let result = work.chain.send(edit.clone());
-            let is_settled = work.chain.pending().is_none();
+            let result = chain.send(edit.clone());
+            let is_settled = chain.pending().is_none();
             match result {
                 Ok(step) => {
-                    work.steps.push(step);
+                    steps.push(step);
                     if !is_settled {
-                        work.standing = Standing::Lost(unknown(&work.chain));
-                        return;
+                        let error = unknown(&chain);
+                        return Standing::Lost(chain, error);
                     }
                 }
                 Err(error) if is_settled => {
                     self.end_if_in_vain(&error);
-                    work.standing = Standing::Failed(error);
-                    return;
+                    return Standing::Failed(error);
                 }
-                Err(error) => {
-                    work.standing = Standing::Lost(error);
-                    return;
-                }
+                Err(error) => return Standing::Lost(chain, error),
             }
         }
-        work.standing = Standing::Done;
+        Standing::Done
     }
 
     /// Looks for all lost edits together, until all are found or the time is up.
     fn look_for_lost(&self, works: &mut [Work]) {
         let total = self.options.wait.total;
-        let lost = works.iter().filter(|work| work.is_lost());
-        let Some(youngest) = lost.map(|work| work.chain.pending_for()).min() else {
+        let Some(youngest) = works.iter().filter_map(Work::lost_for).min() else {
             return;
         };
         let wait = Wait {
@@ -374,19 +387,13 @@ impl Batch<'_> {
         let project = self.project.returning_refusals();
         // What cannot be asked leaves the edits lost, and their errors say so.
         let _ = look_for(&wait, self.clock, |is_over| {
-            let overdue: Vec<bool> = works
-                .iter()
-                .map(|work| is_over || work.chain.pending_for() >= total)
-                .collect();
+            let is_overdue = |work: &Work| is_over || work.lost_for() >= Some(total);
+            let overdue: Vec<bool> = works.iter().map(is_overdue).collect();
             let history = project.history()?;
-            let mut is_any_open = false;
             for (work, time_is_up) in works.iter_mut().zip(overdue) {
-                if work.is_lost() {
-                    work.look_in(&history, time_is_up);
-                    is_any_open |= work.is_lost();
-                }
+                work.look_in(&history, time_is_up);
             }
-            Ok(if is_any_open {
+            Ok(if works.iter().any(Work::is_lost) {
                 Found::Open(())
             } else {
                 Found::Settled(())
@@ -402,8 +409,8 @@ impl Batch<'_> {
         work.is_end_told = true;
         self.images_ended.fetch_add(1, Relaxed);
         let ended = match &work.standing {
-            Standing::Lost(error) | Standing::Failed(error) => Err(error),
-            Standing::Ready | Standing::Done => Ok(()),
+            Standing::Lost(_, error) | Standing::Failed(error) => Err(error),
+            Standing::Ready(_) | Standing::Done => Ok(()),
         };
         self.tell(work, Some(ended));
     }
@@ -412,17 +419,22 @@ impl Batch<'_> {
         let Some(callback) = &self.options.progress else {
             return;
         };
-        let name = work.chain.image().file_name();
         let progress = Progress {
             index: work.index,
-            name,
+            name: &work.file_name,
             ended,
             items_done: self.images_ended.load(Relaxed),
             items: self.images,
             ..Progress::default()
         };
         if callback.call(&progress).is_break() {
-            self.end(&cancelled(&work.chain));
+            self.end(
+                &self
+                    .project
+                    .client()
+                    .transport
+                    .cancelled("POST", &work.file_name),
+            );
         }
     }
 
@@ -467,32 +479,24 @@ fn copy(error: &Error) -> Option<Error> {
     }
 }
 
-/// Makes the error of images that were not begun when the callback ended the batch.
-fn cancelled(chain: &Chain) -> Error {
-    Error::Transfer(Box::new(TransferError {
-        name: chain.image().file_name().to_owned(),
-        reason: TransferReason::Cancelled,
-        message: "the callback ended the batch".to_owned(),
-        bytes: 0,
-        context: Context {
-            method: "POST",
-            path: path_of(chain),
-            ..Context::default()
-        },
-    }))
-}
-
 /// Makes the error of an edit of an earlier run, or of one whose version is not known.
 fn unknown(chain: &Chain) -> Error {
     let message = match chain.pending() {
         Some(pending) if pending.made => "the edit was made, as a version that is not known",
         _ => "the edit was sent, and the history does not tell what became of it",
     };
-    cannot_tell(path_of(chain), message.to_owned(), SETTLE)
+    cannot_tell(path_of(chain.image()), message.to_owned(), SETTLE)
 }
 
-fn path_of(chain: &Chain) -> String {
-    let image = chain.image();
-    let uuid = image.project().uuid();
-    format!("/projects/{uuid}/images/{}/copilot", image.file_name())
+fn path_of(image: &Image) -> String {
+    let project = image.project();
+    let segments = [
+        "projects",
+        project.uuid(),
+        "images",
+        image.file_name(),
+        "copilot",
+    ];
+    let path = Call::post(segments).path;
+    project.client().transport.redact(&path)
 }

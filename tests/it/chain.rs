@@ -1,7 +1,7 @@
 //! Chains of edits: what they send, what they remember, and that every edit is made once whatever
 //! the network does.
 
-mod network;
+pub(crate) mod network;
 mod recovery;
 mod kept;
 
