@@ -41,6 +41,9 @@ pub struct BatchOptions {
     /// [`Break`](std::ops::ControlFlow::Break) ends the batch: edits that are under way are waited
     /// for, and images that were not begun are
     /// [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). Default: none.
+    ///
+    /// It is not called while lost edits are looked for, and so cannot end that; neither can
+    /// [`Wait::progress`].
     pub progress: Option<ProgressCallback>,
 }
 
