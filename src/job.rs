@@ -1,7 +1,7 @@
 //! Jobs: a project and what was done to it, kept in a file.
 //!
-//! The methods of [`Job`] are in `create`, `photos`, `steps`, `batch`, `finalize` and `report`. They
-//! share a `log::Log`: the file, and what its lines come to. Below it, from the top down:
+//! The methods of [`Job`] are in `create`, `photos`, `steps`, `batch`, `finalize` and `report`.
+//! They share a `log::Log`: the file, and what its lines come to. Below it, from the top down:
 //! `record::Record` is the sum of the lines; `journal::Journal` adds `line::Line`s so that none is
 //! lost; `disk::Disk` is the file under its lock.
 

@@ -116,10 +116,11 @@
 //! # Costs
 //!
 //! These calls cost credits: [`Image::copilot`], [`Image::enhance`], [`Project::edit`],
-//! [`Project::export`], and what is built on them ([`Chain`], [`Job`]). The docs of each say so.
-//! Such a call is sent a second time only if the first surely had no effect. The same holds for
-//! creating a project, which costs nothing. All other calls cost nothing, and are repeated after a
-//! failure that may pass.
+//! [`Project::export`], and what is built on them ([`Chain`], [`Job`]). The docs of each say so. No
+//! other call costs anything.
+//!
+//! A call that costs, or that makes a project, is sent a second time only if the first surely had
+//! no effect. All others are repeated after a failure that may pass.
 //!
 //! # Errors
 //!

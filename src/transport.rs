@@ -69,7 +69,7 @@ struct Shared {
     agent: Agent,
     /// The agent for object storage.
     files: Agent,
-    /// Whether both are one of the caller's, which is configured for every request.
+    /// Whether both are the agent of the caller, which is configured for every request.
     foreign: bool,
     pace: SharedPace,
 }
@@ -280,8 +280,8 @@ fn log_result(result: &Result<Answer<'_>>) {
     );
 }
 
-/// Returns what the log may say of an error. The body of the answer is left out, since it can repeat
-/// the request.
+/// Returns what the log may say of an error. The body of the answer is left out, since it can
+/// repeat the request.
 fn in_short(call: &Call, error: &Error) -> String {
     let why = match error.status() {
         Some(status) => format!("status {status}"),

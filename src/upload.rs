@@ -58,7 +58,7 @@ impl Default for UploadOptions {
 pub struct Uploaded {
     /// Its name in the project.
     pub file_name: String,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
 }
 
@@ -101,7 +101,7 @@ impl Project {
     /// failed, even if it was sent. Nothing limits the time of a transfer that makes progress.
     ///
     /// Files are read as they are sent, so memory does not grow with their size. Each goes in one
-    /// `PUT`, which object storage takes up to 5 GiB. The service's uploads in parts are left out.
+    /// `PUT`, which object storage takes up to 5 GiB. The service's uploads in parts are not used.
     ///
     /// # Errors
     /// - [`Error::InvalidInput`]: a path that is no regular file, a name that is not Unicode or

@@ -221,8 +221,8 @@ struct File {
 impl<'f> Files<'f> {
     /// Returns the names that files get on disk.
     pub(crate) fn names(&self, links: &[DownloadLink]) -> Vec<String> {
-        let files = named(links.to_vec()).into_iter();
-        files.map(|file| file.name_on_disk).collect()
+        let given: Vec<String> = links.iter().map(given_name).collect();
+        names_on_disk(&given)
     }
 
     /// Lets files be skipped that are there, by their names on disk, whatever the options say.

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use super::create::Beginning;
 use super::{BatchOptions, Job, JobStep, StepState};
+use crate::chain::Recovery;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::download::DownloadOptions;
@@ -41,8 +42,8 @@ enum Fate {
     LoseAfter,
     /// It is carried out so many minutes later, and the answer does not arrive.
     Late(u8),
-    /// The service says no.
-    Refuse,
+    /// The service says no with this status.
+    Refuse(u16),
     /// The process is killed before it arrives.
     KillBefore,
     /// The process is killed before the answer arrives.
@@ -53,14 +54,15 @@ enum Fate {
 
 fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![
-        8 => Just(Fate::Pass),
+        40 => Just(Fate::Pass),
         1 => Just(Fate::LoseBefore),
         1 => Just(Fate::LoseAfter),
-        1 => (1u8..9).prop_map(Fate::Late),
-        1 => Just(Fate::Refuse),
+        3 => (1u8..9).prop_map(Fate::Late),
+        1 => Just(Fate::Refuse(400)),
+        1 => Just(Fate::Refuse(401)),
         1 => Just(Fate::KillBefore),
         1 => Just(Fate::KillAfter),
-        1 => (1u8..9).prop_map(Fate::KillLate),
+        2 => (1u8..9).prop_map(Fate::KillLate),
     ]
 }
 
@@ -89,7 +91,7 @@ impl World {
         let costs = paid_call(&request).is_some();
         match self.fates.pop_front().unwrap_or(Fate::Pass) {
             Fate::Pass => return Some(self.carry_out(request)),
-            Fate::Refuse => return Some((400, br#"{"message":"not today"}"#.to_vec())),
+            Fate::Refuse(status) => return Some((status, br#"{"message":"no"}"#.to_vec())),
             Fate::LoseAfter => drop(self.carry_out(request)),
             Fate::Late(minutes) if costs => self.put_off(minutes, request),
             Fate::LoseBefore | Fate::Late(_) => {}
@@ -130,8 +132,8 @@ impl World {
     fn carry_out(&mut self, request: Received) -> (u16, Vec<u8>) {
         let paid = paid_call(&request);
         if paid.is_some() {
-            // An edit takes its time.
-            self.clock.pause(Duration::from_secs(100));
+            // Almost as long as the client waits for an answer.
+            self.clock.pause(Duration::from_secs(250));
         }
         let answer = self.simulator.answer(request);
         if let Some(call) = paid
@@ -304,6 +306,13 @@ impl Runs {
 
     /// The program: what a user writes.
     fn run(&self) -> Result<()> {
+        let mut job = self.run_but_finalize()?;
+        job.finalize_to(self.folder.path().join("out"), &DownloadOptions::default())?
+            .all()?;
+        Ok(())
+    }
+
+    fn run_but_finalize(&self) -> Result<Job> {
         let mut job = self.open()?;
         let photos = (0..5).map(|number| self.folder.path().join(format!("DSC_{number}.NEF")));
         job.upload(photos, &UploadOptions::default())?.all()?;
@@ -314,16 +323,22 @@ impl Runs {
         };
         job.edit(&options, &wait)?;
         job.export(&wait)?;
-        let images = job.project().images()?;
+        let mut images = job.project().images()?;
+        images.truncate(3);
         let options = BatchOptions {
             threads: self.threads,
             ..BatchOptions::default()
         };
-        job.copilot_each(images.into_iter().take(3), ["one", "two"], &options)?
-            .all()?;
-        job.finalize_to(self.folder.path().join("out"), &DownloadOptions::default())?
-            .all()?;
-        Ok(())
+        let edits = ["one", "two"];
+        if job
+            .copilot_each(images.clone(), edits, &options)?
+            .all()
+            .is_err()
+        {
+            // Once more, in the same process.
+            job.copilot_each(images, edits, &options)?.all()?;
+        }
+        Ok(job)
     }
 
     /// Returns a wait that ends with the process. A project that is under way is waited for
@@ -337,6 +352,7 @@ impl Runs {
         Wait {
             first: Duration::from_millis(1),
             factor: 1.0,
+            not_begun: Duration::from_millis(500),
             progress: Some(ProgressCallback::new(is_killed)),
             ..Wait::default()
         }
@@ -429,8 +445,9 @@ fn kind() -> impl Strategy<Value = ProjectKind> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 30,
+        cases: 24,
         failure_persistence: None,
+        max_shrink_iters: 100,
         ..ProptestConfig::default()
     })]
 
@@ -440,10 +457,28 @@ proptest! {
         threads in 1usize..4,
         // More than a lookup asks.
         pending_polls in prop_oneof![Just(0), Just(5), Just(80)],
-        fates in prop::collection::vec(fate(), 0..60),
+        fates in prop::collection::vec(fate(), 0..200),
     ) {
         let runs = Runs::new(kind, threads, pending_polls, fates);
         runs.run_to_the_end();
         runs.assert_paid_once();
     }
+}
+
+/// A long run loses an edit long after it opened the job.
+#[test]
+fn an_edit_that_is_lost_late_is_looked_for_as_long_as_any() {
+    let runs = Runs::new(ProjectKind::ProfileBased, 1, 0, Vec::new());
+    runs.run_but_finalize().unwrap();
+    let job = runs.open().unwrap();
+    let image = job.project().image("DSC_4.JPEG");
+    job.chain(&image).unwrap().copilot("one").unwrap();
+    runs.clock.pause(Duration::from_secs(3600));
+    lock(&runs.world).fates = [Fate::Pass, Fate::Late(5)].into();
+    job.chain(&image).unwrap().copilot("two").unwrap_err();
+
+    let mut chain = job.chain(&image).unwrap();
+    let recovery = chain.recover(&Wait::for_an_edit()).unwrap();
+
+    assert!(matches!(recovery, Recovery::Applied(_)), "{recovery:?}");
 }

@@ -89,8 +89,8 @@ macro_rules! configure {
     }};
 }
 
-/// Returns the limits of a call of the API. `theirs` are the limits of a caller's agent: of two, the
-/// shorter one holds.
+/// Returns the limits of a call of the API. `theirs` are the limits of a caller's agent: of two,
+/// the shorter one holds.
 pub(super) fn of_call(limits: &Limits, timeout: Duration, theirs: Timeouts) -> Timeouts {
     Timeouts {
         connect: shorter(limits.connect_timeout, theirs.connect),
