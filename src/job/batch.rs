@@ -2,6 +2,7 @@
 
 mod work;
 
+use std::borrow::Borrow;
 use std::mem;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -35,6 +36,9 @@ pub struct BatchOptions {
     /// [`Break`](std::ops::ControlFlow::Break) ends the batch: edits that are under way are waited
     /// for, and images that were not begun are
     /// [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). Default: none.
+    ///
+    /// It is not called while lost edits are looked for, and so cannot end that; neither can
+    /// [`Wait::progress`].
     pub progress: Option<ProgressCallback>,
 }
 
@@ -64,9 +68,9 @@ impl Job {
     /// one before. Versions that an image has already are dropped by the service with the first
     /// edit. Costs credits, once for each edit of each image of the job.
     ///
-    /// An edit is an instruction (`&str`, `String`) or a [`CopilotEdit`]. The results are in the
-    /// order of the images. An image that fails stops no other: look at each, or call
-    /// [`Outcomes::all`].
+    /// Images are given by value or by reference. An edit is an instruction (`&str`, `String`), a
+    /// [`Preset`](crate::Preset) or a [`CopilotEdit`]. The results are in the order of the images.
+    /// An image that fails stops no other: look at each, or call [`Outcomes::all`].
     ///
     /// Edits that the job has made are not sent again. For each image, the edits must begin with
     /// those: more can be added at the end. Images can be added, left out and reordered. An image
@@ -91,7 +95,7 @@ impl Job {
     /// Of one image: those of [`Chain::copilot`].
     pub fn copilot_each(
         &mut self,
-        images: impl IntoIterator<Item = Image>,
+        images: impl IntoIterator<Item = impl Borrow<Image>>,
         edits: impl IntoIterator<Item = impl Into<CopilotEdit>>,
         options: &BatchOptions,
     ) -> Result<Outcomes<Edited>> {
@@ -100,11 +104,14 @@ impl Job {
         for edit in &edits {
             check_edit(edit)?;
         }
-        let images: Vec<Image> = images.into_iter().collect();
+        let images: Vec<_> = images.into_iter().collect();
         let mut works = Vec::with_capacity(images.len());
         for image in images {
-            works.push(self.work_on(image, &edits, works.len())?);
+            works.push(self.work_on(image.borrow(), &edits, works.len())?);
         }
+        let left = works.iter().filter(|work| !work.is_done());
+        self.unfinished
+            .extend(left.map(|work| work.file_name.clone()));
         let batch = Batch {
             project: &self.project,
             clock: &self.log.clock,
@@ -118,12 +125,9 @@ impl Job {
 
         let mut outcomes = Vec::with_capacity(works.len());
         for work in works {
-            let name = work.file_name.clone();
             let outcome = work.outcome(&edits);
-            if outcome.is_ok() {
-                self.unfinished.remove(&name);
-            } else {
-                self.unfinished.insert(name);
+            if let Ok(edited) = &outcome {
+                self.unfinished.remove(&edited.file_name);
             }
             outcomes.push(outcome);
         }
@@ -131,8 +135,8 @@ impl Job {
     }
 
     /// Takes an image for the batch, with what the job has done for it.
-    fn work_on(&self, image: Image, edits: &[CopilotEdit], index: usize) -> Result<Work> {
-        let chain = Box::new(self.chain(&image)?);
+    fn work_on(&self, image: &Image, edits: &[CopilotEdit], index: usize) -> Result<Work> {
+        let chain = Box::new(self.chain(image)?);
         self.check_begins_with(image.file_name(), edits)?;
         let mut steps = Vec::with_capacity(edits.len());
         steps.extend(chain.path().iter().map(Step::of_id));
@@ -172,7 +176,7 @@ impl Job {
         }
         let why = format!(
             "{image:?} was edited by this job, and the edits do not begin with those that it has: \
-             Job::chain() goes on with it"
+             add new ones at the end, or go on with Job::chain()"
         );
         Err(Error::invalid("edits", why))
     }

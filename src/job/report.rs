@@ -93,7 +93,7 @@ impl fmt::Display for StepState {
             Self::Done => "done",
             Self::Underway => "under way",
             Self::Failed => "failed",
-            Self::Unknown => "cannot be told",
+            Self::Unknown => "not known",
         })
     }
 }
