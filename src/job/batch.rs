@@ -1,31 +1,26 @@
 //! The same Copilot edits on many images.
 
+mod work;
+
 use std::borrow::Borrow;
 use std::mem;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use super::steps::SETTLE;
-use super::{Job, cannot_tell};
-use crate::chain::{Chain, Recovery, Step, not_made};
+use self::work::{Standing, Work, unknown};
+use super::Job;
+use crate::chain::{Chain, Step};
 use crate::clock::Clock;
 use crate::error::{ApiErrorKind, Error, Result};
-use crate::history::History;
 use crate::image::{Image, check_edit};
 use crate::lookup::{Found, look_for};
 use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
 use crate::progress::{Progress, ProgressCallback};
 use crate::project::Project;
-use crate::transport::Call;
 use crate::types::CopilotEdit;
 use crate::wait::Wait;
-
-/// How often an edit of one image may be lost in a run before the image is given up. Each time it
-/// was looked for as long as [`BatchOptions::wait`], and was not made.
-const MOST_LOST: u32 = 3;
 
 /// How [`Job::copilot_each`] edits images.
 #[derive(Clone, Debug)]
@@ -114,6 +109,9 @@ impl Job {
         for image in images {
             works.push(self.work_on(image.borrow(), &edits, works.len())?);
         }
+        let left = works.iter().filter(|work| !work.is_done());
+        self.unfinished
+            .extend(left.map(|work| work.file_name.clone()));
         let batch = Batch {
             project: &self.project,
             clock: &self.log.clock,
@@ -127,12 +125,9 @@ impl Job {
 
         let mut outcomes = Vec::with_capacity(works.len());
         for work in works {
-            let name = work.file_name.clone();
             let outcome = work.outcome(&edits);
-            if outcome.is_ok() {
-                self.unfinished.remove(&name);
-            } else {
-                self.unfinished.insert(name);
+            if let Ok(edited) = &outcome {
+                self.unfinished.remove(&edited.file_name);
             }
             outcomes.push(outcome);
         }
@@ -184,103 +179,6 @@ impl Job {
              add new ones at the end, or go on with Job::chain()"
         );
         Err(Error::invalid("edits", why))
-    }
-}
-
-/// What is done for one image.
-struct Work {
-    /// Its place among the images.
-    index: usize,
-    file_name: String,
-    /// What the edits gave that were made so far.
-    steps: Vec<Step>,
-    standing: Standing,
-    /// How often an edit was lost and turned out not to be made.
-    times_lost: u32,
-    /// Whether the callback was told of its end.
-    is_end_told: bool,
-}
-
-/// How an image stands. It has its chain as long as there is something to do for it.
-enum Standing {
-    /// The next edit can be sent.
-    Ready(Box<Chain>),
-    /// It is not known what became of the last edit. The error says so in the end.
-    Lost(Box<Chain>, Error),
-    /// It is given up in this run.
-    Failed(Error),
-    Done,
-}
-
-impl Work {
-    fn is_done(&self) -> bool {
-        matches!(self.standing, Standing::Done)
-    }
-
-    fn is_ready(&self) -> bool {
-        matches!(self.standing, Standing::Ready(_))
-    }
-
-    fn is_lost(&self) -> bool {
-        matches!(self.standing, Standing::Lost(..))
-    }
-
-    /// Returns for how long a lost edit has been lost.
-    fn lost_for(&self) -> Option<Duration> {
-        match &self.standing {
-            Standing::Lost(chain, _) => Some(chain.pending_for()),
-            _ => None,
-        }
-    }
-
-    /// Settles a lost edit, if this history tells what became of it.
-    fn look_in(&mut self, history: &History, time_is_up: bool) {
-        let standing = mem::replace(&mut self.standing, Standing::Done);
-        let Standing::Lost(mut chain, error) = standing else {
-            self.standing = standing;
-            return;
-        };
-        self.standing = match chain.look_in(history, time_is_up) {
-            Recovery::Applied(found) => {
-                self.found(found, chain.path().len());
-                Standing::Ready(chain)
-            }
-            Recovery::NotApplied => self.give_up_or_send_again(chain, error),
-            Recovery::CannotTell { .. } => Standing::Lost(chain, error),
-        };
-    }
-
-    /// Adds what the history says of the edit of this number, counted from 1. The answer may have
-    /// said all but the version.
-    fn found(&mut self, found: Step, number: usize) {
-        let is_answered = self.steps.len() == number;
-        match self.steps.last_mut() {
-            Some(step) if is_answered => step.version_id = found.version_id,
-            _ => self.steps.push(found),
-        }
-    }
-
-    /// Lets an edit be sent again that was not made, unless that was done often enough.
-    fn give_up_or_send_again(&mut self, chain: Box<Chain>, error: Error) -> Standing {
-        self.times_lost += 1;
-        match error {
-            Error::OutcomeUnknown(e) if self.times_lost >= MOST_LOST => {
-                Standing::Failed(not_made(*e))
-            }
-            _ => Standing::Ready(chain),
-        }
-    }
-
-    fn outcome(self, edits: &[CopilotEdit]) -> Result<Edited> {
-        match self.standing {
-            // The last edit may be answered and lack its version: nothing is built on it.
-            Standing::Lost(_, error) if self.steps.len() < edits.len() => Err(error),
-            Standing::Failed(error) => Err(error),
-            Standing::Ready(_) | Standing::Lost(..) | Standing::Done => Ok(Edited {
-                file_name: self.file_name,
-                steps: self.steps,
-            }),
-        }
     }
 }
 
@@ -481,26 +379,4 @@ fn copy(error: &Error) -> Option<Error> {
         }
         _ => None,
     }
-}
-
-/// Makes the error of an edit of an earlier run, or of one whose version is not known.
-fn unknown(chain: &Chain) -> Error {
-    let message = match chain.pending() {
-        Some(pending) if pending.made => "the edit was made, as a version that is not known",
-        _ => "the edit was sent, and the history does not tell what became of it",
-    };
-    cannot_tell(path_of(chain.image()), message.to_owned(), SETTLE)
-}
-
-fn path_of(image: &Image) -> String {
-    let project = image.project();
-    let segments = [
-        "projects",
-        project.uuid(),
-        "images",
-        image.file_name(),
-        "copilot",
-    ];
-    let path = Call::post(segments).path;
-    project.client().transport.redact(&path)
 }

@@ -1,8 +1,12 @@
 //! Jobs: each step once, whatever the network does and however often the program is run.
 
 mod batch;
+// Windows lets nobody read a file that is locked.
+#[cfg(not(windows))]
 mod cut;
 mod finish;
+// `prlimit` is Linux's.
+#[cfg(target_os = "linux")]
 mod full_disk;
 mod killed;
 mod many;

@@ -85,6 +85,21 @@ fn nothing_is_finalized_while_an_image_cannot_be_told_or_was_not_begun() {
 }
 
 #[test]
+fn nothing_is_finalized_after_a_batch_that_could_not_begin() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = desk.exported();
+    let images = job.project().images().unwrap();
+    simulator.fail_next("GET", "/ai-tools", 403, "no", 1);
+    let batch = job.copilot_each(images, ["one"], &BatchOptions::default());
+    assert_eq!(batch.unwrap_err().status(), Some(403));
+
+    let finalize = job.finalize_to(desk.out(), &DownloadOptions::default());
+
+    assert_refused(finalize, "job", "not all edits of");
+}
+
+#[test]
 fn nothing_that_costs_is_sent_after_the_finalizing() {
     let simulator = Simulator::start();
     let desk = Desk::of(&simulator);

@@ -64,8 +64,6 @@ fn run_with_room_for(bytes: usize, desk: &Desk, url: &str) {
     assert!(limited.status().unwrap().success());
 }
 
-/// `prlimit` is Linux's.
-#[cfg(target_os = "linux")]
 #[test]
 fn nothing_is_sent_that_the_disk_could_not_take() {
     if child::is_child() {

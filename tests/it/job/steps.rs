@@ -168,7 +168,7 @@ fn an_edit_that_may_never_have_arrived_is_not_sent_again_until_a_person_says_so(
         (&step.step, step.state),
         (&JobStep::Edit, StepState::Unknown)
     );
-    assert!(job.report().to_string().contains("edit: cannot be told"));
+    assert!(job.report().to_string().contains("edit: not known"));
 
     job.assume_not_done(&step.step).unwrap();
     drop(job);
