@@ -5,12 +5,11 @@ use std::ffi::OsString;
 use std::fs;
 use std::process::{Child, Command, Stdio, exit};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use imagen_ai::{CopilotEdit, Error, JobStep, ProjectKind, StepState, Wait};
 
 use super::{Desk, NAME, SHORT, count};
-use crate::killed::Dice;
+use crate::killed::{Dice, is_killed_within};
 use crate::support::simulator::{self, Quota, RateLimit, RetryAfter, Simulator};
 use crate::support::{child, eventually, ms};
 
@@ -103,18 +102,6 @@ fn kill_at_random(test: &str, kind: ProjectKind) {
         }
     }
     assert_done_once(&desk, &simulator);
-}
-
-/// Kills a process after some time, unless it has ended by then.
-fn is_killed_within(child: &mut Child, time: Duration) -> bool {
-    let end = Instant::now() + time;
-    while Instant::now() < end {
-        if child.try_wait().unwrap().is_some() {
-            return false;
-        }
-        thread::sleep(Duration::from_micros(100));
-    }
-    child.kill().is_ok()
 }
 
 /// What a person would do, who sees all that the service has.
