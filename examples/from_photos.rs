@@ -26,7 +26,9 @@ usage: from_photos                                  on a simulator inside the pr
   OUT           where the pictures go
   INSTRUCTION   a prompt that is applied to every image
 Each step costs credits once: OUT/.imagen-job remembers what was done. Run it again after a failure
-or a kill, and it goes on from there. The exit status is 1 when anything failed.";
+or a kill, and it goes on from there. If it was killed in the middle of a prompt, it looks for that
+edit in the project's history first, for up to 10 minutes. The exit status is 1 when anything
+failed.";
 
 fn main() -> Result<ExitCode, Error> {
     let arguments = common::Arguments::read(HELP);
@@ -78,6 +80,10 @@ struct Order<'a> {
 impl Order<'_> {
     fn run(&self, client: &Client) -> Result<ExitCode, Error> {
         let photos = photos_in(self.folder)?;
+        if photos.is_empty() {
+            eprintln!("error: no photos in {}", self.folder.display());
+            return Ok(ExitCode::FAILURE);
+        }
         let profile = self.profile(client)?;
         let mut job = self.open_job(client)?;
         self.announce(&job, &photos);

@@ -46,24 +46,27 @@ fn edit_all(project: &Project, instruction: &str, path: &Path) -> Result<ExitCod
     let images = project.images()?;
     println!("{} images, job {}", images.len(), path.display());
 
-    let names: Vec<String> = images.iter().map(|i| i.file_name().to_owned()).collect();
     let bar = bar(images.len());
     let options = BatchOptions {
         threads: 6,
         progress: Some(progress_on(&bar)),
         ..BatchOptions::default()
     };
-    let edits = job.copilot_each(images, [instruction], &options)?;
+    let edits = job.copilot_each(&images, [instruction], &options)?;
     bar.finish_and_clear();
 
     let failed = edits.errors().count();
-    for (name, edit) in names.iter().zip(edits) {
+    for (image, edit) in images.iter().zip(edits) {
+        let name = image.file_name();
         match edit {
             Ok(edited) => println!("{name}: {}", versions(&edited)),
             Err(e) => println!("{name}: {}", e.summary()),
         }
     }
-    println!("\n{} images edited, {failed} failed.", names.len() - failed);
+    println!(
+        "\n{} images edited, {failed} failed.",
+        images.len() - failed
+    );
     if failed == 0 {
         return Ok(ExitCode::SUCCESS);
     }
@@ -97,6 +100,7 @@ fn on_the_simulator() -> Result<ExitCode, Error> {
     let (simulator, client) = common::simulator(Duration::from_millis(200));
     simulator.add_project(ProjectSpec::profile_based("wedding").image_count(24));
     fail_three(&simulator);
+    println!("Three of its images fail on purpose, in every run.");
     let name = format!("imagen-many-{}.job", process::id());
     edit_all(
         &client.project("wedding"),

@@ -1,8 +1,8 @@
 //! The smallest useful program: applies one prompt to one image, and saves the picture.
 
-use std::env;
 use std::path::Path;
 use std::process::ExitCode;
+use std::{env, fs};
 
 use imagen_ai::{Client, Error};
 
@@ -54,6 +54,9 @@ fn prompt(
         let exists = std::io::ErrorKind::AlreadyExists;
         return Err(Error::io(out, exists.into()));
     }
+    let folder = out.with_file_name(".");
+    fs::metadata(&folder).map_err(|e| Error::io(&folder, e))?;
+
     let client = Client::from_env()?;
     let project = if is_smart {
         client.smart_project(project)

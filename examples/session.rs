@@ -19,7 +19,8 @@ the last, or one of:
   save FILE     saves the picture of the version where you stand
   recover       looks again for an edit whose answer was lost
   reset         discards all edits of the image
-  quit          ends the session
+  help          prints this text
+  quit          ends the session, and so does `exit`
 usage: session                              on a simulator inside the program
        session [--smart] PROJECT IMAGE JOB  on the real service, with IMAGEN_API_KEY
 Each edit costs credits, once.
@@ -51,7 +52,7 @@ fn session(image: &Image, path: &Path) -> Result<(), Error> {
         println!("{}", recover(&mut edits)?);
     }
     println!(
-        "{}. `quit` ends, --help lists the commands.",
+        "{}. `quit` ends, `help` lists the commands.",
         where_it_stands(&edits)
     );
     while let Some(line) = read_line()? {
@@ -71,7 +72,7 @@ fn read_line() -> Result<Option<String>, Error> {
     let read = stdin().lock().read_line(&mut line);
     let read = read.map_err(|e| Error::io("(terminal)", e))?;
     let line = line.trim();
-    if read == 0 || line == "quit" {
+    if read == 0 || matches!(line, "quit" | "exit") {
         return Ok(None);
     }
     Ok(Some(line.to_owned()))
@@ -80,6 +81,7 @@ fn read_line() -> Result<Option<String>, Error> {
 fn command(edits: &mut Chain, image: &Image, line: &str) -> Result<String, Error> {
     match line.split_once(' ').unwrap_or((line, "")) {
         ("", "") => {}
+        ("help" | "--help" | "?", "") => return Ok(HELP.to_owned()),
         ("undo", "") => edits.undo()?,
         ("reset", "") => edits.reset()?,
         ("recover", "") => return recover(edits),

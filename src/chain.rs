@@ -155,10 +155,12 @@ impl Chain {
 
     /// Applies a prompt or a preset to the current version and moves to the result. Costs credits.
     ///
+    /// A `&str` or a `String` is a prompt, and a [`Preset`](crate::Preset) a preset.
+    ///
     /// # Errors
     /// As [`Chain::copilot`].
-    pub fn apply(&mut self, edit: CopilotEdit) -> Result<Step> {
-        self.edit(edit, None)
+    pub fn apply(&mut self, edit: impl Into<CopilotEdit>) -> Result<Step> {
+        self.edit(edit.into(), None)
     }
 
     fn edit(&mut self, edit: CopilotEdit, parent: Option<VersionId>) -> Result<Step> {

@@ -107,7 +107,7 @@ impl Client {
 ///   an expired link from a broken network.
 /// - [`Error::Io`]: the local disk failed, or the writer that was given.
 ///
-/// A download does not cost credits.
+/// Costs no credits.
 #[must_use = "nothing is sent until to_file, to_vec or to_writer"]
 pub struct Download<'a> {
     client: &'a Client,
@@ -228,7 +228,8 @@ impl<'a> Download<'a> {
         Ok(bytes)
     }
 
-    /// Writes the bytes of the file to a writer, and returns how many.
+    /// Writes the bytes of the file to a writer, and returns how many. A `&mut` of a writer is one
+    /// too.
     ///
     /// What was written before an error stays written. So a transfer that breaks must go on where
     /// it stopped. If that is not possible, the error is
@@ -244,7 +245,7 @@ impl<'a> Download<'a> {
     ///
     /// # Errors
     /// See [`Download`]. The path of an error of the writer is `(writer)`.
-    pub fn to_writer(mut self, mut writer: &mut (impl Write + ?Sized)) -> Result<u64> {
+    pub fn to_writer(mut self, mut writer: impl Write) -> Result<u64> {
         let path = Path::new("(writer)");
         let bytes = self.run(&mut (&mut writer as &mut dyn Write), path, u64::MAX)?;
         writer.flush().map_err(|e| Error::io(path, e))?;
@@ -285,7 +286,7 @@ pub enum Overwrite {
 pub struct Downloaded {
     /// Where it is.
     pub path: PathBuf,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
     /// The name that the link gave: its `file_name`, else the last segment of its URL,
     /// percent-decoded. It is as the service sent it, and can hold anything.

@@ -119,8 +119,8 @@
 //! [`Project::export`], and what is built on them ([`Chain`], [`Job`]). The docs of each say so. No
 //! other call costs anything.
 //!
-//! A call that costs, or that makes a project, is sent a second time only if the first surely had no
-//! effect. All others are repeated after a failure that may pass.
+//! A call that costs, or that makes a project, is sent a second time only if the first surely had
+//! no effect. All others are repeated after a failure that may pass.
 //!
 //! # Errors
 //!

@@ -408,8 +408,7 @@ impl Project {
         let links = self
             .send(&Call::get(self.path(call)?))?
             .list("files_list")?;
-        // One that cannot be read keeps its place.
-        Ok(links.into_iter().map(Option::unwrap_or_default).collect())
+        Ok(in_their_places(links))
     }
 
     /// Asks for a link to one finished JPEG: `GET /projects/{uuid}/export/get_download_link` or
@@ -509,9 +508,12 @@ fn links_of_finalize(answer: &Answer<'_>) -> Result<Vec<DownloadLink>> {
     let Some(files) = json.get("files_list") else {
         return Ok(Vec::new());
     };
-    let links: Vec<Option<DownloadLink>> = items(files).unwrap_or_default();
-    // One that cannot be read keeps its place.
-    Ok(links.into_iter().map(Option::unwrap_or_default).collect())
+    Ok(in_their_places(items(files).unwrap_or_default()))
+}
+
+/// Returns all links. One that cannot be read is empty, so that the others keep their places.
+fn in_their_places(links: Vec<Option<DownloadLink>>) -> Vec<DownloadLink> {
+    links.into_iter().map(Option::unwrap_or_default).collect()
 }
 
 /// Says what to look at when the service knows nothing of the kind.

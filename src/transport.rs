@@ -69,7 +69,7 @@ struct Shared {
     agent: Agent,
     /// The agent for object storage.
     files: Agent,
-    /// Whether both are one of the caller's, which is configured for every request.
+    /// Whether both are the agent of the caller, which is configured for every request.
     foreign: bool,
     pace: SharedPace,
 }
@@ -131,10 +131,15 @@ impl Transport {
     }
 
     /// Returns a text from elsewhere as it may be shown: one printable line, cut, without the key
-    /// and without the queries of URLs. `queries` are those whose values may not be shown either.
-    pub(crate) fn redact(&self, text: &str, queries: &[&str]) -> String {
+    /// and without the queries of URLs.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        self.redact_of_url(text, "")
+    }
+
+    /// Does the same for a text that may repeat the values of this query, which are a signature.
+    fn redact_of_url(&self, text: &str, query: &str) -> String {
         let key = self.shared.key.to_str().unwrap_or_default();
-        redact(text, key, queries)
+        redact(text, key, query)
     }
 
     /// Makes a call, as often as its safety and the retry policy allow.
@@ -275,8 +280,8 @@ fn log_result(result: &Result<Answer<'_>>) {
     );
 }
 
-/// Returns what the log may say of an error. The body of the answer is left out, since it can repeat
-/// the request.
+/// Returns what the log may say of an error. The body of the answer is left out, since it can
+/// repeat the request.
 fn in_short(call: &Call, error: &Error) -> String {
     let why = match error.status() {
         Some(status) => format!("status {status}"),

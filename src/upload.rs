@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::slice;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
@@ -58,7 +58,7 @@ impl Default for UploadOptions {
 pub struct Uploaded {
     /// Its name in the project.
     pub file_name: String,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
 }
 
@@ -101,7 +101,7 @@ impl Project {
     /// failed, even if it was sent. Nothing limits the time of a transfer that makes progress.
     ///
     /// Files are read as they are sent, so memory does not grow with their size. Each goes in one
-    /// `PUT`, which object storage takes up to 5 GiB. The service's uploads in parts are left out.
+    /// `PUT`, which object storage takes up to 5 GiB. The service's uploads in parts are not used.
     ///
     /// # Errors
     /// - [`Error::InvalidInput`]: a path that is no regular file, a name that is not Unicode or
@@ -135,7 +135,8 @@ impl Project {
     ) -> Result<Outcomes<Uploaded>> {
         let lots: Vec<Lot<'_>> = photos.chunks(LOT).map(Lot::new).collect();
         if let Some(first) = lots.first() {
-            first.ask_for_links(self)?;
+            // Without links the upload fails as a whole, before any photo is sent.
+            drop(first.links(self)?);
         }
         let batch = Batch::new(options.progress.as_ref(), photos.len());
         let send = |(index, (lot, photo)): (usize, (&Lot<'_>, &Checked))| {
@@ -270,18 +271,18 @@ impl<'p> Lot<'p> {
         self.photos.iter().map(move |photo| (self, photo))
     }
 
-    fn ask_for_links(&self, project: &Project) -> Result<()> {
-        let links = project.upload_links(self.photos)?;
-        *self.links.lock().unwrap_or_else(PoisonError::into_inner) = Some(links);
-        Ok(())
-    }
-
-    /// Takes the link of a photo. The first caller asks for the links of all.
-    fn link(&self, project: &Project, photo: &Checked) -> Result<SignedUrl> {
+    /// Returns the links that are left. The first caller asks for all.
+    fn links(&self, project: &Project) -> Result<MutexGuard<'_, Option<Links>>> {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         if links.is_none() {
             *links = Some(project.upload_links(self.photos)?);
         }
+        Ok(links)
+    }
+
+    /// Takes the link of a photo.
+    fn link(&self, project: &Project, photo: &Checked) -> Result<SignedUrl> {
+        let mut links = self.links(project)?;
         project.take_link(links.get_or_insert_default(), photo)
     }
 }

@@ -40,7 +40,7 @@ const MOST_NOT_FOUND: u32 = 3;
 pub struct Wait {
     /// The pause after the first question. Default: 10 s.
     pub first: Duration,
-    /// How much longer each pause is than the one before. Below 1, or no number, counts as 1.
+    /// How much longer each pause is than the one before. Below 1 or NaN counts as 1.
     /// Default: 1.2.
     pub factor: f64,
     /// The longest pause between two questions. Default: 60 s.
@@ -362,8 +362,8 @@ impl<'w> Waiting<'w> {
         // The texts are the service's.
         let transport = &self.project.client().transport;
         self.last = Some(Look {
-            status: transport.redact(look.status.as_str(), &[]).into(),
-            details: transport.redact(&look.details, &[]),
+            status: transport.redact(look.status.as_str()).into(),
+            details: transport.redact(&look.details),
             ..look
         });
         end

@@ -58,12 +58,14 @@ impl Arguments {
     }
 }
 
-/// Returns the path of a file to write, unless something is there already.
+/// Returns the path of a file to write, unless something is there already or its folder is missing.
 pub fn must_not_exist(path: &str) -> Result<&Path, Error> {
     let path = Path::new(path);
     if path.exists() {
         return Err(Error::io(path, ErrorKind::AlreadyExists.into()));
     }
+    let folder = path.with_file_name(".");
+    std::fs::metadata(&folder).map_err(|e| Error::io(&folder, e))?;
     Ok(path)
 }
 

@@ -11,8 +11,8 @@ use crate::types::VersionId;
 /// What a chain remembers. It holds no key, no URL and no time.
 ///
 /// Once an edit was sent, [`State::apply`] alone changes it, so that it can be rebuilt from the
-/// changes that were kept. While `pending` is set, nothing is sent, and `known` stays what it was before
-/// that edit.
+/// changes that were kept. While `pending` is set, nothing is sent, and `known` stays what it was
+/// before that edit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct State {
     /// The versions from the first edit that is known to where the chain stands.

@@ -67,7 +67,7 @@ impl Client {
     /// Each file has the errors of [`Download`](crate::Download), and
     /// [`TransferReason::NoLink`](crate::TransferReason::NoLink) if its link has no URL.
     ///
-    /// A download does not cost credits.
+    /// Costs no credits.
     pub fn download_all(
         &self,
         links: impl IntoIterator<Item: Into<DownloadLink>>,
@@ -113,6 +113,8 @@ impl Project {
     /// Those of [`Client::download_all`] and of [`Project::finalize`]. A file whose link has
     /// expired is [`TransferReason::LinkExpired`](crate::TransferReason::LinkExpired) if the
     /// service gives no fresh link, or one that has expired too.
+    ///
+    /// Costs no credits.
     pub fn finalize_to(
         &self,
         dir: impl AsRef<Path>,
@@ -219,8 +221,8 @@ struct File {
 impl<'f> Files<'f> {
     /// Returns the names that files get on disk.
     pub(crate) fn names(&self, links: &[DownloadLink]) -> Vec<String> {
-        let files = named(links.to_vec()).into_iter();
-        files.map(|file| file.name_on_disk).collect()
+        let given: Vec<String> = links.iter().map(given_name).collect();
+        names_on_disk(&given)
     }
 
     /// Lets files be skipped that are there, by their names on disk, whatever the options say.

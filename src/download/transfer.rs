@@ -154,7 +154,7 @@ impl Receiver<'_> {
         if total.is_none() && !is_chunked {
             return Err(file.failed(Refused, "the answer does not say where the file ends"));
         }
-        self.take_back(file)?;
+        self.empty_sink(file)?;
         self.etag = headers
             .get(ETAG)
             .filter(|etag| total.is_some() && etag.as_bytes().starts_with(b"\""))
@@ -165,7 +165,7 @@ impl Receiver<'_> {
     }
 
     /// Empties the sink of what an earlier attempt brought.
-    fn take_back(&mut self, file: &Transfer<'_>) -> Result<()> {
+    fn empty_sink(&mut self, file: &Transfer<'_>) -> Result<()> {
         if file.bytes == 0 || self.sink.take_back().map_err(|e| self.io(e))? {
             return Ok(());
         }

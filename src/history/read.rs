@@ -21,8 +21,8 @@ const LONG_ID: usize = 64;
 /// What was read so far.
 ///
 /// Time and memory are linear in the answer, even if many values share one long name or one long
-/// parent id. A name is looked up once, where it stands, and is passed on as a [`Place`]. Equal long
-/// ids are one allocation, so that comparing them costs nothing.
+/// parent id. A name is looked up once, where it stands, and is passed on as a [`Place`]. Equal
+/// long ids are one allocation, so that comparing them costs nothing.
 #[derive(Default)]
 pub(super) struct Reader {
     /// The images that were named, in the order of their places.

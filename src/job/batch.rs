@@ -1,15 +1,18 @@
 //! The same Copilot edits on many images.
 
+mod work;
+
+use std::borrow::Borrow;
+use std::mem;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 
-use super::steps::SETTLE;
-use super::{Job, cannot_tell, shown_path};
-use crate::chain::{Chain, Recovery, Step, not_made};
+use self::work::{Standing, Work, unknown};
+use super::Job;
+use crate::chain::{Chain, Step};
 use crate::clock::Clock;
-use crate::error::{ApiErrorKind, Context, Error, Result, TransferError, TransferReason};
-use crate::history::History;
+use crate::error::{ApiErrorKind, Error, Result};
 use crate::image::{Image, check_edit};
 use crate::lookup::{Found, look_for};
 use crate::outcomes::Outcomes;
@@ -19,10 +22,6 @@ use crate::project::Project;
 use crate::transport::quoted;
 use crate::types::CopilotEdit;
 use crate::wait::Wait;
-
-/// How often an edit of one image may be lost in a run before the image is given up. Each time it
-/// was looked for as long as [`BatchOptions::wait`], and was not made.
-const MOST_LOST: u32 = 3;
 
 /// How [`Job::copilot_each`] edits images.
 #[derive(Clone, Debug)]
@@ -38,6 +37,9 @@ pub struct BatchOptions {
     /// [`Break`](std::ops::ControlFlow::Break) ends the batch: edits that are under way are waited
     /// for, and images that were not begun are
     /// [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). Default: none.
+    ///
+    /// It is not called while lost edits are looked for, and so cannot end that; neither can
+    /// [`Wait::progress`].
     pub progress: Option<ProgressCallback>,
 }
 
@@ -67,9 +69,9 @@ impl Job {
     /// one before. Versions that an image has already are dropped by the service with the first
     /// edit. Costs credits, once for each edit of each image of the job.
     ///
-    /// An edit is an instruction (`&str`, `String`) or a [`CopilotEdit`]. The results are in the
-    /// order of the images. An image that fails stops no other: look at each, or call
-    /// [`Outcomes::all`].
+    /// Images are given by value or by reference. An edit is an instruction (`&str`, `String`), a
+    /// [`Preset`](crate::Preset) or a [`CopilotEdit`]. The results are in the order of the images.
+    /// An image that fails stops no other: look at each, or call [`Outcomes::all`].
     ///
     /// Edits that the job has made are not sent again. For each image, the edits must begin with
     /// those: more can be added at the end. Images can be added, left out and reordered. An image
@@ -94,7 +96,7 @@ impl Job {
     /// Of one image: those of [`Chain::copilot`].
     pub fn copilot_each(
         &mut self,
-        images: impl IntoIterator<Item = Image>,
+        images: impl IntoIterator<Item = impl Borrow<Image>>,
         edits: impl IntoIterator<Item = impl Into<CopilotEdit>>,
         options: &BatchOptions,
     ) -> Result<Outcomes<Edited>> {
@@ -103,10 +105,14 @@ impl Job {
         for edit in &edits {
             check_edit(edit)?;
         }
-        let mut works = Vec::new();
+        let images: Vec<_> = images.into_iter().collect();
+        let mut works = Vec::with_capacity(images.len());
         for image in images {
-            works.push(self.work_on(&image, &edits, works.len())?);
+            works.push(self.work_on(image.borrow(), &edits, works.len())?);
         }
+        let left = works.iter().filter(|work| !work.is_done());
+        self.unfinished
+            .extend(left.map(|work| work.file_name.clone()));
         let batch = Batch {
             project: &self.project,
             clock: &self.log.clock,
@@ -118,14 +124,11 @@ impl Job {
         };
         batch.run(&mut works)?;
 
-        let mut outcomes = Vec::new();
+        let mut outcomes = Vec::with_capacity(works.len());
         for work in works {
-            let name = work.chain.image().file_name().to_owned();
             let outcome = work.outcome(&edits);
-            if outcome.is_ok() {
-                self.unfinished.remove(&name);
-            } else {
-                self.unfinished.insert(name);
+            if let Ok(edited) = &outcome {
+                self.unfinished.remove(&edited.file_name);
             }
             outcomes.push(outcome);
         }
@@ -134,19 +137,21 @@ impl Job {
 
     /// Takes an image for the batch, with what the job has done for it.
     fn work_on(&self, image: &Image, edits: &[CopilotEdit], index: usize) -> Result<Work> {
-        let chain = self.chain(image)?;
+        let chain = Box::new(self.chain(image)?);
         self.check_begins_with(image.file_name(), edits)?;
-        let steps: Vec<Step> = chain.path().iter().map(Step::of_id).collect();
+        let mut steps = Vec::with_capacity(edits.len());
+        steps.extend(chain.path().iter().map(Step::of_id));
         let standing = if chain.pending().is_some() {
-            Standing::Lost(unknown(&chain))
+            let error = unknown(&chain);
+            Standing::Lost(chain, error)
         } else if steps.len() == edits.len() {
             Standing::Done
         } else {
-            Standing::Ready
+            Standing::Ready(chain)
         };
         Ok(Work {
             index,
-            chain,
+            file_name: image.file_name().to_owned(),
             steps,
             standing,
             times_lost: 0,
@@ -172,97 +177,10 @@ impl Job {
         }
         let why = format!(
             "{} was edited by this job, and the edits do not begin with those that it has: \
-             Job::chain() goes on with it",
+             add new ones at the end, or go on with Job::chain()",
             quoted(image)
         );
         Err(Error::invalid("edits", why))
-    }
-}
-
-/// What is done for one image.
-struct Work {
-    /// Its place among the images.
-    index: usize,
-    chain: Chain,
-    /// What the edits gave that were made so far.
-    steps: Vec<Step>,
-    standing: Standing,
-    /// How often an edit was lost and turned out not to be made.
-    times_lost: u32,
-    /// Whether the callback was told of its end.
-    is_end_told: bool,
-}
-
-enum Standing {
-    /// The next edit can be sent.
-    Ready,
-    /// It is not known what became of the last edit. This is what a person is told in the end.
-    Lost(Error),
-    /// It is given up in this run.
-    Failed(Error),
-    Done,
-}
-
-impl Work {
-    fn is_done(&self) -> bool {
-        matches!(self.standing, Standing::Done)
-    }
-
-    fn is_open(&self) -> bool {
-        self.is_ready() || self.is_lost()
-    }
-
-    fn is_ready(&self) -> bool {
-        matches!(self.standing, Standing::Ready)
-    }
-
-    fn is_lost(&self) -> bool {
-        matches!(self.standing, Standing::Lost(_))
-    }
-
-    /// Settles a lost edit, if this history tells what became of it.
-    fn look_in(&mut self, history: &History, time_is_up: bool) {
-        match self.chain.look_in(history, time_is_up) {
-            Recovery::Applied(found) => {
-                self.found(found);
-                self.standing = Standing::Ready;
-            }
-            Recovery::NotApplied => self.send_again(),
-            Recovery::CannotTell { .. } => {}
-        }
-    }
-
-    /// Adds what the history says of an edit. The answer may have said all but the version.
-    fn found(&mut self, found: Step) {
-        let is_answered = self.steps.len() == self.chain.path().len();
-        match self.steps.last_mut() {
-            Some(step) if is_answered => step.version_id = found.version_id,
-            _ => self.steps.push(found),
-        }
-    }
-
-    /// Lets an edit be sent again that was not made, unless that was done often enough.
-    fn send_again(&mut self) {
-        self.times_lost += 1;
-        if let Standing::Lost(Error::OutcomeUnknown(e)) = &self.standing
-            && self.times_lost >= MOST_LOST
-        {
-            self.standing = Standing::Failed(not_made(*e.clone()));
-            return;
-        }
-        self.standing = Standing::Ready;
-    }
-
-    fn outcome(self, edits: &[CopilotEdit]) -> Result<Edited> {
-        match self.standing {
-            // The last edit may be answered and lack its version: nothing is built on it.
-            Standing::Lost(error) if self.steps.len() < edits.len() => Err(error),
-            Standing::Failed(error) => Err(error),
-            Standing::Ready | Standing::Lost(_) | Standing::Done => Ok(Edited {
-                file_name: self.chain.image().file_name().to_owned(),
-                steps: self.steps,
-            }),
-        }
     }
 }
 
@@ -296,7 +214,7 @@ impl Batch<'_> {
 
     /// Sends all edits that are left, and those again that were lost and not made.
     fn edit_all(&self, works: &mut [Work]) {
-        while works.iter().any(Work::is_open) {
+        loop {
             let ready = works.iter_mut().filter(|work| work.is_ready());
             parallel(ready, self.options.threads, |work| self.edit(work));
             if self.why_ended().is_some() {
@@ -313,10 +231,9 @@ impl Batch<'_> {
     fn look_before(&self, works: &mut [Work]) -> Result<()> {
         let history = self.project.history()?;
         for work in works {
-            if work.is_ready() {
-                work.chain.learn(&history);
-            } else if work.is_lost() {
-                work.look_in(&history, false);
+            match &mut work.standing {
+                Standing::Ready(chain) => chain.learn(&history),
+                _ => work.look_in(&history, false),
             }
         }
         Ok(())
@@ -325,48 +242,46 @@ impl Batch<'_> {
     /// Sends the edits that an image lacks, and tells the callback.
     fn edit(&self, work: &mut Work) {
         self.tell(work, None);
-        self.send(work);
+        let standing = mem::replace(&mut work.standing, Standing::Done);
+        work.standing = match standing {
+            Standing::Ready(chain) => self.send(chain, &mut work.steps),
+            other => other,
+        };
         if !work.is_lost() {
             self.tell_end(work);
         }
     }
 
     /// Sends the edits that an image lacks, one after the other.
-    fn send(&self, work: &mut Work) {
-        while let Some(edit) = self.edits.get(work.steps.len()) {
+    fn send(&self, mut chain: Box<Chain>, steps: &mut Vec<Step>) -> Standing {
+        while let Some(edit) = self.edits.get(steps.len()) {
             if let Some(error) = self.why_ended() {
-                work.standing = Standing::Failed(error);
-                return;
+                return Standing::Failed(error);
             }
-            let result = work.chain.send(edit.clone());
-            let is_settled = work.chain.pending().is_none();
+            let result = chain.send(edit.clone());
+            let is_settled = chain.pending().is_none();
             match result {
                 Ok(step) => {
-                    work.steps.push(step);
+                    steps.push(step);
                     if !is_settled {
-                        work.standing = Standing::Lost(unknown(&work.chain));
-                        return;
+                        let error = unknown(&chain);
+                        return Standing::Lost(chain, error);
                     }
                 }
                 Err(error) if is_settled => {
                     self.end_if_in_vain(&error);
-                    work.standing = Standing::Failed(error);
-                    return;
+                    return Standing::Failed(error);
                 }
-                Err(error) => {
-                    work.standing = Standing::Lost(error);
-                    return;
-                }
+                Err(error) => return Standing::Lost(chain, error),
             }
         }
-        work.standing = Standing::Done;
+        Standing::Done
     }
 
     /// Looks for all lost edits together, until all are found or the time is up.
     fn look_for_lost(&self, works: &mut [Work]) {
         let total = self.options.wait.total;
-        let lost = works.iter().filter(|work| work.is_lost());
-        let Some(youngest) = lost.map(|work| work.chain.pending_for()).min() else {
+        let Some(youngest) = works.iter().filter_map(Work::lost_for).min() else {
             return;
         };
         let wait = Wait {
@@ -376,19 +291,13 @@ impl Batch<'_> {
         let project = self.project.returning_refusals();
         // What cannot be asked leaves the edits lost, and their errors say so.
         let _ = look_for(&wait, self.clock, |is_over| {
-            let overdue: Vec<bool> = works
-                .iter()
-                .map(|work| is_over || work.chain.pending_for() >= total)
-                .collect();
+            let is_overdue = |work: &Work| is_over || work.lost_for() >= Some(total);
+            let overdue: Vec<bool> = works.iter().map(is_overdue).collect();
             let history = project.history()?;
-            let mut is_any_open = false;
             for (work, time_is_up) in works.iter_mut().zip(overdue) {
-                if work.is_lost() {
-                    work.look_in(&history, time_is_up);
-                    is_any_open |= work.is_lost();
-                }
+                work.look_in(&history, time_is_up);
             }
-            Ok(if is_any_open {
+            Ok(if works.iter().any(Work::is_lost) {
                 Found::Open(())
             } else {
                 Found::Settled(())
@@ -404,8 +313,8 @@ impl Batch<'_> {
         work.is_end_told = true;
         self.images_ended.fetch_add(1, Relaxed);
         let ended = match &work.standing {
-            Standing::Lost(error) | Standing::Failed(error) => Err(error),
-            Standing::Ready | Standing::Done => Ok(()),
+            Standing::Lost(_, error) | Standing::Failed(error) => Err(error),
+            Standing::Ready(_) | Standing::Done => Ok(()),
         };
         self.tell(work, Some(ended));
     }
@@ -414,17 +323,22 @@ impl Batch<'_> {
         let Some(callback) = &self.options.progress else {
             return;
         };
-        let name = work.chain.image().file_name();
         let progress = Progress {
             index: work.index,
-            name,
+            name: &work.file_name,
             ended,
             items_done: self.images_ended.load(Relaxed),
             items: self.images,
             ..Progress::default()
         };
         if callback.call(&progress).is_break() {
-            self.end(&cancelled(&work.chain));
+            self.end(
+                &self
+                    .project
+                    .client()
+                    .transport
+                    .cancelled("POST", &work.file_name),
+            );
         }
     }
 
@@ -467,35 +381,4 @@ fn copy(error: &Error) -> Option<Error> {
         }
         _ => None,
     }
-}
-
-/// Makes the error of images that were not begun when the callback ended the batch.
-fn cancelled(chain: &Chain) -> Error {
-    let image = chain.image();
-    let transport = &image.project().client().transport;
-    Error::Transfer(Box::new(TransferError {
-        name: transport.redact(image.file_name(), &[]),
-        reason: TransferReason::Cancelled,
-        message: "the callback ended the batch".to_owned(),
-        bytes: 0,
-        context: Context {
-            method: "POST",
-            path: path_of(chain),
-            ..Context::default()
-        },
-    }))
-}
-
-/// Makes the error of an edit of an earlier run, or of one whose version is not known.
-fn unknown(chain: &Chain) -> Error {
-    let message = match chain.pending() {
-        Some(pending) if pending.made => "the edit was made, as a version that is not known",
-        _ => "the edit was sent, and the history does not tell what became of it",
-    };
-    cannot_tell(path_of(chain), message.to_owned(), SETTLE)
-}
-
-fn path_of(chain: &Chain) -> String {
-    let image = chain.image();
-    shown_path(image.project(), &["images", image.file_name(), "copilot"])
 }

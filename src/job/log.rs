@@ -57,7 +57,7 @@ impl Log {
     /// error it must not be done.
     pub(super) fn announce(&self, line: Line) -> Result<()> {
         let mut shared = self.lock();
-        shared.check(&line)?;
+        shared.check_order(&line)?;
         shared.journal.announce(&line)?;
         shared.record.apply(&line, self.clock.now());
         Ok(())
@@ -117,7 +117,7 @@ impl Log {
 
 impl Shared {
     /// Refuses to announce what must not be done now.
-    fn check(&self, line: &Line) -> Result<()> {
+    fn check_order(&self, line: &Line) -> Result<()> {
         if line.costs() && self.record.finalizing != Finalizing::NotBegun {
             let why = "the project is finalized, or may be, and takes no edits any more";
             return Err(Error::invalid("job", why));

@@ -183,6 +183,8 @@ impl ImageRecord {
     fn note_made(&mut self, version: &VersionId, edit: Option<CopilotEdit>) {
         self.not_made = None;
         if let Some(edit) = edit {
+            // A job has many images, and most of them one edit.
+            self.made_by.reserve_exact(1);
             self.made_by.push((version.clone(), edit));
         }
     }

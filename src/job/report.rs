@@ -98,7 +98,7 @@ impl fmt::Display for StepState {
             Self::Done => "done",
             Self::Underway => "under way",
             Self::Failed => "failed",
-            Self::Unknown => "cannot be told",
+            Self::Unknown => "not known",
         })
     }
 }
@@ -141,7 +141,7 @@ impl Job {
     /// - [`Error::Io`]: the job's file could not be written. Nothing has changed.
     /// - Those of [`Project::history`](crate::Project::history), for a Copilot edit.
     pub fn assume_done(&mut self, step: &JobStep) -> Result<()> {
-        self.check_is(step, &[StepState::Unknown, StepState::Underway])?;
+        self.check_state(step, &[StepState::Unknown, StepState::Underway])?;
         match step {
             JobStep::Edit => self.log.announce(Line::Edit(Event::AssumedDone)),
             JobStep::Export => self.log.announce(Line::Export(Event::AssumedDone)),
@@ -158,7 +158,7 @@ impl Job {
     /// - [`Error::Io`]: the job's file could not be written. Nothing has changed.
     pub fn assume_not_done(&mut self, step: &JobStep) -> Result<()> {
         let states = [StepState::Unknown, StepState::Underway, StepState::Failed];
-        self.check_is(step, &states)?;
+        self.check_state(step, &states)?;
         match step {
             JobStep::Edit => self.log.announce(Line::Edit(Event::AssumedNotDone)),
             JobStep::Export => self.log.announce(Line::Export(Event::AssumedNotDone)),
@@ -171,7 +171,7 @@ impl Job {
     }
 
     /// Refuses to settle a step that was not sent or is in no such state.
-    fn check_is(&self, step: &JobStep, states: &[StepState]) -> Result<()> {
+    fn check_state(&self, step: &JobStep, states: &[StepState]) -> Result<()> {
         let steps = self.log.read(steps);
         let Some(row) = steps.iter().rev().find(|row| row.step == *step) else {
             let why = format!("{step}: this job has not sent it");

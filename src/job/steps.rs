@@ -47,6 +47,10 @@ impl Job {
     /// - Those of [`Project::edit`] and of [`Project::edit_status`].
     pub fn edit(&mut self, options: &EditOptions, wait: &Wait) -> Result<StepStatus> {
         self.log.check()?;
+        if options.export {
+            let why = "Job::export() does it, and keeps whether it was done";
+            return Err(Error::invalid("export", why));
+        }
         self.check_options(options)?;
         if let Some(photo) = self.missing_photos.iter().next() {
             let why = format!("the photo {photo:?} has not arrived: upload it again first");
@@ -282,7 +286,7 @@ impl Step<'_> {
         let name = self.name();
         let transport = &self.project.client().transport;
         let status = match status {
-            Some(status) => transport.redact(status.as_str(), &[]),
+            Some(status) => transport.redact(status.as_str()),
             None => "unknown".to_owned(),
         };
         let message = format!(

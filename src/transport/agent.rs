@@ -89,8 +89,8 @@ macro_rules! configure {
     }};
 }
 
-/// Returns the limits of a call of the API. `theirs` are the limits of a caller's agent: of two, the
-/// shorter one holds.
+/// Returns the limits of a call of the API. `theirs` are the limits of a caller's agent: of two,
+/// the shorter one holds.
 pub(super) fn of_call(limits: &Limits, timeout: Duration, theirs: Timeouts) -> Timeouts {
     Timeouts {
         connect: shorter(limits.connect_timeout, theirs.connect),
@@ -264,7 +264,7 @@ fn refused_url(field: &'static str, text: &str, why: &str) -> Error {
     // What comes before an `@` may be a password, and what comes after a `?` a signature.
     let start = text.split(['?', '#']).next().unwrap_or_default();
     let shown = if start.contains('@') { "" } else { start };
-    Error::invalid(field, format!("{:?}: {why}", redact(shown, "", &[])))
+    Error::invalid(field, format!("{:?}: {why}", redact(shown, "", "")))
 }
 
 /// Returns a variable of the environment that is set and not empty.

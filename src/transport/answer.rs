@@ -265,8 +265,8 @@ impl<'c> Answer<'c> {
         }
     }
 
-    /// Returns as much of the body as an error may show. The body of a redirect is left out, since it
-    /// may repeat the target.
+    /// Returns as much of the body as an error may show. The body of a redirect is left out, since
+    /// it may repeat the target.
     fn start_of_body(&self) -> Cow<'_, str> {
         if matches!(self.status, Some(300..=399)) {
             return Cow::default();
@@ -276,7 +276,7 @@ impl<'c> Answer<'c> {
     }
 
     pub(crate) fn redact(&self, text: &str) -> String {
-        self.transport.redact(text, &[])
+        self.transport.redact(text)
     }
 
     /// Returns the service's own words, or what it sent instead, not redacted.

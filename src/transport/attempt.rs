@@ -215,7 +215,7 @@ impl Transport {
     fn cause(&self, error: &ureq::Error) -> Cause {
         let base_url = self.base_url().parse().unwrap_or_default();
         let peer = agent::peer(&self.shared.agent, &base_url);
-        let words = self.redact(&cause::words(error), &[]);
+        let words = self.redact(&cause::words(error));
         Cause {
             kind: cause::kind_of(error),
             message: format!("{peer}: {words}"),

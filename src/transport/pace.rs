@@ -49,7 +49,7 @@ const NEXT_LOOK: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket(u64);
 
-/// A call that may be sent.
+/// A call that was let go, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot {
     /// `None` if there was no limit and so no queue.
@@ -414,6 +414,7 @@ impl SharedPace {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets the calls that wait look at the changed pace.
     fn tell(&self, pace: &mut Pace) {
         let is_unlimited = pace.forget_if_unlimited(Instant::now());
         self.is_limited.store(!is_unlimited, Ordering::Release);

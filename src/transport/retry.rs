@@ -70,8 +70,8 @@ pub struct RetryPolicy {
     /// returned at once, in the error ([`Error::retry_after`](crate::Error::retry_after)), so that
     /// the program decides. Default: 60 s, about as long as a gateway takes to restart.
     pub max_retry_after: Duration,
-    /// How long calls wait for the service's limit while it accepts no call of the client. Default:
-    /// 10 minutes, which outlasts a limit by the minute many times.
+    /// How long calls wait for the service's limit while it accepts no call of the client.
+    /// Default: 10 minutes, which outlasts a limit by the minute many times.
     ///
     /// A longer `Retry-After` of a 429 is not waited for: that call, and all others until it is
     /// over, return [`ApiErrorKind::RateLimited`](crate::ApiErrorKind::RateLimited) at once, with

@@ -122,7 +122,7 @@ impl<'t> Transfer<'t> {
     fn wait(&mut self, wait: Duration) -> Result<()> {
         let began = Instant::now();
         // Without the error's message, which may be the storage's.
-        let path = self.transport.redact(self.uri.path(), &[]);
+        let path = self.transport.redact(self.uri.path());
         let method = self.method;
         let seconds = wait.as_secs_f64();
         warn!(target: LOG, "{method} {path}: failed; trying again in {seconds:.1} s");
@@ -169,11 +169,11 @@ impl<'t> Transfer<'t> {
         };
         let reason = reason_of(status, code.as_deref());
         let query = self.uri.query().unwrap_or_default();
-        let words = self.transport.redact(&words, &[query]);
+        let words = self.transport.redact_of_url(&words, query);
         let mut error = self.error(reason, format!("{status} {words}").trim_end());
         error.context.status = Some(status);
         error.context.request_id =
-            request_id(&parts.headers).map(|id| self.transport.redact(id, &[query]));
+            request_id(&parts.headers).map(|id| self.transport.redact_of_url(id, query));
         error.context.retry_after = retry_after(&parts.headers);
         Error::Transfer(error)
     }
@@ -193,9 +193,9 @@ impl<'t> Transfer<'t> {
             ..Context::default()
         };
         Box::new(TransferError {
-            name: self.transport.redact(&self.name, &[query]),
+            name: self.transport.redact_of_url(&self.name, query),
             reason,
-            message: self.transport.redact(message, &[query]),
+            message: self.transport.redact_of_url(message, query),
             bytes: self.bytes,
             context,
         })
@@ -206,7 +206,7 @@ impl<'t> Transfer<'t> {
 fn parse_link(transport: &Transport, url: &SignedUrl) -> Result<Uri> {
     match parse_url("url", url.as_str(), false) {
         Err(Error::InvalidInput { field, message }) => {
-            Err(Error::invalid(field, transport.redact(&message, &[])))
+            Err(Error::invalid(field, transport.redact(&message)))
         }
         result => result,
     }
@@ -286,7 +286,7 @@ impl Transport {
         reason: TransferReason,
         message: &str,
     ) -> Error {
-        let name = self.redact(name, &[]);
+        let name = self.redact(name);
         let context = Context {
             method,
             path: name.clone(),
@@ -304,7 +304,7 @@ impl Transport {
     /// Returns a URL as it may be shown: without its query, and no longer than other texts.
     fn shown(&self, uri: &Uri) -> String {
         let url = uri.to_string();
-        self.redact(url.split('?').next().unwrap_or_default(), &[])
+        self.redact(url.split('?').next().unwrap_or_default())
     }
 
     /// Fetches a file, or the rest of it. Redirects are followed, from https only to https.

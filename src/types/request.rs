@@ -44,6 +44,12 @@ impl<T: Into<String>> From<T> for CopilotRequest {
     }
 }
 
+impl From<&Self> for CopilotRequest {
+    fn from(request: &Self) -> Self {
+        request.clone()
+    }
+}
+
 /// A preset for one image, for [`Image::enhance`](crate::Image::enhance). A `&str`, a `String` or a
 /// [`Preset`] is one without a parent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,6 +95,12 @@ impl From<&Preset> for EnhanceRequest {
     }
 }
 
+impl From<&Self> for EnhanceRequest {
+    fn from(request: &Self) -> Self {
+        request.clone()
+    }
+}
+
 /// What to do to an image: a prompt or a preset, for [`Chain::apply`](crate::Chain::apply).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CopilotEdit {
@@ -104,5 +116,23 @@ pub enum CopilotEdit {
 impl<T: Into<String>> From<T> for CopilotEdit {
     fn from(instruction: T) -> Self {
         Self::Instruction(instruction.into())
+    }
+}
+
+impl From<Preset> for CopilotEdit {
+    fn from(preset: Preset) -> Self {
+        Self::Preset(preset.tool_id)
+    }
+}
+
+impl From<&Preset> for CopilotEdit {
+    fn from(preset: &Preset) -> Self {
+        Self::Preset(preset.tool_id.clone())
+    }
+}
+
+impl From<&Self> for CopilotEdit {
+    fn from(edit: &Self) -> Self {
+        edit.clone()
     }
 }

@@ -1,7 +1,7 @@
 //! Chains of edits: what they send, what they remember, and that every edit is made once whatever
 //! the network does.
 
-mod network;
+pub(crate) mod network;
 mod recovery;
 mod kept;
 
@@ -97,6 +97,29 @@ fn a_chain_takes_what_an_image_takes() {
     chain.enhance(preset).unwrap();
 
     assert_eq!(parents(&simulator), ["null", "123", "124", "125"]);
+}
+
+#[test]
+fn a_text_is_applied_as_a_prompt_and_a_preset_as_a_preset() {
+    let (simulator, mut chain) = chain_of(&[]);
+    let preset: Preset =
+        serde_json::from_value(json!({"enhancement_type": "virtual_staging"})).unwrap();
+    let edit = CopilotEdit::from(&preset);
+
+    chain.apply("make the sky more blue").unwrap();
+    chain.apply(&edit).unwrap();
+    chain.apply(preset).unwrap();
+
+    let requests = simulator.requests();
+    let paths: Vec<&str> = requests
+        .iter()
+        .map(|request| request.path.as_str())
+        .collect();
+    let calls: Vec<&str> = paths
+        .iter()
+        .filter_map(|path| path.rsplit('/').next())
+        .collect();
+    assert_eq!(calls, ["copilot", "enhance", "enhance"]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! A chain that is saved in a file survives its process being killed at any moment.
+//! A chain that a job keeps survives its process being killed at any moment.
 
 use std::env;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -79,25 +79,16 @@ fn kill_at_random(test: &str, simulator: &Simulator, kills: u64, dice: &mut Dice
     loop {
         let mut command = child::command(test, &[(URL, url.as_ref()), (FILE, file.as_os_str())]);
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-        if killed < kills {
-            // Now and then one has time to wait for an edit that will not come.
-            let longest = if dice.roll(10) == 0 { 4000 } else { 200 };
-            let end = Instant::now() + ms(dice.roll(longest));
-            while Instant::now() < end && child.try_wait().unwrap().is_none() {
-                thread::sleep(Duration::from_micros(50));
-            }
-            if child.try_wait().unwrap().is_none() {
-                child.kill().unwrap();
-                killed += 1;
-            }
-        }
+        // Now and then one has time to wait for an edit that will not come.
+        let longest = if dice.roll(10) == 0 { 4000 } else { 200 };
+        let was_killed = killed < kills && is_killed_within(&mut child, ms(dice.roll(longest)));
+        killed += u64::from(was_killed);
         let status = child.wait().unwrap();
         if status.success() {
             assert_in_order(simulator, EDITS, |edit| format!("edit {edit}"));
             return killed;
         }
         match status.code() {
-            None => {}
             Some(CANNOT_TELL) => {
                 // What a person would do.
                 let mut chain = kept(&photo_at(&url), &file);
@@ -107,9 +98,24 @@ fn kill_at_random(test: &str, simulator: &Simulator, kills: u64, dice: &mut Dice
                     None => chain.assume_not_applied().unwrap(),
                 }
             }
-            Some(code) => panic!("the child ended with {code}"),
+            // Not every system tells what ended a process.
+            _ if was_killed => {}
+            code => panic!("the child ended with {code:?}"),
         }
     }
+}
+
+/// Kills a process after some time, unless it has ended by then.
+pub(crate) fn is_killed_within(child: &mut Child, time: Duration) -> bool {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        thread::sleep(Duration::from_micros(50));
+    }
+    let is_alive = child.try_wait().unwrap().is_none();
+    is_alive && child.kill().is_ok()
 }
 
 /// Runs the test, or in the child the program.

@@ -27,6 +27,8 @@ mod history;
 // Edits that build on each other.
 mod chain;
 // Chains whose process is killed.
+// A project and what was done to it, in a file.
+mod job;
 mod killed;
 
 // What each call makes of each thing that a network can do to it.

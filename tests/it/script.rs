@@ -11,10 +11,12 @@ use crate::support::script::{Script, Turn};
 const HEAD: &[u8] = b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n";
 const HI: &str = "HTTP/1.1 200 Because\r\nContent-Length: 2\r\n\r\nhi";
 
-const CHUNKS: &str = "HTTP/1.1 200 Because\r\nTransfer-Encoding: chunked\r\n\r\n\
+const CHUNKS: &str = "\
+    HTTP/1.1 200 Because\r\nTransfer-Encoding: chunked\r\n\r\n\
     1\r\nh\r\n3\r\nell\r\n1\r\no\r\n0\r\n\r\n";
 
-/// What a client sees that sends so much, once the turn is over: the answer, and after it an end in order, a reset, or silence.
+/// What a client sees that sends so much, once the turn is over: the answer, and after it an end in
+/// order, a reset, or silence.
 fn seen(server: &Script, request: &[u8], answer: usize) -> (String, End) {
     let mut client = TcpStream::connect(server.addr()).unwrap();
     client.write_all(request).unwrap();

@@ -123,10 +123,14 @@ fn a_part_of_the_rest_is_taken_and_the_rest_of_it_asked_for() {
     assert_eq!(first_byte(&script.requests()[2]), 30_000);
 }
 
+fn old_file() -> File {
+    File::made(3, 50_000).etag(Some("\"old\""))
+}
+
 /// What the storage answers to the request for the rest, what comes after that if there is more,
 /// and the file that the download has in the end.
 fn answers_that_start_over() -> Vec<(&'static str, Vec<Turn>, File)> {
-    let old = File::made(3, 50_000);
+    let old = old_file();
     let new = File::made(4, 60_000);
     let other = File::made(5, 50_000);
     let rest = |range: &str, file: &File, from: usize| {
@@ -137,8 +141,10 @@ fn answers_that_start_over() -> Vec<(&'static str, Vec<Turn>, File)> {
     let of = Turn::file;
     let others = rest("20000-49999/50000", &other, 20_000).header("ETag", "\"other\"");
     let grown = rest("20000-59999/60000", &new, 20_000);
-    let another = rest("30000-49999/50000", &old, 30_000);
-    let no_range = Turn::status(206).body(&old.bytes()[20_000..]);
+    let another = rest("30000-49999/50000", &old, 30_000).header("ETag", "\"old\"");
+    let no_range = Turn::status(206)
+        .header("ETag", "\"old\"")
+        .body(&old.bytes()[20_000..]);
     let nonsense = rest("x-y/z", &old, 20_000);
     let unsatisfiable = Turn::status(416).header("Content-Range", "bytes */10");
     let ignores = Turn::status(200).body(old.bytes());
@@ -156,7 +162,7 @@ fn answers_that_start_over() -> Vec<(&'static str, Vec<Turn>, File)> {
 
 #[test]
 fn a_transfer_starts_over_when_it_cannot_go_on() {
-    let old = File::made(3, 50_000);
+    let old = old_file();
     for (why, rest, expected) in answers_that_start_over() {
         let mut turns = vec![Turn::file(&old).cut_body(20_000, Close)];
         turns.extend(rest);
@@ -173,7 +179,7 @@ fn a_transfer_starts_over_when_it_cannot_go_on() {
 
 #[test]
 fn what_a_writer_has_is_never_written_twice() {
-    let old = File::made(3, 50_000);
+    let old = old_file();
     for (why, rest, _) in answers_that_start_over() {
         let mut turns = vec![Turn::file(&old).cut_body(20_000, Close)];
         turns.extend(rest);
@@ -192,7 +198,7 @@ fn what_a_writer_has_is_never_written_twice() {
 
 #[test]
 fn a_writer_gets_the_file_if_the_transfer_goes_on_or_had_not_begun() {
-    let old = File::made(3, 50_000);
+    let old = old_file();
     let goes_on = broken(&old, 1, 20_000, Close);
     let nothing_yet = vec![
         Reset.after_request(),

@@ -318,7 +318,7 @@ fn a_writer_that_fails_ends_the_download() {
     let server = Script::of([Turn::file(&File::made(4, 1000))]);
     let client = client();
     let download = client.download(signed(&server.url()));
-    let (_, kind, text) = disk(download.to_writer(&mut [0; 500].as_mut_slice()));
+    let (_, kind, text) = disk(download.to_writer([0; 500].as_mut_slice()));
     assert_eq!(kind, ErrorKind::WriteZero);
     assert!(text.starts_with("(writer): "), "{text}");
     assert_eq!(server.requests().len(), 1);

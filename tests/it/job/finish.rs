@@ -1,0 +1,197 @@
+//! From a job's images to finished files.
+
+use std::fs;
+
+use imagen_ai::{BatchOptions, DownloadOptions, Error, JobStep, StepState};
+
+use super::{Desk, assert_refused, count};
+use crate::chain::network::in_process;
+use crate::support::script::End;
+use crate::support::simulator::Simulator;
+
+#[test]
+fn nothing_is_finalized_while_an_image_failed() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = desk.exported();
+    let image = job.project().image("DSC_0001.JPEG");
+    job.chain(&image).unwrap().copilot("a dragon").unwrap_err();
+    let finalize =
+        |job: &mut imagen_ai::Job| job.finalize_to(desk.out(), &DownloadOptions::default());
+    assert_refused(
+        finalize(&mut job),
+        "job",
+        "\"DSC_0001.JPEG\" has an edit that failed",
+    );
+    drop(job);
+
+    let mut job = desk.open();
+    assert_refused(
+        finalize(&mut job),
+        "job",
+        "\"DSC_0001.JPEG\" has an edit that failed",
+    );
+    assert_eq!(count(&simulator, "POST", "/finalize"), 0);
+    let row = job.report().steps.pop().unwrap();
+    assert_eq!(row.state, StepState::Failed);
+    job.assume_not_done(&row.step).unwrap();
+
+    finalize(&mut job).unwrap().all().unwrap();
+}
+
+#[test]
+fn nothing_is_finalized_while_an_image_cannot_be_told_or_was_not_begun() {
+    let mut is_lost = false;
+    let (simulator, network) = in_process(move |request, answer| {
+        if is_lost || !request.path().ends_with("/copilot") {
+            return answer(request);
+        }
+        is_lost = true;
+        End::Close.after_request()
+    });
+    let desk = Desk::new(&format!("{}/v1", network.url()), Default::default());
+    let mut job = desk.exported();
+    let image = job.project().image("DSC_0001.JPEG");
+    job.chain(&image).unwrap().copilot("one").unwrap_err();
+    let finalize = job.finalize_to(desk.out(), &DownloadOptions::default());
+    assert_refused(
+        finalize,
+        "job",
+        "\"DSC_0001.JPEG\" has an edit that cannot be told",
+    );
+    let row = job.report().steps.pop().unwrap();
+    job.assume_not_done(&row.step).unwrap();
+
+    simulator.fail_next("POST", "/copilot", 401, "no", 1);
+    let images = job.project().images().unwrap();
+    let options = BatchOptions {
+        threads: 1,
+        ..BatchOptions::default()
+    };
+    let batch = job.copilot_each(images.clone(), ["one"], &options).unwrap();
+    assert_eq!(batch.errors().count(), 5);
+    let finalize = job.finalize_to(desk.out(), &DownloadOptions::default());
+    assert_refused(finalize, "job", "not all edits of");
+    assert_eq!(count(&simulator, "POST", "/finalize"), 0);
+
+    job.copilot_each(images, ["one"], &options)
+        .unwrap()
+        .all()
+        .unwrap();
+    job.finalize_to(desk.out(), &DownloadOptions::default())
+        .unwrap()
+        .all()
+        .unwrap();
+}
+
+#[test]
+fn nothing_is_finalized_after_a_batch_that_could_not_begin() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = desk.exported();
+    let images = job.project().images().unwrap();
+    simulator.fail_next("GET", "/ai-tools", 403, "no", 1);
+    let batch = job.copilot_each(images, ["one"], &BatchOptions::default());
+    assert_eq!(batch.unwrap_err().status(), Some(403));
+
+    let finalize = job.finalize_to(desk.out(), &DownloadOptions::default());
+
+    assert_refused(finalize, "job", "not all edits of");
+}
+
+#[test]
+fn nothing_that_costs_is_sent_after_the_finalizing() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = desk.exported();
+    let image = job.project().image("DSC_0001.JPEG");
+    let mut chain = job.chain(&image).unwrap();
+    chain.copilot("one").unwrap();
+    job.finalize_to(desk.out(), &DownloadOptions::default())
+        .unwrap()
+        .all()
+        .unwrap();
+
+    assert_refused(chain.copilot("two"), "job", "finalized");
+    drop(chain);
+    drop(job);
+    let mut job = desk.open();
+    let options = BatchOptions::default();
+    let batch = job.copilot_each([image], ["one", "two"], &options).unwrap();
+    assert_refused(batch.all(), "job", "finalized");
+    assert_eq!(count(&simulator, "POST", "/copilot"), 1);
+    assert_eq!(job.report().steps.last().unwrap().step, JobStep::Finalize);
+}
+
+#[test]
+fn a_finalizing_that_was_refused_lets_edits_be_sent() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = desk.exported();
+    simulator.fail_next("POST", "/finalize", 400, "not today", 1);
+    job.finalize_to(desk.out(), &DownloadOptions::default())
+        .unwrap_err();
+
+    let image = job.project().image("DSC_0001.JPEG");
+    job.chain(&image).unwrap().copilot("one").unwrap();
+}
+
+#[test]
+fn a_finalizing_whose_answer_was_lost_is_sent_again_and_lets_no_edit_be_sent() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = desk.exported();
+    simulator.fail_next("POST", "/finalize", 502, "?", 3);
+    job.finalize_to(desk.out(), &DownloadOptions::default())
+        .unwrap_err();
+    let image = job.project().image("DSC_0001.JPEG");
+    let edit = job.chain(&image).unwrap().copilot("one");
+    assert_refused(edit, "job", "finalized, or may be");
+
+    desk_finishes(&desk, job);
+    assert_eq!(count(&simulator, "POST", "/finalize"), 3 + 1);
+}
+
+fn desk_finishes(desk: &Desk, job: imagen_ai::Job) {
+    drop(job);
+    let mut job = desk.open();
+    let files = job.finalize_to(desk.out(), &DownloadOptions::default());
+    assert_eq!(files.unwrap().all().unwrap().len(), 5);
+}
+
+#[test]
+fn files_of_an_earlier_run_are_skipped_and_others_are_not_touched() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    fs::create_dir(desk.out()).unwrap();
+    fs::write(desk.out().join("DSC_0003.JPEG"), "a picture of theirs").unwrap();
+    for run in 0..2 {
+        let mut job = if run == 0 {
+            desk.exported()
+        } else {
+            desk.open()
+        };
+
+        let files = job.finalize_to(desk.out(), &DownloadOptions::default());
+
+        let files = files.unwrap();
+        let errors: Vec<&Error> = files.errors().collect();
+        assert!(matches!(errors[..], [Error::Io { .. }]), "{errors:?}");
+        for file in files.into_iter().flatten() {
+            assert_eq!(file.skipped, run == 1);
+        }
+    }
+    let theirs = fs::read(desk.out().join("DSC_0003.JPEG")).unwrap();
+    assert_eq!(theirs, b"a picture of theirs");
+
+    // A file that is gone is written again.
+    fs::remove_file(desk.out().join("DSC_0001.JPEG")).unwrap();
+    let mut job = desk.open();
+    let files = job.finalize_to(desk.out(), &DownloadOptions::default());
+    let files = files.unwrap().into_iter().flatten();
+    let written: Vec<String> = files
+        .filter(|file| !file.skipped)
+        .map(|file| file.file_name)
+        .collect();
+    assert_eq!(written, ["DSC_0001.JPEG"]);
+}

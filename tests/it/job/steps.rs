@@ -1,0 +1,297 @@
+//! Photos, the edit and the export of a job.
+
+use std::fs;
+use std::sync::Arc;
+
+use imagen_ai::ProjectKind::{ProfileBased, Smart};
+use imagen_ai::{
+    EditOptions, Error, JobStep, Photo, ProjectStatus, StepState, UploadOptions, WaitReason,
+};
+
+use super::{Desk, LONG, SHORT, assert_refused, assert_unknown, count};
+use crate::chain::network::in_process;
+use crate::support::script::{End, Script};
+use crate::support::simulator::{READY, Simulator};
+
+/// A simulator behind a network that loses the first call whose path ends so, before it arrives or
+/// after it was carried out.
+fn losing(end: &'static str, is_carried_out: bool) -> (Arc<Simulator>, Script) {
+    let mut is_lost = false;
+    in_process(move |request, answer| {
+        if is_lost || request.method() != "POST" || !request.path().ends_with(end) {
+            return answer(request);
+        }
+        is_lost = true;
+        if is_carried_out {
+            drop(answer(request));
+        }
+        End::Close.after_request()
+    })
+}
+
+fn desk_behind(network: &Script) -> Desk {
+    Desk::new(&format!("{}/v1", network.url()), ProfileBased)
+}
+
+#[test]
+fn photos_that_have_arrived_are_not_sent_again() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let first = desk.upload(&mut desk.open()).unwrap();
+    assert_eq!(count(&simulator, "PUT", ""), 5);
+    // Another photo in the place of the first.
+    fs::write(&desk.photos()[0], "another photo").unwrap();
+
+    let second = desk.upload(&mut desk.open()).unwrap();
+
+    assert_eq!(count(&simulator, "PUT", ""), 6);
+    assert_eq!(second[1..], first[1..]);
+    assert_eq!(second[0].bytes, 13);
+    assert_eq!(desk.open().report().photos, 5);
+}
+
+#[test]
+fn a_photo_that_failed_is_sent_by_the_next_run_alone() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    simulator.fail_next("PUT", "DSC_0002.NEF", 400, "no", 1);
+    let mut job = desk.open();
+    desk.upload(&mut job).unwrap_err();
+    let edit = job.edit(&desk.options(), &LONG);
+    assert_refused(edit, "job", "\"DSC_0002.NEF\" has not arrived");
+    drop(job);
+    let before = count(&simulator, "PUT", "");
+    simulator.clear_requests();
+
+    let mut job = desk.uploaded();
+
+    assert!(before > 0);
+    assert_eq!(
+        count(&simulator, "PUT", "DSC_0002.NEF"),
+        count(&simulator, "PUT", "")
+    );
+    job.edit(&desk.options(), &LONG).unwrap();
+}
+
+#[test]
+fn no_photo_is_opened_once_the_edit_began() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let first = desk.upload(&mut desk.open()).unwrap();
+    desk.open().edit(&desk.options(), &LONG).unwrap();
+    for photo in desk.photos() {
+        fs::remove_file(photo).unwrap();
+    }
+    simulator.clear_requests();
+
+    let mut job = desk.open();
+
+    assert_eq!(desk.upload(&mut job).unwrap(), first);
+    let others = [
+        Photo::bytes("DSC_0005.NEF", "x"),
+        Photo::file("DSC_0009.NEF"),
+    ];
+    let outcomes = job.upload(others, &UploadOptions::default()).unwrap();
+    let mut outcomes = outcomes.into_iter();
+    assert_eq!(outcomes.next().unwrap().unwrap(), first[4]);
+    assert_refused(
+        outcomes.next().unwrap(),
+        "photos",
+        "the edit began without it",
+    );
+    assert!(simulator.requests().is_empty());
+}
+
+#[test]
+fn a_project_that_was_edited_outside_the_job_is_not_edited_again() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = desk.client.project(READY).open_job(desk.file()).unwrap();
+
+    let edit = job.edit(&desk.options(), &LONG);
+
+    assert_refused(edit, "job", "edited outside the job");
+    assert_eq!(count(&simulator, "POST", "/edit"), 0);
+}
+
+#[test]
+fn other_options_are_refused_and_named() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    desk.uploaded().edit(&desk.options(), &LONG).unwrap();
+    let other = EditOptions {
+        crop: true,
+        ..EditOptions::profile(5701)
+    };
+
+    let edit = desk.open().edit(&other, &LONG);
+
+    let words = "crop was unset, not true, profile_key was 5700, not 5701";
+    assert_refused(edit, "options", words);
+    assert_eq!(count(&simulator, "POST", "/edit"), 1);
+}
+
+#[test]
+fn the_export_is_a_step_of_its_own() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let options = EditOptions {
+        export: true,
+        ..desk.options()
+    };
+    let edit = desk.uploaded().edit(&options, &LONG);
+    assert_refused(edit, "export", "Job::export()");
+    assert_eq!(count(&simulator, "POST", "/edit"), 0);
+}
+
+#[test]
+fn an_edit_whose_answer_was_lost_is_found_by_its_status() {
+    let (simulator, network) = losing("/edit", true);
+    let desk = desk_behind(&network);
+
+    let status = desk.uploaded().edit(&desk.options(), &LONG).unwrap();
+
+    assert_eq!(status.status, ProjectStatus::Completed);
+    assert_eq!(count(&simulator, "POST", "/edit"), 1);
+}
+
+#[test]
+fn an_edit_that_may_never_have_arrived_is_not_sent_again_until_a_person_says_so() {
+    let (simulator, network) = losing("/edit", false);
+    let desk = desk_behind(&network);
+    assert_unknown(desk.uploaded().edit(&desk.options(), &SHORT));
+    assert_unknown(desk.open().edit(&desk.options(), &SHORT));
+    assert_eq!(count(&simulator, "POST", "/edit"), 0);
+    let mut job = desk.open();
+    let step = job.report().steps[0].clone();
+    assert_eq!(
+        (&step.step, step.state),
+        (&JobStep::Edit, StepState::Unknown)
+    );
+    assert!(job.report().to_string().contains("edit: not known"));
+
+    job.assume_not_done(&step.step).unwrap();
+    drop(job);
+
+    desk.open().edit(&desk.options(), &LONG).unwrap();
+    assert_eq!(count(&simulator, "POST", "/edit"), 1);
+}
+
+#[test]
+fn an_edit_that_waits_in_a_queue_is_waited_for_once_a_person_says_that_it_is_there() {
+    let (simulator, network) = losing("/edit", true);
+    simulator.configure(|settings| settings.pending_polls = 30);
+    let desk = desk_behind(&network);
+    assert_unknown(desk.uploaded().edit(&desk.options(), &SHORT));
+    let mut job = desk.open();
+
+    job.assume_done(&JobStep::Edit).unwrap();
+    assert_eq!(job.report().steps[0].state, StepState::Underway);
+    drop(job);
+
+    let status = desk.open().edit(&desk.options(), &LONG).unwrap();
+    assert_eq!(status.status, ProjectStatus::Completed);
+    assert_eq!(count(&simulator, "POST", "/edit"), 1);
+}
+
+#[test]
+fn an_edit_that_was_accepted_is_waited_for_by_the_next_run() {
+    let simulator = Simulator::start();
+    simulator.configure(|settings| settings.pending_polls = 30);
+    let desk = Desk::of(&simulator);
+    let error = desk.uploaded().edit(&desk.options(), &SHORT).unwrap_err();
+    let is_over = matches!(&error, Error::WaitFailed(e) if e.reason != WaitReason::Failed);
+    assert!(is_over, "{error}");
+
+    desk.open().edit(&desk.options(), &LONG).unwrap();
+
+    assert_eq!(count(&simulator, "POST", "/edit"), 1);
+}
+
+#[test]
+fn an_edit_that_failed_fails_on_each_run_until_a_person_has_it_sent_again() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let job = desk.uploaded();
+    simulator.fail_edit(job.project().uuid(), "no light");
+    drop(job);
+    for _ in 0..2 {
+        let error = desk.open().edit(&desk.options(), &LONG).unwrap_err();
+        let has_failed = matches!(&error, Error::WaitFailed(e) if e.reason == WaitReason::Failed);
+        assert!(has_failed, "{error}");
+    }
+    assert_eq!(count(&simulator, "POST", "/edit"), 1);
+    let mut job = desk.open();
+    assert_eq!(job.report().steps[0].state, StepState::Failed);
+    assert_refused(job.assume_done(&JobStep::Edit), "step", "not in question");
+
+    job.assume_not_done(&JobStep::Edit).unwrap();
+    drop(job);
+
+    desk.open().edit(&desk.options(), &LONG).unwrap();
+    assert_eq!(count(&simulator, "POST", "/edit"), 2);
+}
+
+#[test]
+fn an_edit_that_was_refused_is_sent_by_the_next_run() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    simulator.fail_next("POST", "/edit", 400, "Profile not found.", 1);
+    let error = desk.uploaded().edit(&desk.options(), &LONG).unwrap_err();
+    assert_eq!(error.status(), Some(400));
+    assert!(desk.open().report().steps.is_empty());
+
+    desk.open().edit(&desk.options(), &LONG).unwrap();
+}
+
+#[test]
+fn an_export_whose_answer_was_lost_is_found_or_left_to_a_person() {
+    for is_carried_out in [true, false] {
+        let (simulator, network) = losing("/export", is_carried_out);
+        let desk = desk_behind(&network);
+        let mut job = desk.uploaded();
+        job.edit(&desk.options(), &LONG).unwrap();
+
+        let export = job.export(&SHORT);
+
+        let sent = usize::from(is_carried_out);
+        assert_eq!(count(&simulator, "POST", "/export"), sent);
+        if is_carried_out {
+            assert_eq!(export.unwrap().status, ProjectStatus::Completed);
+            continue;
+        }
+        assert_unknown(export);
+        assert_unknown(job.export(&SHORT));
+        job.assume_not_done(&JobStep::Export).unwrap();
+        job.export(&LONG).unwrap();
+    }
+}
+
+#[test]
+fn a_smart_editing_project_has_no_export() {
+    let simulator = Simulator::start();
+    let desk = Desk::new(&simulator.base_url(), Smart);
+    let mut job = desk.uploaded();
+    assert_eq!(job.export(&LONG).unwrap().status, ProjectStatus::Pending);
+    job.edit(&desk.options(), &LONG).unwrap();
+    assert_eq!(job.export(&LONG).unwrap().status, ProjectStatus::Completed);
+    assert_eq!(count(&simulator, "POST", "/export"), 0);
+}
+
+#[test]
+fn what_was_not_sent_or_is_done_is_not_settled() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = desk.uploaded();
+    assert_refused(
+        job.assume_not_done(&JobStep::Edit),
+        "step",
+        "has not sent it",
+    );
+    job.edit(&desk.options(), &LONG).unwrap();
+    assert_refused(
+        job.assume_not_done(&JobStep::Edit),
+        "step",
+        "not in question (done)",
+    );
+}
