@@ -7,7 +7,6 @@ use super::Edited;
 use crate::chain::{Chain, Recovery, Step, not_made};
 use crate::error::{Error, Result};
 use crate::history::History;
-use crate::image::Image;
 use crate::job::steps::SETTLE;
 use crate::job::{cannot_tell, shown_path};
 use crate::types::CopilotEdit;
