@@ -158,7 +158,7 @@ fn another_job_is_refused_with_the_difference() {
     assert_refused(
         &path,
         &other,
-        "at https://api.example/v1, not at https://other",
+        "at \"https://api.example/v1\", not at \"https://other",
     );
 }
 

@@ -55,7 +55,7 @@ fn a_file_is_of_one_job() {
     assert_refused(
         elsewhere.build().unwrap().open_job(desk.file(), NAME),
         "path",
-        "not at http://127.0.0.1:9/v1",
+        "not at \"http://127.0.0.1:9/v1\"",
     );
     assert_eq!(fs::read(desk.file()).unwrap(), before);
 }
