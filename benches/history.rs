@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     let names: Vec<String> = (0..images).map(name).collect();
     let began = Instant::now();
     for name in &names {
-        black_box(history.find(name).expect("a photo"));
+        black_box(history.get(name).expect("a photo"));
     }
     println!(
         "find(name)         {:8.0} ns",

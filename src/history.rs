@@ -108,7 +108,7 @@ impl History {
     /// let history = imagen_ai::History::from_json(
     ///     r#"{"a.jpg":[{"version_id":7,"parent_version_id":null}]}"#,
     /// )?;
-    /// let image = history.find("a.jpg").expect("the image is listed");
+    /// let image = history.get("a.jpg").expect("the image is listed");
     /// assert_eq!(image.latest().expect("a version").id, 7.into());
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
@@ -142,7 +142,7 @@ impl History {
 
     /// Returns the history of an image, by the name of the finished JPEG. `None` when it is not
     /// listed. Upper and lower case differ.
-    pub fn find(&self, file_name: &str) -> Option<&ImageHistory> {
+    pub fn get(&self, file_name: &str) -> Option<&ImageHistory> {
         self.images.get(self.place_of(file_name)?)
     }
 

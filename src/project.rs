@@ -56,7 +56,7 @@ impl Client {
     ///   [`Client::projects`].
     /// - [`Error::Network`]: nothing reached the service.
     pub fn create_project(&self, name: impl Into<String>) -> Result<Project> {
-        self.create_project_of(ProjectKind::ProfileBased, Some(name.into()))
+        self.create_project_of(ProjectKind::ProfileBased, Some(&name.into()))
     }
 
     /// Makes a Smart Editing project: `POST /i2i/projects/`. Like [`Client::create_project`].
@@ -64,7 +64,7 @@ impl Client {
     /// # Errors
     /// As [`Client::create_project`].
     pub fn create_smart_project(&self, name: impl Into<String>) -> Result<Project> {
-        self.create_project_of(ProjectKind::Smart, Some(name.into()))
+        self.create_project_of(ProjectKind::Smart, Some(&name.into()))
     }
 
     /// Makes a project of either kind. Without a name, the service makes one up. Like
@@ -72,8 +72,8 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::create_project`].
-    pub fn create_project_of(&self, kind: ProjectKind, name: Option<String>) -> Result<Project> {
-        let body = match &name {
+    pub fn create_project_of(&self, kind: ProjectKind, name: Option<&str>) -> Result<Project> {
+        let body = match name {
             None => json!({}),
             Some(name) if name.trim().is_empty() => {
                 return Err(Error::invalid(

@@ -19,7 +19,7 @@ fuzz_target!(|json: &str| {
 });
 
 fn check(history: &History, image: &ImageHistory) {
-    let found = history.find(image.file_name()).expect("a listed image");
+    let found = history.get(image.file_name()).expect("a listed image");
     assert_eq!(found.versions().len(), image.versions().len());
     let drawn = image.to_string();
     let strange = |c: char| c.is_control() && c != '\n';

@@ -21,7 +21,7 @@ pub(crate) fn decide(
     let search = Search {
         pending,
         known,
-        image: history.find(file_name),
+        image: history.get(file_name),
     };
     let candidates = search.candidates();
 
@@ -188,7 +188,7 @@ mod tests {
 
     fn known(history: &str) -> HashSet<VersionId> {
         let history = History::from_json(history).unwrap();
-        let image = history.find("a.jpg");
+        let image = history.get("a.jpg");
         let versions = image.map(ImageHistory::versions).unwrap_or_default();
         versions.iter().map(|version| version.id.clone()).collect()
     }

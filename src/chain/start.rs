@@ -58,7 +58,7 @@ fn path_to_latest<'h>(history: &'h History, file_name: &str) -> Option<Vec<&'h V
     if history.unread() > 0 {
         return None;
     }
-    let image = history.find(file_name)?;
+    let image = history.get(file_name)?;
     if image.versions().is_empty() {
         return Some(Vec::new());
     }

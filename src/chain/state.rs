@@ -120,7 +120,7 @@ impl State {
             self.known = None;
             return;
         }
-        let image = history.find(file_name);
+        let image = history.get(file_name);
         let versions = image.map(ImageHistory::versions).unwrap_or_default();
         self.known = Some(versions.iter().map(|version| version.id.clone()).collect());
     }

@@ -33,13 +33,12 @@ pub struct BatchOptions {
     ///
     /// An edit that is not in the history at the end of it counts as not made, and is sent again.
     pub wait: Wait,
-    /// Told of each image when its edits begin, and when it has ended.
-    /// [`Break`](std::ops::ControlFlow::Break) ends the batch: edits that are under way are waited
-    /// for, and images that were not begun are
-    /// [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). Default: none.
+    /// Told of each image when its edits begin, when it has ended, and, while its lost edit is
+    /// looked for, after each question. [`Wait::progress`] is not called.
     ///
-    /// It is not called while lost edits are looked for, and so cannot end that; neither can
-    /// [`Wait::progress`].
+    /// [`Break`](std::ops::ControlFlow::Break) ends the batch: edits that are under way are waited
+    /// for, lost edits are not looked for any longer, and images that were not begun are
+    /// [`TransferReason::Cancelled`](crate::TransferReason::Cancelled). Default: none.
     pub progress: Option<ProgressCallback>,
 }
 
@@ -297,12 +296,23 @@ impl Batch<'_> {
             for (work, time_is_up) in works.iter_mut().zip(overdue) {
                 work.look_in(&history, time_is_up);
             }
-            Ok(if works.iter().any(Work::is_lost) {
+            self.tell_of_lost(works);
+            let is_open = works.iter().any(Work::is_lost) && self.why_ended().is_none();
+            Ok(if is_open {
                 Found::Open(())
             } else {
                 Found::Settled(())
             })
         });
+    }
+
+    /// Tells the callback of the images whose edits are still looked for.
+    fn tell_of_lost(&self, works: &[Work]) {
+        for work in works {
+            if work.is_lost() {
+                self.tell(work, None);
+            }
+        }
     }
 
     /// Tells the callback of the end of an image, once.

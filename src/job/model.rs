@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use self::world::{Fate, World, lock, serve};
 use super::create::Beginning;
-use super::{BatchOptions, Job, JobStep, StepState};
+use super::{BatchOptions, Job, StepState};
 use crate::chain::Recovery;
 use crate::client::Client;
 use crate::clock::Clock;
@@ -162,7 +162,7 @@ impl Runs {
         let mut job = self.open()?;
         let mut is_settled = false;
         for row in job.report().steps {
-            if row.state != StepState::Unknown || row.step == JobStep::Finalize {
+            if row.state != StepState::Unknown {
                 continue;
             }
             is_settled = true;

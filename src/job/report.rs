@@ -55,7 +55,8 @@ pub enum JobStep {
 pub enum StepState {
     /// It is done, or was made.
     Done,
-    /// The service has it.
+    /// The service has it, and the next run waits for it, or sends it again where that costs
+    /// nothing.
     Underway,
     /// The service refused it, or said that it failed, or it was shown not to be made.
     Failed,
@@ -150,8 +151,9 @@ impl Job {
         }
     }
 
-    /// Settles a step that failed, or whose outcome cannot be told: it was not done. The next run
-    /// sends it again. If it was done after all, it is paid for twice.
+    /// Settles a step that failed, whose outcome cannot be told, or that is under way without end:
+    /// it was not done. The next run sends it again. If it was done after all, it is paid for
+    /// twice.
     ///
     /// # Errors
     /// - [`Error::InvalidInput`]: the step is not in question.
@@ -228,7 +230,7 @@ fn steps(record: &Record) -> Vec<StepReport> {
     }
     match record.finalizing {
         Finalizing::NotBegun => {}
-        Finalizing::Announced => add(JobStep::Finalize, StepState::Unknown),
+        Finalizing::Announced => add(JobStep::Finalize, StepState::Underway),
         Finalizing::Done => add(JobStep::Finalize, StepState::Done),
     }
     steps

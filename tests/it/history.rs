@@ -26,7 +26,7 @@ fn image(json: Value) -> ImageHistory {
     let history = read(json);
     assert_eq!(history.images().len(), 1, "{}", history.raw());
     assert_eq!(history.unread(), 0, "{}", history.raw());
-    history.find("a.jpg").expect("listed").clone()
+    history.get("a.jpg").expect("listed").clone()
 }
 
 /// The only version, of `a.jpg`, that has these fields.
@@ -158,7 +158,7 @@ fn the_parent_is_the_version_around_unless_that_has_no_id_that_can_be_read() {
             "version_id": 3, "next": {"version_id": 4},
         }}}}),
     );
-    let image = history.find("a.jpg").unwrap();
+    let image = history.get("a.jpg").unwrap();
     assert_eq!(tree(image), "1<-? 3<-? 4<-3");
     assert_eq!(history.unread(), 1);
 }
@@ -230,7 +230,7 @@ fn ids_are_exact_or_unread() {
     )
     .unwrap();
 
-    let image = history.find("a.jpg").unwrap();
+    let image = history.get("a.jpg").unwrap();
 
     let exact = "-9223372036854775808<-? 18446744073709551615<-9007199254740993 1<-? 1<-é 9007199254740993<- n<-?";
     assert_eq!(tree(image), exact);
@@ -271,7 +271,7 @@ fn an_image_is_listed_with_versions_or_an_empty_list() {
     assert_eq!(listed, expected);
     assert!(history.images().all(ImageHistory::is_listed));
     assert!(
-        history.find("A.jpg").is_none(),
+        history.get("A.jpg").is_none(),
         "upper and lower case differ"
     );
 }
@@ -415,7 +415,7 @@ proptest! {
         let placed: usize = history.images().map(|image| image.versions().len()).sum();
         prop_assert_eq!(placed + history.unread(), id);
         for image in history.images() {
-            prop_assert_eq!(history.find(image.file_name()).unwrap().versions(), image.versions());
+            prop_assert_eq!(history.get(image.file_name()).unwrap().versions(), image.versions());
             for version in image.versions() {
                 prop_assert_eq!(image.get(&version.id), Some(version));
                 prop_assert_eq!(image.path_to(&version.id).pop(), Some(version));
@@ -446,7 +446,7 @@ fn a_byte_order_mark_and_an_envelope_are_taken_off() {
 #[test]
 fn a_lone_surrogate_costs_one_character() {
     let history = asked(br#"{"caf\udce9.jpg":[{"version_id":7,"prompt":"\ud83d"}]}"#).unwrap();
-    let image = history.find("caf\u{fffd}.jpg").unwrap();
+    let image = history.get("caf\u{fffd}.jpg").unwrap();
     assert_eq!(image.versions()[0].instruction.as_deref(), Some("\u{fffd}"));
 }
 
@@ -506,7 +506,7 @@ fn the_service_is_asked_and_its_answer_is_kept_untouched() {
         assert_eq!((history.images().len(), history.unread()), (3, 0));
         let raw: Value = history.raw().parse().unwrap();
         assert!(raw["prompts"].is_array());
-        let image = history.find("DSC_0001.JPEG").unwrap();
+        let image = history.get("DSC_0001.JPEG").unwrap();
         let newest = image.latest().unwrap();
         assert_eq!(Some(&newest.id), staged.version_id.as_ref());
         assert_eq!(newest.parent, sky.version_id);

@@ -38,7 +38,7 @@ fn a_project_is_made_with_a_name_or_without() {
             ProjectKind::ProfileBased => client.create_project("Smith wedding"),
             ProjectKind::Smart => client.create_smart_project(String::from("Smith wedding")),
         };
-        let of_kind = client.create_project_of(kind, Some("Smith wedding".to_owned()));
+        let of_kind = client.create_project_of(kind, Some("Smith wedding"));
         let unnamed = client.create_project_of(kind, None);
 
         for project in [named, of_kind, unnamed] {

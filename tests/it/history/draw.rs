@@ -35,7 +35,7 @@ fn history() -> History {
 }
 
 fn drawn() -> ImageHistory {
-    history().find("DSC_0001.JPEG").unwrap().clone()
+    history().get("DSC_0001.JPEG").unwrap().clone()
 }
 
 #[test]

@@ -65,7 +65,7 @@ const SHAPES: [fn(usize) -> String; 4] = [
 /// Everything that can be asked of a history.
 fn work(history: &History) {
     for image in history.images() {
-        black_box(history.find(image.file_name()));
+        black_box(history.get(image.file_name()));
         black_box(image.latest());
         black_box(image.to_string());
         if let Some(last) = image.versions().last() {
@@ -85,7 +85,7 @@ fn every_version_is_there_all_the_same() {
         assert_eq!(history.unread(), 0);
     }
     let history = History::from_json(children_of_a_long_id(100 * VERSION)).unwrap();
-    let image = history.find("a.jpg").unwrap();
+    let image = history.get("a.jpg").unwrap();
     let outer = &image.versions()[0].id;
     assert_eq!(image.children(Some(outer)).count(), 100);
 }

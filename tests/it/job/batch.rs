@@ -8,7 +8,7 @@ use imagen_ai::{
     Result, StepState, TransferReason,
 };
 
-use super::{Desk, SHORT, assert_refused, count};
+use super::{Desk, LONG, SHORT, assert_refused, count};
 use crate::chain::network::{in_process, listing};
 use crate::support::lock;
 use crate::support::script::{End, Request, Script, Turn};
@@ -390,4 +390,37 @@ fn the_callback_is_told_of_each_image_and_can_end_the_batch() {
         ]
     );
     assert_eq!(count(&simulator, "POST", "/copilot"), 2);
+}
+
+#[test]
+fn the_callback_is_told_while_an_edit_is_looked_for_and_can_end_that() {
+    let (_simulator, network) = in_process(|request, answer| {
+        if is_edit(request) {
+            return End::Close.after_request();
+        }
+        answer(request)
+    });
+    let desk = desk_behind(&network);
+    let told = Arc::new(Mutex::new(0));
+    let telling = Arc::clone(&told);
+    let options = BatchOptions {
+        wait: LONG,
+        progress: Some(ProgressCallback::new(move |p| {
+            let mut told = lock(&telling);
+            *told += usize::from(p.ended.is_none());
+            // Once when its edit begins, and then after each question.
+            if *told == 4 {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })),
+        ..in_order()
+    };
+    let mut job = ready(&desk);
+    let image = images(&job).remove(0);
+
+    let outcomes = job.copilot_each([image], ["one"], &options).unwrap();
+
+    assert!(matches!(outcomes.0[0], Err(Error::OutcomeUnknown(_))));
+    assert_eq!(*lock(&told), 4);
 }

@@ -147,6 +147,14 @@ fn a_finalizing_whose_answer_was_lost_is_sent_again_and_lets_no_edit_be_sent() {
     let image = job.project().image("DSC_0001.JPEG");
     let edit = job.chain(&image).unwrap().copilot("one");
     assert_refused(edit, "job", "finalized, or may be");
+    // It needs no person: the next run sends it again.
+    let row = job.report().steps.pop().unwrap();
+    assert_eq!(
+        (&row.step, row.state),
+        (&JobStep::Finalize, StepState::Underway)
+    );
+    let settled = job.assume_not_done(&row.step);
+    assert_refused(settled, "step", "Job::finalize_to() sends it again");
 
     desk_finishes(&desk, job);
     assert_eq!(count(&simulator, "POST", "/finalize"), 3 + 1);
