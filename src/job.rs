@@ -30,7 +30,7 @@ use crate::chain::Chain;
 use crate::error::{CallError, Cause, CauseKind, Context, Error, Result};
 use crate::image::Image;
 use crate::project::Project;
-use crate::transport::{Call, quoted};
+use crate::transport::{Call, check_segment, quoted};
 
 pub use self::batch::{BatchOptions, Edited};
 pub use self::report::{JobStep, Report, StepReport, StepState};
@@ -129,7 +129,8 @@ impl Job {
             let why = format!("{} is of another project", quoted(image.file_name()));
             return Err(Error::invalid("image", why));
         }
-        Ok(())
+        // A call would refuse it too, but only after it was announced.
+        check_segment("file_name", "file name", image.file_name())
     }
 }
 

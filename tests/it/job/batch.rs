@@ -424,3 +424,18 @@ fn the_callback_is_told_while_an_edit_is_looked_for_and_can_end_that() {
     assert!(matches!(outcomes.0[0], Err(Error::OutcomeUnknown(_))));
     assert_eq!(*lock(&told), 4);
 }
+
+#[test]
+fn an_image_that_has_no_usable_name_is_not_announced() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = ready(&desk);
+    let before = std::fs::metadata(desk.file()).unwrap().len();
+    let image = job.project().image("x".repeat(2_000));
+
+    let outcome = job.copilot_each([&image], ["one"], &in_order());
+
+    assert_refused(outcome, "file_name", "longer than 1024 bytes");
+    assert_refused(job.chain(&image), "file_name", "longer than 1024 bytes");
+    assert_eq!(std::fs::metadata(desk.file()).unwrap().len(), before);
+}
