@@ -1,21 +1,40 @@
 //! `examples/prompt.rs` by hand, for the size of the binary and the time of a build.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::path::Path;
 use std::process::ExitCode;
 
 use imagen_ai_peers::wire::{Answer, Request};
 
+const HELP: &str = "\
+Applies one prompt to one image of a finished project, and saves the picture.
+IMAGEN_API_KEY holds the key. Costs credits each time.
+usage: prompt [--smart] PROJECT IMAGE INSTRUCTION OUT.jpg
+  --smart   the project is a Smart Editing one
+  IMAGE     the name of the finished JPEG: DSC_0001.JPEG
+  OUT.jpg   where to save the picture; it must not be there yet, and its folder must be";
+
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let (words, out) = match words.as_slice() {
-        [project, file, instruction] => ([project, file, instruction], None),
-        [project, file, instruction, out] => ([project, file, instruction], Some(out)),
-        _ => {
-            eprintln!("usage: prompt PROJECT FILE INSTRUCTION [OUT.jpg]");
-            return ExitCode::from(2);
-        }
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    if words.iter().any(|word| word == "--help") {
+        println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    let is_smart = words.first().is_some_and(|word| word == "--smart");
+    if is_smart {
+        words.remove(0);
+    }
+    let is_option = |word: &String| word.starts_with("--");
+    let [project, image, instruction, out] = words.as_slice() else {
+        eprintln!("{HELP}");
+        return ExitCode::from(2);
     };
-    match prompt(words, out) {
+    if words.iter().any(is_option) {
+        eprintln!("{HELP}");
+        return ExitCode::from(2);
+    }
+    let source = if is_smart { "I2I" } else { "REGULAR" };
+    match prompt(source, project, image, instruction, out.as_ref()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("error: {e}");
@@ -25,27 +44,33 @@ fn main() -> ExitCode {
 }
 
 fn prompt(
-    [project, file, instruction]: [&String; 3],
-    out: Option<&String>,
+    project_source: &str,
+    project: &str,
+    image: &str,
+    instruction: &str,
+    out: &Path,
 ) -> Result<(), Box<dyn std::error::Error>> {
+    if out.exists() {
+        return Err(format!("{}: it is there already", out.display()).into());
+    }
+    fs::metadata(out.with_file_name("."))?;
+
     let key = std::env::var("IMAGEN_API_KEY")?;
     let base = std::env::var("IMAGEN_BASE_URL")
         .unwrap_or_else(|_| "https://api.imagen-ai.com/v1".to_owned());
     let body = serde_json::to_vec(&Request {
         instruction,
         parent_version_id: None,
-        project_source: "REGULAR",
+        project_source,
     })?;
-    let mut response = ureq::post(format!("{base}/projects/{project}/images/{file}/copilot"))
+    let mut response = ureq::post(format!("{base}/projects/{project}/images/{image}/copilot"))
         .header("x-api-key", key)
         .header("content-type", "application/json")
         .send(&body[..])?;
     let answer: Answer = serde_json::from_slice(&response.body_mut().read_to_vec()?)?;
     println!("version {}", answer.version_id);
-    if let Some(out) = out {
-        let mut picture = ureq::get(&answer.enhanced_image_url).call()?;
-        let bytes = std::io::copy(&mut picture.body_mut().as_reader(), &mut File::create(out)?)?;
-        println!("{out}: {bytes} bytes");
-    }
+    let mut picture = ureq::get(&answer.enhanced_image_url).call()?;
+    let bytes = std::io::copy(&mut picture.body_mut().as_reader(), &mut File::create(out)?)?;
+    println!("{}: {bytes} bytes", out.display());
     Ok(())
 }
