@@ -134,7 +134,7 @@ impl Image {
     /// As [`Project::presets`].
     pub fn reset(&self) -> Result<()> {
         let body = json!({ "project_source": self.project.kind() });
-        let call = Call::new("DELETE", &self.path("copilot")?).json(&body)?;
+        let call = Call::delete(self.path("copilot")?).json(&body)?;
         self.project.send(&call)?.empty()
     }
 

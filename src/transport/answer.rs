@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use ureq::Body;
-use ureq::http::header::LOCATION;
+use ureq::http::header::{HeaderName, LOCATION};
 use ureq::http::{HeaderMap, Response, Uri};
 
 use super::retry::retry_after;
@@ -24,12 +24,12 @@ use crate::types::{EnhancementStatus, from_json, items, read};
 pub(crate) const ERROR_BODY: u64 = 64 * 1024;
 
 /// Where services and gateways put the id of a request.
-const REQUEST_ID_HEADERS: [&str; 5] = [
-    "x-request-id",
-    "x-amzn-requestid",
-    "x-amz-request-id",
-    "x-amz-apigw-id",
-    "cf-ray",
+const REQUEST_ID_HEADERS: [HeaderName; 5] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("x-amzn-requestid"),
+    HeaderName::from_static("x-amz-request-id"),
+    HeaderName::from_static("x-amz-apigw-id"),
+    HeaderName::from_static("cf-ray"),
 ];
 
 /// How often a call was tried so far.

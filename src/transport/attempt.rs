@@ -171,7 +171,8 @@ impl Transport {
         body: &mut &[u8],
     ) -> Result<Response<Body>, ureq::Error> {
         let url = self.url(path, &call.query);
-        let mut request = Request::builder().method(call.method).uri(url).body(())?;
+        let mut request = Request::get(url).body(())?;
+        *request.method_mut() = call.http_method();
         let headers = request.headers_mut();
         headers.insert(KEY, self.shared.key.clone());
         headers.insert(USER_AGENT, self.shared.user_agent.clone());

@@ -6,6 +6,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
+use ureq::http::Method;
 
 use super::quoted;
 use crate::error::{Error, Result};
@@ -45,8 +46,12 @@ impl Call {
         Self::new("POST", path.as_ref())
     }
 
+    pub(crate) fn delete<'a>(path: impl AsRef<[&'a str]>) -> Self {
+        Self::new("DELETE", path.as_ref())
+    }
+
     /// Makes a call. Each segment is encoded whole, so a name with a slash in it stays one segment.
-    pub(crate) fn new(method: &'static str, segments: &[&str]) -> Self {
+    fn new(method: &'static str, segments: &[&str]) -> Self {
         let mut path = String::with_capacity(128);
         for segment in segments {
             path.push('/');
@@ -85,6 +90,14 @@ impl Call {
             serde_json::to_vec(body).map_err(|e| Error::invalid("request", e.to_string()))?;
         self.body = Some(json);
         Ok(self)
+    }
+
+    pub(crate) fn http_method(&self) -> Method {
+        match self.method {
+            "POST" => Method::POST,
+            "DELETE" => Method::DELETE,
+            _ => Method::GET,
+        }
     }
 
     /// Marks a call that must not be carried out twice. `advice` says where to look before calling

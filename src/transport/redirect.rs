@@ -7,6 +7,8 @@
 use percent_encoding::percent_decode_str;
 use ureq::http::Uri;
 
+use super::is_https;
+
 /// Returns the other form of a path.
 pub(super) fn other_form(path: &str) -> String {
     match path.strip_suffix('/') {
@@ -30,19 +32,25 @@ pub(super) fn is_other_form(location: &str, url: &Uri) -> bool {
     let Ok(target) = location.parse::<Uri>() else {
         return false;
     };
-    let is_same_origin = match target.authority() {
-        Some(_) => origin(&target) == origin(url),
+    let is_here = match target.authority() {
+        Some(_) => is_same_origin(&target, url),
         None => location.starts_with('/'),
     };
-    is_same_origin && decoded(target.path()) == decoded(&other_form(url.path()))
+    is_here && decoded(target.path()) == decoded(&other_form(url.path()))
 }
 
-/// Returns scheme, host and port. Scheme and host have no case.
-fn origin(uri: &Uri) -> Option<(String, String, u16)> {
-    let scheme = uri.scheme_str()?.to_ascii_lowercase();
-    let default_port = if scheme == "https" { 443 } else { 80 };
-    let host = uri.host()?.to_ascii_lowercase();
-    Some((scheme, host, uri.port_u16().unwrap_or(default_port)))
+/// Whether scheme, host and port are the same. The host has no case.
+fn is_same_origin(one: &Uri, other: &Uri) -> bool {
+    let one_host = one.host().unwrap_or_default();
+    let other_host = other.host().unwrap_or_default();
+    one.scheme() == other.scheme()
+        && one_host.eq_ignore_ascii_case(other_host)
+        && port(one) == port(other)
+}
+
+fn port(uri: &Uri) -> u16 {
+    let default = if is_https(uri) { 443 } else { 80 };
+    uri.port_u16().unwrap_or(default)
 }
 
 /// Decodes a path, since a service may encode another set of characters. An encoded slash stays
