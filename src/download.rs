@@ -54,7 +54,7 @@ impl Client {
 ///
 /// ```no_run
 /// # let client = imagen_ai::Client::from_env()?;
-/// # let edit = client.project("65f3a1c2").image("DSC_0001.JPEG").copilot("make the sky more blue")?;
+/// # let edit = client.project("65f3a1c2").image("DSC_0001.JPEG").copilot("more contrast")?;
 /// use imagen_ai::Overwrite;
 /// use std::ops::ControlFlow;
 /// use std::time::Duration;
@@ -215,7 +215,7 @@ impl<'a> Download<'a> {
     ///
     /// ```no_run
     /// # let client = imagen_ai::Client::from_env()?;
-    /// # let edit = client.project("65f3a1c2").image("DSC_0001.JPEG").copilot("make the sky more blue")?;
+    /// # let edit = client.project("65f3a1c2").image("DSC_0001.JPEG").copilot("more contrast")?;
     /// let jpeg: Vec<u8> = client.download(&edit).to_vec(50_000_000)?;
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
@@ -237,7 +237,7 @@ impl<'a> Download<'a> {
     ///
     /// ```no_run
     /// # let client = imagen_ai::Client::from_env()?;
-    /// # let edit = client.project("65f3a1c2").image("DSC_0001.JPEG").copilot("make the sky more blue")?;
+    /// # let edit = client.project("65f3a1c2").image("DSC_0001.JPEG").copilot("more contrast")?;
     /// let bytes = client.download(&edit).to_writer(&mut std::io::stdout())?;
     /// eprintln!("{bytes} bytes");
     /// # Ok::<(), imagen_ai::Error>(())

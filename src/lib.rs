@@ -149,13 +149,14 @@
 //! | what | setting | default |
 //! | --- | --- | --- |
 //! | connecting, with TLS | [`ClientBuilder::connect_timeout`] | 10 s |
-//! | each phase of a call: sending the head, sending the body, waiting, reading | [`ClientBuilder::timeout`], [`Client::with_timeout`] | 300 s |
-//! | attempts of a call, and the pauses between them | [`RetryPolicy::max_attempts`], [`RetryPolicy::max_delay`] | 4, at most 20 s |
-//! | waiting for the service's rate limit | [`RetryPolicy::max_throttled`] | 10 min without an accepted call |
-//! | a transfer of a file without progress | `stall_timeout` of [`UploadOptions`], [`DownloadOptions`], [`Download`] | 60 s |
-//! | a transfer of a file in all | none: it goes on as long as it moves | |
-//! | waiting for an edit or export | [`Wait::total`] | 20 h |
-//! | waiting for one that never begins | [`Wait::not_begun`] | 1 h |
+//! | each of the four phases of a call | [`ClientBuilder::timeout`] | 300 s |
+//! | attempts of a call | [`RetryPolicy::max_attempts`] | 4 |
+//! | a pause between two attempts | [`RetryPolicy::max_delay`] | at most 20 s |
+//! | the service's rate limit | [`RetryPolicy::max_throttled`] | 10 min without an accepted call |
+//! | a file without progress | `stall_timeout` of [`UploadOptions`], [`DownloadOptions`] | 60 s |
+//! | a file in all | none: it goes on as long as it moves | |
+//! | an edit or export | [`Wait::total`] | 20 h |
+//! | one that never begins | [`Wait::not_begun`] | 1 h |
 //! | finding out what became of a lost edit | [`Wait::for_an_edit`] | 10 min |
 //!
 //! # Threads and cancelling

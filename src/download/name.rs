@@ -314,7 +314,10 @@ mod tests {
 
         #[test]
         fn no_two_names_are_equal(
-            given in proptest::collection::vec("[aAbB](\\.jpg| \\([23]\\))?|ß|SS|\u{1e9e}|K|\u{212a}", 0..20)
+            given in proptest::collection::vec(
+                "[aAbB](\\.jpg| \\([23]\\))?|ß|SS|\u{1e9e}|K|\u{212a}",
+                0..20,
+            )
         ) {
             let names = names_on_disk(&given);
             let different: HashSet<String> = names.iter().map(|name| folded(name)).collect();

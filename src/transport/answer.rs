@@ -391,7 +391,8 @@ mod tests {
                 Some("b"),
             ),
             (
-                r#"{"detail":[{"loc":["body","instruction"],"msg":"too long"},{"loc":["query",0],"msg":"no"}]}"#,
+                r#"{"detail":[{"loc":["body","instruction"],"msg":"too long"},
+                    {"loc":["query",0],"msg":"no"}]}"#,
                 Some("body.instruction: too long; query.0: no"),
             ),
             (r#"{"detail":[],"message":"c"}"#, Some("c")),

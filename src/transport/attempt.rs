@@ -17,9 +17,9 @@ use crate::error::{Cause, CauseKind, Error, Result};
 /// The header that holds the key.
 const KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-const CERTIFICATE_ADVICE: &str = "a wrong clock makes certificates invalid; a certificate authority \
-    of your own is trusted with ClientBuilder::agent, those of the operating system with the \
-    feature platform-verifier";
+const CERTIFICATE_ADVICE: &str = "a wrong clock makes certificates invalid; a certificate \
+    authority of your own is trusted with ClientBuilder::agent, those of the operating system with \
+    the feature platform-verifier";
 
 /// What one attempt came to.
 pub(super) enum Attempt<'c> {
