@@ -25,7 +25,7 @@ use super::pace::random;
 ///
 /// | call | nothing was sent | 429 | 408, 5xx, connection lost, answer cut | 425 | other 4xx, 3xx |
 /// | --- | --- | --- | --- | --- | --- |
-/// | what costs, and `create_project` | again | again | never: [`OutcomeUnknown`] | [`Api`] | [`Api`] |
+/// | paid calls, `create_project` | again | again | never: [`OutcomeUnknown`] | [`Api`] | [`Api`] |
 /// | everything else | again | again | again: a second one changes nothing | again | [`Api`] |
 ///
 /// A certificate that is not trusted, and a proxy that asks for a password, are returned at once.
