@@ -144,18 +144,22 @@ impl Image {
         parent_version_id: Option<&VersionId>,
     ) -> Result<Enhancement> {
         check_edit(edit)?;
-        let endpoint = match edit {
-            CopilotEdit::Instruction(_) => "copilot",
-            CopilotEdit::Preset(_) => "enhance",
-        };
         let body = Body {
             edit,
             parent_version_id,
             project_source: self.project.kind(),
         };
-        let call = Call::post(self.path(endpoint)?).json(&body)?.once(ADVICE);
+        let call = Call::post(self.path_of(edit)?).json(&body)?.once(ADVICE);
         let answer = self.project.send(&call)?;
         read_enhancement(&answer)
+    }
+
+    /// Returns the path of the call that makes an edit.
+    pub(crate) fn path_of(&self, edit: &CopilotEdit) -> Result<Vec<&str>> {
+        match edit {
+            CopilotEdit::Instruction(_) => self.path("copilot"),
+            CopilotEdit::Preset(_) => self.path("enhance"),
+        }
     }
 
     fn path<'a>(&'a self, call: &'a str) -> Result<Vec<&'a str>> {

@@ -135,8 +135,8 @@ impl Job {
 }
 
 /// Returns the path of a call as an error shows it. The names in it can be the service's.
-fn shown_path(project: &Project, rest: &[&str]) -> String {
-    let call = Call::post([&["projects", project.uuid()], rest].concat());
+fn shown_path(project: &Project, path: &[&str]) -> String {
+    let call = Call::post(path);
     project.client().transport.redact(&call.path)
 }
 

@@ -292,7 +292,8 @@ impl Step<'_> {
         let message = format!(
             "the {name} was sent, its answer is not known, and the status is still {status}"
         );
-        cannot_tell(shown_path(self.project, &[name]), message, SETTLE)
+        let path = self.project.path(&[name]).unwrap_or_default();
+        cannot_tell(shown_path(self.project, &path), message, SETTLE)
     }
 
     fn name(&self) -> &'static str {

@@ -119,6 +119,10 @@ pub(super) fn unknown(chain: &Chain) -> Error {
         _ => "the edit was sent, and the history does not tell what became of it",
     };
     let image = chain.image();
-    let path = shown_path(image.project(), &["images", image.file_name(), "copilot"]);
+    let path = match chain.pending() {
+        Some(pending) => image.path_of(&pending.edit).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let path = shown_path(image.project(), &path);
     cannot_tell(path, message.to_owned(), SETTLE)
 }

@@ -268,6 +268,25 @@ fn an_export_whose_answer_was_lost_is_found_or_left_to_a_person() {
 }
 
 #[test]
+fn an_edit_that_cannot_be_told_names_the_call_that_was_sent() {
+    for (kind, path) in [(ProfileBased, "/projects/"), (Smart, "/i2i/projects/")] {
+        let (_simulator, network) = losing("/edit", false);
+        let desk = Desk::new(&format!("{}/v1", network.url()), kind);
+
+        let error = desk.uploaded().edit(&desk.options(), &SHORT).unwrap_err();
+        let again = desk.open().edit(&desk.options(), &SHORT).unwrap_err();
+
+        for error in [error, again] {
+            let shown = &error.context().unwrap().path;
+            assert!(
+                shown.starts_with(path) && shown.ends_with("/edit"),
+                "{shown}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_smart_editing_project_has_no_export() {
     let simulator = Simulator::start();
     let desk = Desk::new(&simulator.base_url(), Smart);
