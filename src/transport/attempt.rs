@@ -154,7 +154,7 @@ impl Transport {
     /// Says what an error means that came in place of an answer.
     fn failed<'c>(&self, answer: Answer<'c>, error: &ureq::Error, is_unsent: bool) -> Attempt<'c> {
         let cause = self.cause(error);
-        let is_refused = cause::is_certificate(error) || cause::is_proxy_authentication(error);
+        let is_refused = cause::is_certificate(error) || cause::is_refused_by_proxy(error);
         if is_refused && (is_unsent || !answer.call.is_once()) {
             return Attempt::Barred(answer, cause);
         }

@@ -71,9 +71,10 @@ pub(super) fn words(error: &ureq::Error) -> String {
     }
 }
 
-/// Whether a proxy asks for a name and a password. `ureq` tells it only in the text of its error.
-pub(super) fn is_proxy_authentication(error: &ureq::Error) -> bool {
-    matches!(error, ureq::Error::ConnectProxyFailed(why) if why.contains("407"))
+/// Whether a proxy refused for good: it wants a password (407), or forbids the host (403). `ureq`
+/// tells the status only in the text of its error.
+pub(super) fn is_refused_by_proxy(error: &ureq::Error) -> bool {
+    matches!(error, ureq::Error::ConnectProxyFailed(why) if why.contains("responded 4"))
 }
 
 /// Whether a certificate was refused, ours or the server's. The TLS libraries have no common type

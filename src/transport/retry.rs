@@ -28,7 +28,8 @@ use super::pace::random;
 /// | paid calls, `create_project` | again | again | never: [`OutcomeUnknown`] | [`Api`] | [`Api`] |
 /// | everything else | again | again | again: a second one changes nothing | again | [`Api`] |
 ///
-/// A certificate that is not trusted, and a proxy that asks for a password, are returned at once.
+/// A certificate that is not trusted, and a proxy that forbids the host or wants a password, are
+/// returned at once.
 ///
 /// [`OutcomeUnknown`]: crate::Error::OutcomeUnknown
 /// [`Api`]: crate::Error::Api

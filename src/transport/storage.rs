@@ -227,7 +227,7 @@ fn judge(error: &ureq::Error) -> (TransferReason, String) {
             (Refused, "it redirects without saying where")
         }
         _ if cause::kind_of(error) == CauseKind::Tls => (Refused, ""),
-        _ if cause::is_proxy_authentication(error) => (Refused, ""),
+        _ if cause::is_refused_by_proxy(error) => (Refused, ""),
         _ => (Broken, ""),
     };
     match message {

@@ -161,11 +161,12 @@ fn a_proxy_gets_the_password_that_is_meant_for_it() {
 }
 
 #[test]
-fn a_proxy_that_fails_is_named_learns_nothing_and_is_asked_once_if_it_wants_a_password() {
+fn a_proxy_that_fails_is_named_learns_nothing_and_is_asked_once_if_it_refuses() {
     let wants_password = Turn::status(407).header("Proxy-Authenticate", "Basic");
     // `ureq` tells the status only in the text of its error.
     for (turn, kind, attempts, words) in [
         (wants_password, CauseKind::Proxy, 1, "407"),
+        (Turn::status(403), CauseKind::Proxy, 1, "403"),
         (Turn::html(502, "<html>407"), CauseKind::Proxy, 2, "502"),
         (
             Turn::redirect(301, "https://a.test"),
