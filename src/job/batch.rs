@@ -89,7 +89,8 @@ impl Job {
     /// # Errors
     /// - [`Error::InvalidInput`]: an edit that is refused, an image of another project or one that
     ///   is given twice, an image that a [chain](Job::chain) works on, or edits that do not begin
-    ///   with those that the image has. Nothing was sent.
+    ///   with those that the image has; or edits to make, after [`finalize_to`](Job::finalize_to).
+    ///   Nothing was sent.
     /// - Those of [`Project::history`]. No edit was sent.
     ///
     /// Of one image: those of [`Chain::copilot`].
@@ -108,6 +109,9 @@ impl Job {
         let mut works = Vec::with_capacity(images.len());
         for image in images {
             works.push(self.work_on(image.borrow(), &edits, works.len())?);
+        }
+        if !works.iter().all(Work::is_done) {
+            self.log.check_takes_edits()?;
         }
         let left = works.iter().filter(|work| !work.is_done());
         self.unfinished
@@ -174,6 +178,7 @@ impl Job {
         if begins_with {
             return Ok(());
         }
+        self.log.check_takes_edits()?;
         let why = format!(
             "{} was edited by this job, and the edits do not begin with those that it has: \
              add new ones at the end, or go on with Job::chain()",

@@ -75,6 +75,11 @@ impl Log {
         self.lock().journal.check()
     }
 
+    /// Refuses edits of a project that is finalized.
+    pub(super) fn check_takes_edits(&self) -> Result<()> {
+        self.lock().check_takes_edits()
+    }
+
     /// Looks something up in the record. Nothing else of the log may be called meanwhile.
     pub(super) fn read<T>(&self, look: impl FnOnce(&Record) -> T) -> T {
         look(&self.lock().record)
@@ -116,11 +121,19 @@ impl Log {
 }
 
 impl Shared {
+    /// Refuses edits of a project that is finalized.
+    fn check_takes_edits(&self) -> Result<()> {
+        if self.record.finalizing == Finalizing::NotBegun {
+            return Ok(());
+        }
+        let why = "the project is finalized, or may be, and takes no edits any more";
+        Err(Error::invalid("job", why))
+    }
+
     /// Refuses to announce what must not be done now.
     fn check_order(&self, line: &Line) -> Result<()> {
-        if line.costs() && self.record.finalizing != Finalizing::NotBegun {
-            let why = "the project is finalized, or may be, and takes no edits any more";
-            return Err(Error::invalid("job", why));
+        if line.costs() {
+            self.check_takes_edits()?;
         }
         if matches!(line, Line::Finalize)
             && let Some((image, what)) = self.record.unfinished()

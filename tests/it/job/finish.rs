@@ -116,10 +116,17 @@ fn nothing_that_costs_is_sent_after_the_finalizing() {
     drop(chain);
     drop(job);
     let mut job = desk.open();
+    let asked = count(&simulator, "GET", "/ai-tools");
     let options = BatchOptions::default();
-    let batch = job.copilot_each([image], ["one", "two"], &options).unwrap();
-    assert_refused(batch.all(), "job", "finalized");
+    // With a step more, with another one, and with those that were made.
+    let batch = job.copilot_each([&image], ["one", "two"], &options);
+    assert_refused(batch, "job", "finalized");
+    let batch = job.copilot_each([&image], ["two"], &options);
+    assert_refused(batch, "job", "finalized");
+    let batch = job.copilot_each([&image], ["one"], &options);
+    batch.unwrap().all().unwrap();
     assert_eq!(count(&simulator, "POST", "/copilot"), 1);
+    assert_eq!(count(&simulator, "GET", "/ai-tools"), asked);
     assert_eq!(job.report().steps.last().unwrap().step, JobStep::Finalize);
 }
 
