@@ -42,8 +42,8 @@ fn main() -> Result<ExitCode, Error> {
 }
 
 fn edit_all(project: &Project, instruction: &str, path: &Path) -> Result<ExitCode, Error> {
-    let mut job = project.open_job(path)?;
     let images = project.images()?;
+    let mut job = project.open_job(path)?;
     println!("{} images, job {}", images.len(), path.display());
 
     let bar = bar(images.len());
