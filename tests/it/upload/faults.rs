@@ -401,11 +401,18 @@ fn a_file_that_changes_on_its_way_is_never_a_success() {
 
 /// The kernel says of this file that it has 4096 bytes, and refuses to read it.
 #[cfg(target_os = "linux")]
+const UNREADABLE: &str = "/sys/class/net/lo/speed";
+
+#[cfg(target_os = "linux")]
 #[test]
 fn a_photo_that_cannot_be_read_is_an_error_with_its_path_at_once() {
+    if !Path::new(UNREADABLE).exists() {
+        eprintln!("not tested: /sys is not mounted here");
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jpg");
-    std::os::unix::fs::symlink("/sys/class/net/lo/speed", &path).unwrap();
+    std::os::unix::fs::symlink(UNREADABLE, &path).unwrap();
     let mut servers = Servers::start([ok()]);
     let asked = servers.gives_links(LINKS).create();
 
