@@ -13,7 +13,8 @@ use crate::clock::Clock;
 use crate::error::{CallError, Error, Result};
 use crate::history::History;
 use crate::image::{Image, check_edit};
-use crate::lookup::{Found, look_for};
+use crate::lookup::{Found, look_for, tell_of_question};
+use crate::progress::Progress;
 use crate::types::{CopilotEdit, CopilotRequest, EnhanceRequest, VersionId};
 use crate::wait::Wait;
 
@@ -55,8 +56,8 @@ pub use self::step::{Pending, Recovery, Step};
 /// edit. A chain that did not read it (or read one with versions that could not be read) cannot
 /// tell that an edit was made, only that it was not.
 ///
-/// "Not applied" is only as sure as the wait is long. An edit that first appears in the history
-/// after that is the one case that is left.
+/// [`Recovery::NotApplied`] means that the edit was not in the history when the wait ended. If it
+/// appears later and was sent again, it is paid for twice.
 #[derive(Debug)]
 pub struct Chain {
     image: Image,
@@ -115,8 +116,8 @@ impl Chain {
     /// Costs credits.
     ///
     /// A request with a [`parent`](CopilotRequest::parent) moves the chain to that version first,
-    /// as [`branch_from`](Self::branch_from), and the chain stays there if the edit fails. It does
-    /// not decide what became of a pending edit.
+    /// as [`branch_from`](Self::branch_from), and the chain stays there if the edit fails. While an
+    /// edit is pending, such a request is refused too.
     ///
     /// # Errors
     /// - [`Error::InvalidInput`]: an edit is [pending](Self::pending), or the instruction is
@@ -185,6 +186,7 @@ impl Chain {
             edit,
             parent: self.current().cloned(),
             made: false,
+            is_unread: false,
         };
         self.announce(Change::Sending {
             pending: pending.clone(),
@@ -279,8 +281,8 @@ impl Chain {
     ///   the right words, and is finished.
     /// - It was not applied if the wait is over, the history lists the image and the version that
     ///   the edit builds on, and no new version can be the edit. A version that failed or has
-    ///   another parent does not count. An edit that the service said it made is never one of
-    ///   these.
+    ///   another parent does not count. An edit that was answered with a success
+    ///   ([`Pending::made`]) is never one of these.
     /// - Anything else cannot be told: a history with versions that could not be read, or one that
     ///   does not list the image, among others. The edit stays pending.
     ///
@@ -302,9 +304,9 @@ impl Chain {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] if no edit is pending. Permanent errors of
-    /// [`Project::history`](crate::Project::history) at once; the last temporary one when the wait
-    /// is over. Nothing has changed then.
+    /// [`Error::InvalidInput`] if no edit is pending. [`Error::WaitFailed`] if [`Wait::progress`]
+    /// ended the wait. Permanent errors of [`Project::history`](crate::Project::history) at once;
+    /// the last temporary one when the wait is over. Nothing has changed then.
     pub fn recover(&mut self, wait: &Wait) -> Result<Recovery> {
         if self.state.pending.is_none() {
             return Err(Error::invalid("chain", "no edit is pending"));
@@ -316,11 +318,19 @@ impl Chain {
         let project = self.image.project().returning_refusals();
         let clock = self.clock.clone();
         look_for(&wait, &clock, |time_is_up| {
-            let recovery = self.look_in(&project.history()?, time_is_up);
-            Ok(match recovery {
-                Recovery::CannotTell { .. } => Found::Open(recovery),
-                _ => Found::Settled(recovery),
-            })
+            let history = project.history();
+            let answer = history.map(|history| self.look_in(&history, time_is_up));
+            if let Ok(recovery @ (Recovery::Applied(_) | Recovery::NotApplied)) = answer {
+                return Ok(Found::Settled(recovery));
+            }
+            let progress = Progress {
+                name: self.image.file_name(),
+                items: 1,
+                failure: answer.as_ref().err(),
+                ..Progress::default()
+            };
+            tell_of_question(&wait, &project, "Copilot edit", &progress)?;
+            answer.map(Found::Open)
         })
     }
 
@@ -404,11 +414,18 @@ impl Chain {
     /// A pending edit is forgotten too; if it is still running it may appear afterwards.
     ///
     /// # Errors
-    /// Those of [`Image::reset`], and nothing has changed. [`Error::Io`]: the edits are discarded,
-    /// but the file of the chain's job could not be written.
+    /// - Those of [`Image::reset`]. If the service said no, nothing has changed. After any other
+    ///   failure the chain stands at the unedited image, and the edits may be discarded or not.
+    /// - [`Error::Io`]: the file of the chain's job could not be written. Nothing was sent.
     pub fn reset(&mut self) -> Result<()> {
-        self.image.reset()?;
-        self.change(|state| *state = State::default())
+        let before = self.state.clone();
+        // A chain that was killed after the reset must not believe in the edits any more.
+        self.change(|state| *state = State::default())?;
+        let result = self.image.reset();
+        if result.as_ref().is_err_and(Error::is_definite_no) {
+            self.settle(Change::Moved(before));
+        }
+        result
     }
 
     fn check_settled(&self) -> Result<()> {
@@ -446,7 +463,7 @@ fn outcome_of(answer: &Result<Step>) -> Change {
             None => Change::MadeUnnamed,
         },
         Err(Error::OutcomeUnknown(e)) => match e.context.status {
-            Some(200..=299) => Change::MadeUnnamed,
+            Some(200..=299) => Change::MadeUnread,
             _ => Change::Lost,
         },
         Err(Error::EnhancementFailed(_)) => Change::Failed,

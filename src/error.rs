@@ -202,6 +202,14 @@ impl Error {
             _ => false,
         }
     }
+
+    /// Whether the service said no, so that nothing was done.
+    pub(crate) fn is_definite_no(&self) -> bool {
+        match self {
+            Self::Api(e) => matches!(e.status, 400..=499) && e.kind != ApiErrorKind::Server,
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Error {

@@ -22,7 +22,7 @@ mod steps;
 #[cfg(all(test, not(windows)))]
 mod model;
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use self::log::Log;
@@ -81,6 +81,7 @@ pub use self::report::{JobStep, Report, StepReport, StepState};
 ///
 /// - On a network drive a job is for one machine at a time, since not all of them know locks of
 ///   other machines. Where there are no locks at all, a job cannot be opened.
+/// - On Windows nobody can read or copy the file while the job is open.
 /// - A copy of the file, or one that is restored from a backup, is another job. It knows nothing of
 ///   what was done since, and can pay for that again.
 #[derive(Debug)]
@@ -88,9 +89,11 @@ pub struct Job {
     project: Project,
     log: Arc<Log>,
     /// The photos that this run was given and that have not arrived.
-    missing_photos: HashSet<String>,
+    missing_photos: BTreeSet<String>,
+    /// Whether the last upload of this run failed as a whole.
+    is_upload_refused: bool,
     /// The images that this run was given and whose edits were not all made.
-    unfinished: HashSet<String>,
+    unfinished: BTreeSet<String>,
 }
 
 impl Job {
@@ -98,8 +101,9 @@ impl Job {
         Self {
             project,
             log,
-            missing_photos: HashSet::new(),
-            unfinished: HashSet::new(),
+            missing_photos: BTreeSet::new(),
+            is_upload_refused: false,
+            unfinished: BTreeSet::new(),
         }
     }
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::error::Result;
+use crate::error::{Error, Result, WaitFailed, WaitReason};
+use crate::progress::Progress;
+use crate::project::Project;
 use crate::wait::{Wait, asks_again};
 
 /// What the answer to a question says.
@@ -38,6 +40,30 @@ pub(crate) fn look_for<T>(
             None => return answer.map(Found::answer),
         }
     }
+}
+
+/// Tells the callback of the wait that a question has settled nothing. The callback can end the
+/// looking.
+pub(crate) fn tell_of_question(
+    wait: &Wait,
+    project: &Project,
+    waited_for: &'static str,
+    progress: &Progress<'_>,
+) -> Result<()> {
+    let Some(callback) = &wait.progress else {
+        return Ok(());
+    };
+    let is_final = progress.failure.is_some_and(|e| !asks_again(e));
+    if is_final || callback.call(progress).is_continue() {
+        return Ok(());
+    }
+    Err(Error::WaitFailed(Box::new(WaitFailed {
+        project_uuid: project.shown_uuid(),
+        waited_for,
+        reason: WaitReason::Stopped,
+        status: progress.status.cloned(),
+        message: String::new(),
+    })))
 }
 
 impl<T> Found<T> {

@@ -317,6 +317,12 @@ impl Project {
         &self.uuid
     }
 
+    /// Returns the project's id for an error, without the key, which a program may have mixed up
+    /// with it.
+    pub(crate) fn shown_uuid(&self) -> String {
+        self.client.transport.redact(&self.uuid)
+    }
+
     /// Returns the project's kind.
     pub fn kind(&self) -> ProjectKind {
         self.kind

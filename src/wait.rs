@@ -403,7 +403,7 @@ impl<'w> Waiting<'w> {
     fn failed(&self, reason: WaitReason) -> Error {
         let last = self.last.as_ref();
         Error::WaitFailed(Box::new(WaitFailed {
-            project_uuid: self.project.uuid().to_owned(),
+            project_uuid: self.project.shown_uuid(),
             waited_for: self.name,
             reason,
             status: last.map(|look| look.status.clone()),

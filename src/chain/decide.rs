@@ -169,6 +169,7 @@ mod tests {
                 edit: self.edit.clone(),
                 parent: self.parent.map(VersionId::from),
                 made: self.made,
+                is_unread: false,
             };
             let known = self.before.map(known);
             let now = History::from_json(now).unwrap();

@@ -41,6 +41,8 @@ pub(crate) enum Change {
     Made(VersionId),
     /// The service said that it made the edit, and did not name the version.
     MadeUnnamed,
+    /// The service answered with a success that could not be read.
+    MadeUnread,
     /// The edit was not made.
     NotMade,
     /// The edit failed, and its version may still appear.
@@ -59,9 +61,10 @@ impl State {
             }
             Change::Lost => {}
             Change::Made(version) => self.step_to(version.clone()),
-            Change::MadeUnnamed => {
+            Change::MadeUnnamed | Change::MadeUnread => {
                 if let Some(pending) = &mut self.pending {
                     pending.made = true;
+                    pending.is_unread = matches!(change, Change::MadeUnread);
                 }
             }
             Change::NotMade => self.pending = None,

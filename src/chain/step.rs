@@ -15,8 +15,23 @@ pub struct Pending {
     pub edit: CopilotEdit,
     /// The version that it was to build on. `None` is the unedited image.
     pub parent: Option<VersionId>,
-    /// Whether the service said that it made the edit, without naming the version.
+    /// Whether the service answered with a success: it named no version, or the answer could not be
+    /// read.
     pub made: bool,
+    /// Whether that answer could not be read. It may say that the edit failed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) is_unread: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+impl Pending {
+    /// Whether the service said that it made the edit, and only its version is not known.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.made && !self.is_unread
+    }
 }
 
 /// What a Copilot edit of a chain gave.
@@ -43,6 +58,14 @@ impl Step {
     pub(crate) fn of_id(version: &VersionId) -> Self {
         Self {
             version_id: Some(version.clone()),
+            url: None,
+        }
+    }
+
+    /// Makes the step of an edit that was made, of which no more is known.
+    pub(crate) fn unnamed() -> Self {
+        Self {
+            version_id: None,
             url: None,
         }
     }

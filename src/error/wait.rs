@@ -13,7 +13,7 @@ use crate::types::ProjectStatus;
 pub struct WaitFailed {
     /// The project's id.
     pub project_uuid: String,
-    /// What was waited for: `project`, `edit` or `export`.
+    /// What was waited for: `project`, `edit`, `export`, or `Copilot edit` (a lost one).
     pub waited_for: &'static str,
     /// What to do about it.
     pub reason: WaitReason,

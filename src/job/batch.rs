@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use self::work::{Standing, Work, unknown};
 use super::Job;
-use crate::chain::{Chain, Step};
+use crate::chain::{Chain, Pending, Step};
 use crate::clock::Clock;
 use crate::error::{ApiErrorKind, Error, Result};
 use crate::image::{Image, check_edit};
@@ -144,11 +144,14 @@ impl Job {
         self.check_begins_with(image.file_name(), edits)?;
         let mut steps = Vec::with_capacity(edits.len());
         steps.extend(chain.path().iter().map(Step::of_id));
-        let standing = if chain.pending().is_some() {
+        if chain.pending().is_some_and(Pending::is_answered) {
+            steps.push(Step::unnamed());
+        }
+        let standing = if steps.len() == edits.len() {
+            Standing::Done
+        } else if chain.pending().is_some() {
             let error = unknown(&chain);
             Standing::Lost(chain, error)
-        } else if steps.len() == edits.len() {
-            Standing::Done
         } else {
             Standing::Ready(chain)
         };
@@ -263,20 +266,19 @@ impl Batch<'_> {
                 return Standing::Failed(error);
             }
             let result = chain.send(edit.clone());
-            let is_settled = chain.pending().is_none();
+            let is_pending = chain.pending().is_some();
             match result {
-                Ok(step) => {
-                    steps.push(step);
-                    if !is_settled {
-                        let error = unknown(&chain);
-                        return Standing::Lost(chain, error);
-                    }
-                }
-                Err(error) if is_settled => {
-                    self.end_if_in_vain(&error);
+                Ok(step) => steps.push(step),
+                Err(error) if is_pending => return Standing::Lost(chain, error),
+                Err(error) => {
+                    self.end_if_next_would_fail(&error);
                     return Standing::Failed(error);
                 }
-                Err(error) => return Standing::Lost(chain, error),
+            }
+            // It was made, and nothing can be built on a version that is not known.
+            if is_pending {
+                let error = unknown(&chain);
+                return Standing::Lost(chain, error);
             }
         }
         Standing::Done
@@ -295,19 +297,19 @@ impl Batch<'_> {
         let project = self.project.returning_refusals();
         // What cannot be asked leaves the edits lost, and their errors say so.
         let _ = look_for(&wait, self.clock, |is_over| {
-            let is_overdue = |work: &Work| is_over || work.lost_for() >= Some(total);
-            let overdue: Vec<bool> = works.iter().map(is_overdue).collect();
-            let history = project.history()?;
-            for (work, time_is_up) in works.iter_mut().zip(overdue) {
-                work.look_in(&history, time_is_up);
+            // What has not come by now will not come.
+            let overdue: Vec<bool> = works.iter().map(|work| work.is_lost_for(total)).collect();
+            let answer = project.history();
+            if let Ok(history) = &answer {
+                for (work, is_overdue) in works.iter_mut().zip(overdue) {
+                    work.look_in(history, is_over || is_overdue);
+                }
             }
             self.tell_of_lost(works);
-            let is_open = works.iter().any(Work::is_lost) && self.why_ended().is_none();
-            Ok(if is_open {
-                Found::Open(())
-            } else {
-                Found::Settled(())
-            })
+            if self.why_ended().is_some() || !works.iter().any(Work::is_lost) {
+                return Ok(Found::Settled(()));
+            }
+            answer.map(|_| Found::Open(()))
         });
     }
 
@@ -364,8 +366,8 @@ impl Batch<'_> {
     }
 
     /// Ends the batch after an error that the next image would meet too.
-    fn end_if_in_vain(&self, error: &Error) {
-        let in_vain = match error {
+    fn end_if_next_would_fail(&self, error: &Error) {
+        let would_fail = match error {
             Error::Api(e) => matches!(
                 e.kind,
                 ApiErrorKind::RateLimited | ApiErrorKind::Unauthorized
@@ -373,7 +375,7 @@ impl Batch<'_> {
             Error::Network(_) | Error::Io { .. } => true,
             _ => false,
         };
-        if in_vain {
+        if would_fail {
             self.end(error);
         }
     }

@@ -182,7 +182,7 @@ impl Maker<'_> {
         match project.info()?.number_of_images {
             Some(0) => Ok(project),
             _ => Err(cannot_tell(
-                "/projects/",
+                self.path(),
                 format!(
                     "the project {} (id {}) may be the job's or somebody else's, since it is \
                      not known to be without photos",
@@ -191,6 +191,14 @@ impl Maker<'_> {
                 ),
                 LOOK_AT_IT,
             )),
+        }
+    }
+
+    /// Returns the path of the call that makes the project.
+    fn path(&self) -> &'static str {
+        match self.kind {
+            ProjectKind::ProfileBased => "/projects/",
+            ProjectKind::Smart => "/i2i/projects/",
         }
     }
 

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
+use std::path::{self, Path};
 
 use super::Job;
 use super::line::Line;
 use super::record::Finalizing;
 use crate::download::{DownloadOptions, Downloaded};
-use crate::error::{ApiErrorKind, Error, Result};
+use crate::error::{Error, Result};
 use crate::outcomes::Outcomes;
 use crate::project::Output;
 use crate::transport::quoted;
@@ -26,9 +26,10 @@ impl Job {
     /// sent again, since a second one changes nothing. Costs no credits.
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: an image of the job has an edit that failed, that cannot be told,
-    ///   or that the last batch of this run did not send. `job.project().finalize_to(..)` finalizes
-    ///   all the same, and [`Job::assume_not_done`] forgets an edit that failed. Nothing was sent.
+    /// - [`Error::InvalidInput`]: an image of the job has an edit that failed, whose outcome is not
+    ///   known, or that a batch of this run did not send. [`Job::assume_not_done`] goes on without
+    ///   an edit that failed. `job.project().finalize_to(..)` finalizes all the same. Nothing was
+    ///   sent.
     /// - Those of [`Project::finalize_to`](crate::Project::finalize_to).
     pub fn finalize_to(
         &mut self,
@@ -36,22 +37,29 @@ impl Job {
         options: &DownloadOptions,
     ) -> Result<Outcomes<Downloaded>> {
         self.log.check()?;
-        if let Some(image) = self.unfinished.iter().next() {
-            let why = format!("not all edits of {} were made in this run", quoted(image));
+        if let Some(image) = self.unfinished.first() {
+            let why = format!(
+                "not all edits of {} were made in this run: call Job::copilot_each() again",
+                quoted(image)
+            );
             return Err(Error::invalid("job", why));
         }
         let dir = dir.as_ref();
         let files = self.project.finished_files(dir, options)?;
+        let folder = name_of_folder(dir)?;
         let links = self.finalize()?;
-        let ours = self.take_names(dir, files.names(&links))?;
+        let ours = self.take_names(dir, folder, files.names(&links))?;
         Ok(files.skipping(&ours).download(links))
     }
 
     /// Notes the names that no file in the folder has yet: the job is about to write these. Returns
     /// all names that this run or an earlier one noted.
-    fn take_names(&self, dir: &Path, names: Vec<String>) -> Result<HashSet<String>> {
-        let folder = fs::canonicalize(dir).map_err(|e| Error::io(dir, e))?;
-        let folder = folder.to_string_lossy().into_owned();
+    fn take_names(
+        &self,
+        dir: &Path,
+        folder: String,
+        names: Vec<String>,
+    ) -> Result<HashSet<String>> {
         let mut ours = self.log.read(|record| record.files_in(&folder));
         let mut files = Vec::new();
         for name in names {
@@ -87,10 +95,17 @@ impl Job {
     }
 }
 
+/// Returns the name by which the job knows a folder.
+fn name_of_folder(dir: &Path) -> Result<String> {
+    // Windows cannot do the first on some drives, RAM disks among them.
+    let folder = fs::canonicalize(dir).or_else(|_| path::absolute(dir));
+    let folder = folder.map_err(|e| Error::io(dir, e))?;
+    Ok(folder.to_string_lossy().into_owned())
+}
+
 /// Whether the service said no to the finalizing, so that nothing was done.
 fn is_refused(error: &Error) -> bool {
     let Error::Api(e) = error else { return false };
-    let is_no = matches!(e.status, 400..=499) && e.kind != ApiErrorKind::Server;
     // The links are asked for once the edits are locked in.
-    is_no && e.context.path.ends_with("/finalize")
+    error.is_definite_no() && e.context.path.ends_with("/finalize")
 }

@@ -139,8 +139,7 @@ impl Shared {
             && let Some((image, what)) = self.record.unfinished()
         {
             let why = format!(
-                "{} has an edit that {what}, and would be finalized without it; \
-                 project().finalize_to() does so",
+                "{} has an edit {what}; project().finalize_to() finalizes without it",
                 quoted(image)
             );
             return Err(Error::invalid("job", why));

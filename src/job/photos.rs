@@ -38,7 +38,10 @@ impl Job {
             let known = photos.iter().map(|photo| self.known(photo));
             return Ok(Outcomes(known.collect()));
         }
-        self.send(check(photos, options)?, options)
+        self.is_upload_refused = true;
+        let outcomes = self.send(check(photos, options)?, options)?;
+        self.is_upload_refused = false;
+        Ok(outcomes)
     }
 
     /// Returns what is known of a photo that the edit began with.

@@ -11,7 +11,7 @@ use crate::types::{CopilotEdit, ProjectStatus, VersionId};
 /// What is known of a job. It is changed by [`Record::apply`] alone, in the order of the lines.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    /// Whether a call that makes the project is out, or was when the process was killed.
+    /// Whether the project was asked for and the answer is not known.
     pub(super) is_creating: bool,
     /// The project's id, once it is known.
     pub(super) project: Option<String>,
@@ -109,14 +109,15 @@ impl Record {
         self.files.get(folder).cloned().unwrap_or_default()
     }
 
-    /// Returns an image with an edit that was not made, or may not have been, and which of the two.
+    /// Returns the first image with an edit that failed or is not known, and which of the two.
     pub(super) fn unfinished(&self) -> Option<(&str, &'static str)> {
         for (name, image) in &self.images {
-            if image.chain.pending.is_some() {
-                return Some((name, "cannot be told"));
+            let pending = image.chain.pending.as_ref();
+            if pending.is_some_and(|pending| !pending.is_answered()) {
+                return Some((name, "whose outcome is not known"));
             }
             if image.not_made.is_some() {
-                return Some((name, "failed"));
+                return Some((name, "that failed"));
             }
         }
         None
@@ -171,7 +172,7 @@ impl ImageRecord {
             Change::Made(version) => self.note_made(version, edit),
             Change::NotMade | Change::Failed => self.not_made = edit,
             Change::Moved(state) => self.note_moved(state, edit),
-            Change::Sending { .. } | Change::Lost | Change::MadeUnnamed => {}
+            Change::Sending { .. } | Change::Lost | Change::MadeUnnamed | Change::MadeUnread => {}
         }
         self.chain.apply(change);
         if self.chain.pending.is_none() {
@@ -195,7 +196,8 @@ impl ImageRecord {
         let Some((last, before)) = to.path.split_last() else {
             return;
         };
-        if before == self.chain.path {
+        let is_root_same = to.is_root_unknown == self.chain.is_root_unknown;
+        if is_root_same && before == self.chain.path {
             self.note_made(last, edit);
         }
     }

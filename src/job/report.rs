@@ -147,7 +147,10 @@ impl Job {
             JobStep::Edit => self.log.announce(Line::Edit(Event::AssumedDone)),
             JobStep::Export => self.log.announce(Line::Export(Event::AssumedDone)),
             JobStep::Copilot { image, .. } => self.assume_made(image),
-            JobStep::Finalize => Err(finalize_needs_no_person()),
+            JobStep::Finalize => {
+                let why = "finalize: Job::finalize_to() sends it again, which costs nothing";
+                Err(Error::invalid("step", why))
+            }
         }
     }
 
@@ -165,10 +168,12 @@ impl Job {
             JobStep::Edit => self.log.announce(Line::Edit(Event::AssumedNotDone)),
             JobStep::Export => self.log.announce(Line::Export(Event::AssumedNotDone)),
             JobStep::Copilot { image, .. } => {
-                let image = self.project.image(image);
-                self.chain(&image)?.assume_not_applied()
+                let handle = self.project.image(image);
+                self.chain(&handle)?.assume_not_applied()?;
+                self.unfinished.remove(image);
+                Ok(())
             }
-            JobStep::Finalize => Err(finalize_needs_no_person()),
+            JobStep::Finalize => self.log.announce(Line::FinalizeRefused),
         }
     }
 
@@ -204,11 +209,6 @@ impl Job {
         };
         chain.branch_from(&version.id)
     }
-}
-
-fn finalize_needs_no_person() -> Error {
-    let why = "finalize: Job::finalize_to() sends it again, which costs nothing";
-    Error::invalid("step", why)
 }
 
 /// Returns the steps that were begun, in the order in which a job does them.

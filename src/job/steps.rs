@@ -9,10 +9,11 @@ use super::log::Log;
 use super::record::{Phase, Started};
 use super::{Job, cannot_tell, shown_path};
 use crate::edit::{EditOptions, StepStatus};
-use crate::error::{ApiErrorKind, CallError, Error, Result, WaitFailed, WaitReason};
-use crate::lookup::{Found, look_for};
+use crate::error::{ApiErrorKind, CallError, Error, Result, WaitReason};
+use crate::lookup::{Found, look_for, tell_of_question};
 use crate::progress::Progress;
 use crate::project::Project;
+use crate::transport::quoted;
 use crate::types::ProjectKind;
 use crate::types::ProjectStatus::{self, Completed, Failed, InProgress};
 use crate::wait::Wait;
@@ -37,13 +38,13 @@ impl Job {
     ///
     /// # Errors
     /// - [`Error::InvalidInput`]: a photo that was given to [`Job::upload`] in this run has not
-    ///   arrived; the project was edited outside the job, or by the job with other options; or
-    ///   [`EditOptions::export`] is set, which is [`Job::export`]'s task. Else as
-    ///   [`Project::edit`]. Nothing was sent.
+    ///   arrived; the project was edited outside the job, or by the job with other options;
+    ///   [`EditOptions::export`] is set, which is [`Job::export`]'s task; or the options are
+    ///   refused by [`Project::edit`]. No edit was sent.
     /// - [`Error::WaitFailed`]: the edit failed, on each run; it is not sent again. Or the wait
     ///   ended before the edit; the next run waits on.
     /// - [`Error::OutcomeUnknown`]: it cannot be told whether the edit has begun.
-    /// - [`Error::Io`]: the job's file could not be written. Nothing was sent.
+    /// - [`Error::Io`]: the job's file could not be written. No edit was sent.
     /// - Those of [`Project::edit`] and of [`Project::edit_status`].
     pub fn edit(&mut self, options: &EditOptions, wait: &Wait) -> Result<StepStatus> {
         self.log.check()?;
@@ -51,12 +52,10 @@ impl Job {
             let why = "Job::export() does it, and keeps whether it was done";
             return Err(Error::invalid("export", why));
         }
+        options.check(self.project.kind())?;
         self.check_options(options)?;
-        if let Some(photo) = self.missing_photos.iter().next() {
-            let why = format!("the photo {photo:?} has not arrived: upload it again first");
-            return Err(Error::invalid("job", why));
-        }
-        self.step(Task::Edit(options)).run(wait)
+        self.check_photos()?;
+        self.task(TaskKind::Edit(options)).run(wait)
     }
 
     /// Exports the finished images and waits until that is done: [`Project::export`] and
@@ -68,7 +67,7 @@ impl Job {
     /// As for [`Job::edit`], by the status of the export.
     ///
     /// # Errors
-    /// As [`Job::edit`], but for photos and options.
+    /// As [`Job::edit`], except the errors about photos and options.
     pub fn export(&mut self, wait: &Wait) -> Result<StepStatus> {
         self.log.check()?;
         if self.project.kind() == ProjectKind::Smart {
@@ -77,15 +76,29 @@ impl Job {
                 _ => self.project.edit_status(),
             };
         }
-        self.step(Task::Export).run(wait)
+        self.task(TaskKind::Export).run(wait)
     }
 
-    fn step<'j>(&'j self, task: Task<'j>) -> Step<'j> {
-        Step {
+    fn task<'j>(&'j self, kind: TaskKind<'j>) -> Task<'j> {
+        Task {
             project: &self.project,
             log: &self.log,
-            task,
+            kind,
         }
+    }
+
+    /// Refuses to edit the project before the photos of this run have arrived.
+    fn check_photos(&self) -> Result<()> {
+        if self.is_upload_refused {
+            let why = "the last upload failed as a whole: upload the photos again first";
+            return Err(Error::invalid("job", why));
+        }
+        if let Some(photo) = self.missing_photos.first() {
+            let photo = quoted(photo);
+            let why = format!("the photo {photo} has not arrived: upload it again first");
+            return Err(Error::invalid("job", why));
+        }
+        Ok(())
     }
 
     /// Refuses other options than those that the project was edited with.
@@ -107,7 +120,7 @@ impl Job {
     }
 }
 
-/// Names the options that differ, with their values.
+/// Names the options that differ, with their values. The token that a callback URL has is a secret.
 fn differences(sent: &EditOptions, given: &EditOptions) -> Vec<String> {
     let sent = serde_json::to_value(sent).unwrap_or_default();
     let given = serde_json::to_value(given).unwrap_or_default();
@@ -121,9 +134,13 @@ fn differences(sent: &EditOptions, given: &EditOptions) -> Vec<String> {
     for name in names {
         let was = sent.get(name);
         let is = given.get(name);
-        if was != is {
-            differences.push(format!("{name} was {}, not {}", shown(was), shown(is)));
+        if was == is {
+            continue;
         }
+        differences.push(match name.as_str() {
+            "callback_url" => "another callback_url".to_owned(),
+            _ => format!("{name} was {}, not {}", shown(was), shown(is)),
+        });
     }
     differences
 }
@@ -134,19 +151,19 @@ fn shown(option: Option<&Value>) -> String {
 
 /// What the service does with the whole project, and what costs.
 #[derive(Clone, Copy)]
-enum Task<'j> {
+enum TaskKind<'j> {
     Edit(&'j EditOptions),
     Export,
 }
 
 /// A task of a job, which is sent once.
-struct Step<'j> {
+struct Task<'j> {
     project: &'j Project,
     log: &'j Log,
-    task: Task<'j>,
+    kind: TaskKind<'j>,
 }
 
-impl Step<'_> {
+impl Task<'_> {
     /// Sends the call, unless it was sent, and waits until it is done.
     fn run(&self, wait: &Wait) -> Result<StepStatus> {
         match self.phase() {
@@ -162,14 +179,14 @@ impl Step<'_> {
     fn begin(&self, wait: &Wait) -> Result<()> {
         let before = self.status_of(self.project)?;
         self.check_untouched(before.as_ref())?;
-        let options = match self.task {
-            Task::Edit(options) => Some(options.clone()),
-            Task::Export => None,
+        let options = match self.kind {
+            TaskKind::Edit(options) => Some(options.clone()),
+            TaskKind::Export => None,
         };
         self.announce(Event::Sending { options, before })?;
-        let sent = match self.task {
-            Task::Edit(options) => self.project.edit(options),
-            Task::Export => self.project.export(),
+        let sent = match self.kind {
+            TaskKind::Edit(options) => self.project.edit(options),
+            TaskKind::Export => self.project.export(),
         };
         match sent {
             Ok(()) => self.note(Event::Accepted),
@@ -187,7 +204,7 @@ impl Step<'_> {
 
     /// Refuses an edit of a project that was edited by somebody else.
     fn check_untouched(&self, status: Option<&ProjectStatus>) -> Result<()> {
-        let (Task::Edit(_), Some(status)) = (self.task, status) else {
+        let (TaskKind::Edit(_), Some(status)) = (self.kind, status) else {
             return Ok(());
         };
         let is_edited = matches!(status, InProgress | Completed | Failed);
@@ -209,13 +226,24 @@ impl Step<'_> {
         let clock = &self.log.clock;
         let project = self.project.returning_refusals();
         let mut status = None;
-        let is_found = look_for(&lookup(wait, clock.since(since)), clock, |_| {
-            status = self.status_of(&project)?;
-            if has_begun(before.as_ref(), status.as_ref()) {
-                return Ok(Found::Settled(true));
+        let wait_left = time_to_look(wait, clock.since(since));
+        let is_found = look_for(&wait_left, clock, |_| {
+            let answer = self.status_of(&project);
+            if let Ok(now) = &answer {
+                if has_begun(before.as_ref(), now.as_ref()) {
+                    return Ok(Found::Settled(true));
+                }
+                status.clone_from(now);
             }
-            self.tell(wait, status.as_ref())?;
-            Ok(Found::Open(false))
+            let progress = Progress {
+                name: self.name(),
+                items: 1,
+                status: status.as_ref(),
+                failure: answer.as_ref().err(),
+                ..Progress::default()
+            };
+            tell_of_question(wait, self.project, self.name(), &progress)?;
+            answer.map(|_| Found::Open(false))
         })?;
         if !is_found {
             return Err(self.unknown(status));
@@ -224,33 +252,10 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Tells the callback of the wait that the status says nothing. It can end the looking.
-    fn tell(&self, wait: &Wait, status: Option<&ProjectStatus>) -> Result<()> {
-        let Some(callback) = &wait.progress else {
-            return Ok(());
-        };
-        let progress = Progress {
-            name: self.name(),
-            items: 1,
-            status,
-            ..Progress::default()
-        };
-        if callback.call(&progress).is_continue() {
-            return Ok(());
-        }
-        Err(Error::WaitFailed(Box::new(WaitFailed {
-            project_uuid: self.project.uuid().to_owned(),
-            waited_for: self.name(),
-            reason: WaitReason::Stopped,
-            status: status.cloned(),
-            message: String::new(),
-        })))
-    }
-
     fn wait_until_done(&self, wait: &Wait) -> Result<StepStatus> {
-        let result = match self.task {
-            Task::Edit(_) => self.project.wait_until_edited(wait),
-            Task::Export => self.project.wait_until_exported(wait),
+        let result = match self.kind {
+            TaskKind::Edit(_) => self.project.wait_until_edited(wait),
+            TaskKind::Export => self.project.wait_until_exported(wait),
         };
         match &result {
             // The details are whatever the service says: they are not kept in a file.
@@ -271,12 +276,16 @@ impl Step<'_> {
 
     /// Asks for the status. `None` if the service knows of no such edit or export.
     fn status_of(&self, project: &Project) -> Result<Option<ProjectStatus>> {
-        let status = match self.task {
-            Task::Edit(_) => project.edit_status(),
-            Task::Export => project.export_status(),
+        let status = match self.kind {
+            TaskKind::Edit(_) => project.edit_status(),
+            TaskKind::Export => project.export_status(),
         };
         match status {
-            Ok(status) => Ok(Some(status.status)),
+            // It is shown, and kept in a file.
+            Ok(status) => {
+                let transport = &project.client().transport;
+                Ok(Some(transport.redact(status.status.as_str()).into()))
+            }
             Err(e) if e.api_kind() == Some(ApiErrorKind::NotFound) => Ok(None),
             Err(e) => Err(e),
         }
@@ -284,11 +293,7 @@ impl Step<'_> {
 
     fn unknown(&self, status: Option<ProjectStatus>) -> Error {
         let name = self.name();
-        let transport = &self.project.client().transport;
-        let status = match status {
-            Some(status) => transport.redact(status.as_str()),
-            None => "unknown".to_owned(),
-        };
+        let status = status.map_or("unknown".to_owned(), |status| status.to_string());
         let message = format!(
             "the {name} was sent, its answer is not known, and the status is still {status}"
         );
@@ -297,9 +302,9 @@ impl Step<'_> {
     }
 
     fn name(&self) -> &'static str {
-        match self.task {
-            Task::Edit(_) => "edit",
-            Task::Export => "export",
+        match self.kind {
+            TaskKind::Edit(_) => "edit",
+            TaskKind::Export => "export",
         }
     }
 
@@ -308,9 +313,9 @@ impl Step<'_> {
     }
 
     fn read<T>(&self, look: impl FnOnce(&Started) -> T) -> T {
-        self.log.read(|record| match self.task {
-            Task::Edit(_) => look(&record.edit),
-            Task::Export => look(&record.export),
+        self.log.read(|record| match self.kind {
+            TaskKind::Edit(_) => look(&record.edit),
+            TaskKind::Export => look(&record.export),
         })
     }
 
@@ -323,9 +328,9 @@ impl Step<'_> {
     }
 
     fn line(&self, event: Event) -> Line {
-        match self.task {
-            Task::Edit(_) => Line::Edit(event),
-            Task::Export => Line::Export(event),
+        match self.kind {
+            TaskKind::Edit(_) => Line::Edit(event),
+            TaskKind::Export => Line::Export(event),
         }
     }
 }
@@ -340,7 +345,7 @@ fn has_begun(before: Option<&ProjectStatus>, now: Option<&ProjectStatus>) -> boo
 
 /// Returns how long to look for a call whose answer has been lost for so long. The caller's wait
 /// can make it shorter: the end of it decides nothing.
-fn lookup(wait: &Wait, lost_for: Duration) -> Wait {
+fn time_to_look(wait: &Wait, lost_for: Duration) -> Wait {
     let longest = Wait::for_an_edit();
     let total = longest.total.min(wait.total);
     Wait {

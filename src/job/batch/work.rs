@@ -61,6 +61,10 @@ impl Work {
         }
     }
 
+    pub(super) fn is_lost_for(&self, time: Duration) -> bool {
+        self.lost_for().is_some_and(|lost_for| lost_for >= time)
+    }
+
     /// Settles a lost edit, if this history tells what became of it.
     pub(super) fn look_in(&mut self, history: &History, time_is_up: bool) {
         let standing = mem::replace(&mut self.standing, Standing::Done);

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::network::Fate::{Late, LoseAfter, Pass};
 use super::network::{LONG, NONE, behind, image_behind, in_process, sent};
 use super::{applied, assert_refused, id, ids};
-use crate::support::script::Turn;
+use crate::support::script::{End, Turn};
 
 /// The image's chain in the job that is kept in this folder.
 pub fn kept(image: &Image, folder: &TempDir) -> Chain {
@@ -78,6 +78,27 @@ fn a_pending_edit_that_a_person_decides_is_decided_tomorrow() {
     assert_eq!(open().pending(), None);
     assert_eq!(open().path(), [id(123)]);
     assert_eq!(ids(&simulator), [123, 124]);
+}
+
+#[test]
+fn a_reset_whose_answer_was_lost_leaves_no_edit_to_rely_on() {
+    for (answer, is_reset) in [(None, true), (Some(403), false)] {
+        let (_simulator, network) = in_process(move |request, simulated| {
+            let is_reset = request.method() == "DELETE";
+            match answer {
+                Some(status) if is_reset => Turn::status(status),
+                None if is_reset => End::Close.after_request(),
+                _ => simulated(request),
+            }
+        });
+        let folder = TempDir::new().unwrap();
+        let image = image_behind(&network);
+        kept(&image, &folder).copilot("a").unwrap();
+
+        kept(&image, &folder).reset().unwrap_err();
+
+        assert_eq!(kept(&image, &folder).path().is_empty(), is_reset);
+    }
 }
 
 #[test]

@@ -2,18 +2,19 @@
 
 use std::iter;
 use std::mem;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 
-use imagen_ai::{Error, Recovery};
+use imagen_ai::{Error, ProgressCallback, Recovery, Wait, WaitReason};
 use tempfile::TempDir;
 
 use super::kept::kept;
 use super::network::Fate::{Late, LoseAfter, LoseBefore, Pass};
 use super::network::{LONG, NONE, behind, image_behind, in_process, listing, sent, wait};
 use super::{applied, assert_refused, id, ids};
-use crate::killed::{Dice, assert_in_order};
+use crate::killed::{Dice, PHOTO, assert_in_order};
 use crate::support::script::{End, Script, Turn};
 use crate::support::side_by_side;
 use crate::support::simulator::Simulator;
@@ -255,6 +256,57 @@ fn what_the_service_says_it_made_is_never_not_applied() {
         assert_eq!(recovery, nothing);
         assert!(chain.pending().is_some());
     }
+}
+
+#[test]
+fn the_callback_is_told_of_each_question_and_can_end_the_wait() {
+    let mut questions = 0;
+    let network = Script::each(move |request| {
+        if request.method() == "POST" {
+            return End::Close.after_request();
+        }
+        questions += 1;
+        match questions {
+            1 => listing("[]"),
+            _ => Turn::status(500),
+        }
+    });
+    let mut chain = image_behind(&network).chain_from_latest().unwrap();
+    chain.copilot("a").unwrap_err();
+    let wait = Wait {
+        progress: Some(ProgressCallback::new(|p| {
+            assert_eq!(p.name, PHOTO);
+            assert_eq!(p.failure.unwrap().status(), Some(500));
+            ControlFlow::Break(())
+        })),
+        ..LONG
+    };
+
+    let error = chain.recover(&wait).unwrap_err();
+
+    let Error::WaitFailed(e) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(e.reason, WaitReason::Stopped);
+    assert!(chain.pending().is_some());
+}
+
+#[test]
+fn a_refused_question_ends_the_wait_and_the_callback_is_not_told() {
+    let network = Script::each(|request| match request.method() {
+        "POST" => End::Close.after_request(),
+        _ => Turn::status(403),
+    });
+    let mut chain = image_behind(&network).chain();
+    chain.copilot("a").unwrap_err();
+    let wait = Wait {
+        progress: Some(ProgressCallback::new(|_| ControlFlow::Break(()))),
+        ..LONG
+    };
+
+    let error = chain.recover(&wait).unwrap_err();
+
+    assert_eq!(error.status(), Some(403));
 }
 
 #[test]

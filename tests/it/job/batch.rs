@@ -330,6 +330,31 @@ fn a_person_can_say_that_the_one_new_version_is_the_edit() {
 }
 
 #[test]
+fn an_old_version_that_a_person_went_on_from_was_not_made_by_the_lost_edit() {
+    let (_simulator, network) = in_process(|request, answer| {
+        if is_edit(request) && String::from_utf8_lossy(&request.body).contains("lost") {
+            return End::Close.after_request();
+        }
+        answer(request)
+    });
+    let desk = desk_behind(&network);
+    // Somebody else's edit.
+    let theirs = desk.client.project(READY).image("DSC_0001.JPEG");
+    let old = theirs.copilot("theirs").unwrap().version_id.unwrap();
+    let mut job = ready(&desk);
+    let image = images(&job).remove(0);
+    let mut chain = job.chain(&image).unwrap();
+    chain.copilot("lost").unwrap_err();
+
+    chain.branch_from(&old).unwrap();
+    drop(chain);
+
+    assert_eq!(job.report().steps, []);
+    let batch = job.copilot_each([image], ["lost"], &in_order());
+    assert_refused(batch, "edits", "add new ones at the end");
+}
+
+#[test]
 fn a_last_edit_without_a_version_is_an_edit_all_the_same() {
     let network = Script::each(|request| {
         if is_edit(request) {
@@ -423,6 +448,40 @@ fn the_callback_is_told_while_an_edit_is_looked_for_and_can_end_that() {
 
     assert!(matches!(outcomes.0[0], Err(Error::OutcomeUnknown(_))));
     assert_eq!(*lock(&told), 4);
+}
+
+#[test]
+fn the_callback_can_end_the_looking_while_the_network_is_gone() {
+    let mut is_gone = false;
+    let (_simulator, network) = in_process(move |request, answer| {
+        is_gone |= is_edit(request);
+        if is_gone {
+            return End::Close.after_request();
+        }
+        answer(request)
+    });
+    let desk = desk_behind(&network);
+    let told = Arc::new(Mutex::new(0));
+    let telling = Arc::clone(&told);
+    let options = BatchOptions {
+        wait: LONG,
+        progress: Some(ProgressCallback::new(move |p| {
+            *lock(&telling) += usize::from(p.ended.is_none());
+            // Once when its edit begins, and then after the first question.
+            match *lock(&telling) {
+                2 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        })),
+        ..in_order()
+    };
+    let mut job = ready(&desk);
+    let image = images(&job).remove(0);
+
+    let outcomes = job.copilot_each([image], ["one"], &options).unwrap();
+
+    assert!(matches!(outcomes.0[0], Err(Error::OutcomeUnknown(_))));
+    assert_eq!(*lock(&told), 2);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::fs;
 
 use imagen_ai::{BatchOptions, DownloadOptions, Error, JobStep, StepState};
 
-use super::{Desk, assert_refused, count};
+use super::{Desk, SHORT, assert_refused, count};
 use crate::chain::network::in_process;
-use crate::support::script::End;
+use crate::support::script::{End, Turn};
 use crate::support::simulator::Simulator;
 
 #[test]
@@ -57,7 +57,7 @@ fn nothing_is_finalized_while_an_image_cannot_be_told_or_was_not_begun() {
     assert_refused(
         finalize,
         "job",
-        "\"DSC_0001.JPEG\" has an edit that cannot be told",
+        "\"DSC_0001.JPEG\" has an edit whose outcome is not known",
     );
     let row = job.report().steps.pop().unwrap();
     job.assume_not_done(&row.step).unwrap();
@@ -160,11 +160,109 @@ fn a_finalizing_whose_answer_was_lost_is_sent_again_and_lets_no_edit_be_sent() {
         (&row.step, row.state),
         (&JobStep::Finalize, StepState::Underway)
     );
-    let settled = job.assume_not_done(&row.step);
+    let settled = job.assume_done(&row.step);
     assert_refused(settled, "step", "Job::finalize_to() sends it again");
 
     desk_finishes(&desk, job);
     assert_eq!(count(&simulator, "POST", "/finalize"), 3 + 1);
+}
+
+#[test]
+fn a_person_who_knows_that_nothing_was_finalized_can_go_on_with_edits() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = desk.exported();
+    simulator.fail_next("POST", "/finalize", 502, "?", 3);
+    job.finalize_to(desk.out(), &DownloadOptions::default())
+        .unwrap_err();
+
+    job.assume_not_done(&JobStep::Finalize).unwrap();
+
+    let image = job.project().image("DSC_0001.JPEG");
+    job.chain(&image).unwrap().copilot("one").unwrap();
+}
+
+#[test]
+fn a_person_can_go_on_without_an_edit_that_failed_in_a_batch_of_this_run() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = desk.exported();
+    let images = job.project().images().unwrap();
+    simulator.fail_next("POST", "DSC_0003.JPEG/copilot", 403, "no", 1);
+    let batch = job.copilot_each(images, ["one"], &BatchOptions::default());
+    assert_eq!(batch.unwrap().errors().count(), 1);
+    let finalize = job.finalize_to(desk.out(), &DownloadOptions::default());
+    assert_refused(finalize, "job", "not all edits of \"DSC_0003.JPEG\"");
+    let rows = job.report().steps;
+    let failed = rows.iter().find(|row| row.state == StepState::Failed);
+
+    job.assume_not_done(&failed.unwrap().step).unwrap();
+
+    let files = job.finalize_to(desk.out(), &DownloadOptions::default());
+    assert_eq!(files.unwrap().all().unwrap().len(), 5);
+}
+
+#[test]
+fn an_edit_that_was_answered_without_its_version_is_made_in_each_run_and_is_finalized() {
+    let mut is_first = true;
+    let (_simulator, network) = in_process(move |request, answer| {
+        if is_first && request.path().ends_with("/copilot") {
+            is_first = false;
+            return Turn::json(
+                r#"{"status":"SUCCESS","enhanced_image_url":"https://s3.example/a"}"#,
+            );
+        }
+        answer(request)
+    });
+    let desk = Desk::new(&format!("{}/v1", network.url()), Default::default());
+    let edit_all = |job: &mut imagen_ai::Job| {
+        let images = job.project().images().unwrap();
+        let options = BatchOptions {
+            wait: SHORT,
+            ..BatchOptions::default()
+        };
+        job.copilot_each(images, ["one"], &options).unwrap().all()
+    };
+    let mut job = desk.exported();
+    edit_all(&mut job).unwrap();
+    drop(job);
+
+    let mut job = desk.open();
+    let edited = edit_all(&mut job).unwrap();
+
+    assert!(edited.iter().all(|image| image.steps.len() == 1));
+    let unnamed = edited.iter().filter(|i| i.steps[0].version_id.is_none());
+    assert_eq!(unnamed.count(), 1);
+    desk_finishes(&desk, job);
+}
+
+#[test]
+fn a_success_that_could_not_be_read_is_not_finalized() {
+    let (_simulator, network) = in_process(|request, answer| {
+        if request.path().ends_with("/copilot") {
+            return Turn::json("<html>");
+        }
+        answer(request)
+    });
+    let desk = Desk::new(&format!("{}/v1", network.url()), Default::default());
+    let job = desk.exported();
+    let image = job.project().image("DSC_0001.JPEG");
+    job.chain(&image).unwrap().copilot("one").unwrap_err();
+    drop(job);
+
+    let mut job = desk.open();
+    let options = BatchOptions {
+        wait: SHORT,
+        ..BatchOptions::default()
+    };
+    let batch = job.copilot_each([image], ["one"], &options).unwrap();
+
+    assert!(matches!(batch.0[0], Err(Error::OutcomeUnknown(_))));
+    drop(job);
+    let finalize = desk
+        .open()
+        .finalize_to(desk.out(), &DownloadOptions::default());
+    assert_refused(finalize, "job", "whose outcome is not known");
 }
 
 fn desk_finishes(desk: &Desk, job: imagen_ai::Job) {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use imagen_ai::ProjectKind::{ProfileBased, Smart};
-use imagen_ai::{Client, Error};
+use imagen_ai::{Client, Error, ProjectKind};
 
 use super::{Desk, NAME, assert_refused, count};
 use crate::chain::network::in_process;
@@ -134,6 +134,12 @@ fn a_project_whose_answer_was_lost_is_made_once() {
 
 #[test]
 fn a_project_with_photos_is_not_taken_for_one_whose_answer_was_lost() {
+    for (kind, path) in [(ProfileBased, "/projects/"), (Smart, "/i2i/projects/")] {
+        not_taken(kind, path);
+    }
+}
+
+fn not_taken(kind: ProjectKind, path: &str) {
     let mut calls = 0;
     let (simulator, network) = in_process(move |request, answer| {
         let is_create = request.method() == "POST" && request.path().ends_with("projects/");
@@ -143,10 +149,10 @@ fn a_project_with_photos_is_not_taken_for_one_whose_answer_was_lost() {
         }
         End::Close.after_request()
     });
-    let desk = Desk::new(&format!("{}/v1", network.url()), ProfileBased);
+    let desk = Desk::new(&format!("{}/v1", network.url()), kind);
     desk.try_open().unwrap_err();
     // Somebody else's.
-    let theirs = Desk::of(&simulator);
+    let theirs = Desk::new(&simulator.base_url(), kind);
     drop(theirs.uploaded());
 
     for _ in 0..2 {
@@ -154,6 +160,7 @@ fn a_project_with_photos_is_not_taken_for_one_whose_answer_was_lost() {
 
         assert!(matches!(error, Error::OutcomeUnknown(_)), "{error}");
         assert!(error.to_string().contains("Project::open_job()"), "{error}");
+        assert_eq!(error.context().unwrap().path, path);
     }
 }
 

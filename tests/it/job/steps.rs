@@ -1,16 +1,18 @@
 //! Photos, the edit and the export of a job.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use imagen_ai::ProjectKind::{ProfileBased, Smart};
 use imagen_ai::{
-    EditOptions, Error, JobStep, Photo, ProjectStatus, StepState, UploadOptions, WaitReason,
+    EditOptions, Error, JobStep, Photo, ProgressCallback, ProjectStatus, StepState, UploadOptions,
+    Wait, WaitReason,
 };
 
 use super::{Desk, LONG, SHORT, assert_refused, assert_unknown, count};
 use crate::chain::network::in_process;
-use crate::support::script::{End, Script};
+use crate::support::script::{End, Script, Turn};
 use crate::support::simulator::{READY, Simulator};
 
 /// A simulator behind a network that loses the first call whose path ends so, before it arrives or
@@ -129,6 +131,122 @@ fn other_options_are_refused_and_named() {
     let words = "crop was unset, not true, profile_key was 5700, not 5701";
     assert_refused(edit, "options", words);
     assert_eq!(count(&simulator, "POST", "/edit"), 1);
+}
+
+#[test]
+fn the_token_of_a_callback_url_is_not_shown() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let with_callback = |url: &str| EditOptions {
+        callback_url: Some(url.to_owned()),
+        ..desk.options()
+    };
+    let first = with_callback("https://hook.example/token-one");
+    desk.uploaded().edit(&first, &LONG).unwrap();
+
+    let error = desk
+        .open()
+        .edit(&with_callback("https://hook.example/token-two"), &LONG)
+        .unwrap_err();
+
+    let text = format!("{error} {error:#?}");
+    assert!(text.contains("another callback_url"), "{text}");
+    assert!(!text.contains("token-"), "{text}");
+}
+
+#[test]
+fn wrong_options_are_refused_before_anything_is_asked_or_written() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = desk.uploaded();
+    simulator.clear_requests();
+    let wrong = EditOptions {
+        crop: true,
+        portrait_crop: true,
+        ..desk.options()
+    };
+
+    assert_refused(job.edit(&wrong, &LONG), "portrait_crop", "crop");
+
+    assert_eq!(simulator.requests().len(), 0);
+    assert_eq!(job.report().steps, []);
+}
+
+#[test]
+fn nothing_is_edited_after_an_upload_that_failed_as_a_whole() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = desk.open();
+    let gone = desk.folder.join("gone.NEF");
+    let photos = || desk.photos().into_iter();
+    job.upload(photos().chain([gone]), &UploadOptions::default())
+        .unwrap_err();
+
+    let edit = job.edit(&desk.options(), &LONG);
+
+    assert_refused(edit, "job", "the last upload failed");
+    job.upload(photos(), &UploadOptions::default())
+        .unwrap()
+        .all()
+        .unwrap();
+    job.edit(&desk.options(), &LONG).unwrap();
+}
+
+#[test]
+fn the_callback_can_end_the_looking_while_the_network_is_gone() {
+    let mut is_gone = false;
+    let (_simulator, network) = in_process(move |request, answer| {
+        is_gone |= request.method() == "POST" && request.path().ends_with("/edit");
+        if is_gone {
+            return End::Close.after_request();
+        }
+        answer(request)
+    });
+    let desk = desk_behind(&network);
+    let wait = Wait {
+        progress: Some(ProgressCallback::new(|p| {
+            assert!(p.failure.is_some());
+            ControlFlow::Break(())
+        })),
+        ..LONG
+    };
+
+    let error = desk.uploaded().edit(&desk.options(), &wait).unwrap_err();
+
+    let Error::WaitFailed(e) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(e.reason, WaitReason::Stopped);
+}
+
+#[test]
+fn a_status_that_repeats_the_key_is_not_shown_and_not_kept() {
+    let mut is_lost = false;
+    let (simulator, network) = in_process(move |request, answer| {
+        if request.method() == "POST" && request.path().ends_with("/edit") {
+            is_lost = true;
+            return End::Close.after_request();
+        }
+        if is_lost || request.path().ends_with("/edit/status") {
+            return Turn::json(r#"{"status":"sim-key-0123456789"}"#);
+        }
+        answer(request)
+    });
+    let desk = desk_behind(&network);
+    let wait = Wait {
+        progress: Some(ProgressCallback::new(|_| ControlFlow::Break(()))),
+        ..LONG
+    };
+
+    let stopped = desk.uploaded().edit(&desk.options(), &wait).unwrap_err();
+    let unknown = desk.open().edit(&desk.options(), &SHORT).unwrap_err();
+
+    for error in [stopped, unknown] {
+        let text = format!("{error} {error:#?}");
+        assert!(!text.contains(simulator.key()), "{text}");
+    }
+    let kept = fs::read_to_string(desk.file()).unwrap();
+    assert!(!kept.contains(simulator.key()), "{kept}");
 }
 
 #[test]
