@@ -1,14 +1,15 @@
 //! From a folder of photos to a folder of finished pictures.
 
+use std::io::{self, ErrorKind};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, fs, process};
 
 use imagen_ai::{
-    BatchOptions, Client, DownloadOptions, EditOptions, Error, ImageType, Job, Outcomes, Profile,
-    ProgressCallback, UploadOptions, Wait,
+    BatchOptions, Client, DownloadOptions, EditOptions, Error, ImageType, Job, JobStep, Outcomes,
+    Profile, ProgressCallback, UploadOptions, Wait,
 };
 use imagen_ai_simulator::READY;
 
@@ -26,9 +27,9 @@ usage: from_photos                                  on a simulator inside the pr
   OUT           where the pictures go
   INSTRUCTION   a prompt that is applied to every image
 Each step costs credits once: OUT/.imagen-job remembers what was done. Run it again after a failure
-or a kill, and it goes on from there. If it was killed in the middle of a prompt, it looks for that
-edit in the project's history first, for up to 10 minutes. The exit status is 1 when anything
-failed.";
+or a kill, and it goes on from there. Once the edit has begun, the photos are not read any more. If it
+was killed in the middle of a prompt, it looks for that edit in the project's history first, for up
+to 10 minutes. The exit status is 1 when anything failed.";
 
 fn main() -> Result<ExitCode, Error> {
     let arguments = common::Arguments::read(HELP);
@@ -79,25 +80,21 @@ struct Order<'a> {
 
 impl Order<'_> {
     fn run(&self, client: &Client) -> Result<ExitCode, Error> {
-        let photos = photos_in(self.folder)?;
-        if photos.is_empty() {
-            eprintln!("error: no photos in {}", self.folder.display());
-            return Ok(ExitCode::FAILURE);
-        }
-        let profile = self.profile(client)?;
         let mut job = self.open_job(client)?;
-        self.announce(&job, &photos);
+        self.announce(&job);
 
         let bars = Bars::default();
-        let upload = UploadOptions {
-            profile,
-            progress: Some(bars.callback("photos uploaded")),
-            ..UploadOptions::default()
-        };
-        if has_failures(job.upload(photos, &upload)?) {
-            return Ok(try_again(
-                "Nothing is edited before all photos have arrived.",
-            ));
+        if !has_begun(&job) {
+            let upload = UploadOptions {
+                profile: self.profile(client)?,
+                progress: Some(bars.callback("photos uploaded")),
+                ..UploadOptions::default()
+            };
+            if has_failures(job.upload(self.photos()?, &upload)?) {
+                return Ok(try_again(
+                    "Nothing is edited before all photos have arrived.",
+                ));
+            }
         }
 
         let wait = Wait {
@@ -147,8 +144,13 @@ impl Order<'_> {
     }
 
     fn open_job(&self, client: &Client) -> Result<Job, Error> {
-        fs::create_dir_all(self.out).map_err(|e| Error::io(self.out, e))?;
         let path = self.out.join(".imagen-job");
+        if !path.exists() {
+            // What would fail later is found before a project is made.
+            self.photos()?;
+            self.profile(client)?;
+        }
+        fs::create_dir_all(self.out).map_err(|e| Error::io(self.out, e))?;
         let name = self.project_name();
         match self.kind {
             Kind::Profile(_) => client.open_job(path, name),
@@ -156,9 +158,28 @@ impl Order<'_> {
         }
     }
 
-    /// Returns the name of the folder with the photos.
+    /// Returns the photos in the folder. Other files are left out, and so are hidden ones.
+    fn photos(&self) -> Result<Vec<PathBuf>, Error> {
+        let mut photos = Vec::new();
+        for entry in fs::read_dir(self.folder).map_err(|e| Error::io(self.folder, e))? {
+            let path = entry.map_err(|e| Error::io(self.folder, e))?.path();
+            let name = path.file_name().unwrap_or_default();
+            let is_hidden = name.as_encoded_bytes().starts_with(b".");
+            if path.is_file() && !is_hidden && ImageType::of(&path).is_some() {
+                photos.push(path);
+            }
+        }
+        if photos.is_empty() {
+            let none = io::Error::new(ErrorKind::NotFound, "no photos in it");
+            return Err(Error::io(self.folder, none));
+        }
+        photos.sort();
+        Ok(photos)
+    }
+
+    /// Returns the name of the folder with the photos, which may be gone by now.
     fn project_name(&self) -> String {
-        let folder = fs::canonicalize(self.folder).unwrap_or_default();
+        let folder = path::absolute(self.folder).unwrap_or_default();
         let name = folder.file_name().unwrap_or_default();
         format!("{} (imagen-ai)", name.display())
     }
@@ -171,9 +192,9 @@ impl Order<'_> {
     }
 
     /// Says what was done, and what is going to be done and costs credits.
-    fn announce(&self, job: &Job, photos: &[PathBuf]) {
+    fn announce(&self, job: &Job) {
         println!("Done so far:\n{}", job.report());
-        println!("To do, unless it is done: upload {} photos,", photos.len());
+        println!("To do, unless it is done: upload the photos,");
         println!("edit them (costs credits),");
         if matches!(self.kind, Kind::Profile(_)) {
             println!("export them (costs credits),");
@@ -185,19 +206,10 @@ impl Order<'_> {
     }
 }
 
-/// Returns the photos in a folder. Other files are left out, and so are hidden ones.
-fn photos_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut photos = Vec::new();
-    for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
-        let path = entry.map_err(|e| Error::io(folder, e))?.path();
-        let name = path.file_name().unwrap_or_default();
-        let is_hidden = name.as_encoded_bytes().starts_with(b".");
-        if path.is_file() && !is_hidden && ImageType::of(&path).is_some() {
-            photos.push(path);
-        }
-    }
-    photos.sort();
-    Ok(photos)
+/// Whether the edit has begun, so that no photo can be added any more.
+fn has_begun(job: &Job) -> bool {
+    let steps = job.report().steps;
+    steps.iter().any(|row| row.step == JobStep::Edit)
 }
 
 /// Prints the errors, if there are any.

@@ -24,14 +24,12 @@ fn main() -> ExitCode {
     if is_smart {
         words.remove(0);
     }
-    let is_option = |word: &String| word.starts_with("--");
+    let has_option = words.iter().any(|word| word.starts_with("--"));
     let [project, image, instruction, out] = words.as_slice() else {
-        eprintln!("{HELP}");
-        return ExitCode::from(2);
+        return usage();
     };
-    if words.iter().any(is_option) {
-        eprintln!("{HELP}");
-        return ExitCode::from(2);
+    if has_option {
+        return usage();
     }
     match prompt(is_smart, project, image, instruction, out.as_ref()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,6 +38,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{HELP}");
+    ExitCode::from(2)
 }
 
 fn prompt(
@@ -64,8 +67,8 @@ fn prompt(
         client.project(project)
     };
     let edit = project.image(image).copilot(instruction)?;
-    println!("version {}", edit.version()?);
     let saved = client.download(&edit).to_file(out)?;
     println!("{}: {} bytes", saved.path.display(), saved.bytes);
+    println!("version {}", edit.version()?);
     Ok(())
 }

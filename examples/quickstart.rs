@@ -82,8 +82,8 @@ fn show(image: &Image, out: Option<&Path>) -> Result<(), Error> {
 
     println!("7. One edit to keep");
     let kept = image.copilot("make the sky more blue")?;
-    print(&kept)?;
-    save(image, &kept, out)
+    save(image, &kept, out)?;
+    print(&kept)
 }
 
 fn print(edit: &Enhancement) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 use std::{env, process};
 
-use imagen_ai::{Chain, Client, Error, Image, Overwrite, Recovery, Wait};
+use imagen_ai::{Chain, Client, Error, Image, Overwrite, Recovery, VersionId, Wait};
 use imagen_ai_simulator::READY;
 
 mod common;
@@ -16,8 +16,10 @@ the last, or one of:
   undo          goes back to the version before
   tree          draws the versions, and marks where you stand
   preset NAME   applies a preset; `presets` lists them
+  go VERSION    goes to this version; it is what a lost edit made, if that cannot be told
   save FILE     saves the picture of the version where you stand
   recover       looks again for an edit whose answer was lost
+  forget        counts that edit as not made; it is paid for twice if it was made and is sent again
   reset         discards all edits of the image
   help          prints this text
   quit          ends the session, and so does `exit`
@@ -85,17 +87,24 @@ fn command(edits: &mut Chain, image: &Image, line: &str) -> Result<String, Error
         ("undo", "") => edits.undo()?,
         ("reset", "") => edits.reset()?,
         ("recover", "") => return recover(edits),
+        ("forget", "") => edits.assume_not_applied()?,
+        ("go", version) if is_word(version) => edits.branch_from(version.parse::<VersionId>()?)?,
         ("tree", "") => return Ok(image.history()?.draw(edits.current())),
         ("presets", "") => return presets(image),
-        ("preset", name) => {
+        ("preset", name) if is_word(name) => {
             edits.enhance(name)?;
         }
-        ("save", file) => return save(edits, image, file.trim()),
+        ("save", file) if is_word(file) => return save(edits, image, file),
         _ => {
             edits.copilot(line)?;
         }
     }
     Ok(where_it_stands(edits))
+}
+
+/// Whether this is an argument of a command, and not the rest of an instruction.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && !text.contains(' ')
 }
 
 fn where_it_stands(edits: &Chain) -> String {
@@ -115,7 +124,8 @@ fn recover(edits: &mut Chain) -> Result<String, Error> {
         Recovery::Applied(_) => Ok(format!("It was made. {}", where_it_stands(edits))),
         Recovery::NotApplied => Ok("It was not made: send it again".to_owned()),
         Recovery::CannotTell { candidates } => Ok(format!(
-            "That cannot be told. {} versions may be the edit: `tree` shows them",
+            "That cannot be told. {} versions may be the edit. `tree` shows them; \
+             `go VERSION` or `forget` decides",
             candidates.len()
         )),
     }

@@ -44,6 +44,11 @@ impl Arguments {
 
     /// Says how the example is called, and ends the program.
     pub fn refuse(&self) -> ! {
+        match (has_key(), self.words.is_empty()) {
+            (false, false) => eprintln!("IMAGEN_API_KEY is not set, which these arguments need.\n"),
+            (true, true) => eprintln!("IMAGEN_API_KEY is set, which needs arguments.\n"),
+            _ => {}
+        }
         eprintln!("{}", self.help);
         exit(2);
     }

@@ -1,6 +1,6 @@
 //! Says what picture was built in.
 
-/// Empty when the build had neither a simulator nor a photo of yours.
+/// Empty when the build was given no key, project and image.
 const PICTURE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/picture.jpg"));
 
 fn main() {

@@ -24,14 +24,12 @@ fn main() -> ExitCode {
     if is_smart {
         words.remove(0);
     }
-    let is_option = |word: &String| word.starts_with("--");
+    let has_option = words.iter().any(|word| word.starts_with("--"));
     let [project, image, instruction, out] = words.as_slice() else {
-        eprintln!("{HELP}");
-        return ExitCode::from(2);
+        return usage();
     };
-    if words.iter().any(is_option) {
-        eprintln!("{HELP}");
-        return ExitCode::from(2);
+    if has_option {
+        return usage();
     }
     let source = if is_smart { "I2I" } else { "REGULAR" };
     match prompt(source, project, image, instruction, out.as_ref()) {
@@ -41,6 +39,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{HELP}");
+    ExitCode::from(2)
 }
 
 fn prompt(
@@ -68,9 +71,9 @@ fn prompt(
         .header("content-type", "application/json")
         .send(&body[..])?;
     let answer: Answer = serde_json::from_slice(&response.body_mut().read_to_vec()?)?;
-    println!("version {}", answer.version_id);
     let mut picture = ureq::get(&answer.enhanced_image_url).call()?;
     let bytes = std::io::copy(&mut picture.body_mut().as_reader(), &mut File::create(out)?)?;
     println!("{}: {bytes} bytes", out.display());
+    println!("version {}", answer.version_id);
     Ok(())
 }
