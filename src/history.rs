@@ -83,9 +83,9 @@ impl Image {
 ///   such a field the parent is the version around it; else it is unknown.
 /// - `instruction` or `prompt`, `tool_id` or `enhancement_type`, `status`, `enhanced_image_url` or
 ///   `url`, and `created_at` are what they say. One that is empty or no text is left out.
-/// - A version without an image, or whose id is neither a string that is not empty nor an integer
-///   of 64 bits, is not guessed at: [`unread`](Self::unread) counts it. An id of `null` is counted
-///   too, since it may belong to an edit under way.
+/// - A version is only counted ([`unread`](Self::unread)) if its image is unknown, or if its id is
+///   not a non-empty string or a 64-bit integer. An id of `null` is counted too, since it may
+///   belong to an edit under way.
 /// - Of two versions of an image with the same id the first stands.
 /// - An image is listed when it has versions, or when the answer names it with an empty list: by a
 ///   field beside the list, or by the list's key. It is not listed when a list beside its name
@@ -251,8 +251,8 @@ impl ImageHistory {
     }
 
     /// Returns the versions from the first one that is known to this one, both included. It is
-    /// empty for an id that is not in the history. Where parents lead round in a circle, it begins
-    /// with the last one that is new.
+    /// empty for an id that is not in the history. If the parents form a circle, each version is
+    /// listed once.
     pub fn path_to(&self, id: impl Into<VersionId>) -> Vec<&Version> {
         let mut path = Vec::new();
         let mut seen = HashSet::new();

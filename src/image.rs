@@ -1,5 +1,6 @@
 //! One image of a project.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use serde::de::IgnoredAny;
@@ -37,14 +38,21 @@ impl Project {
     }
 
     /// Returns handles of the project's images, from the links to its finished files. No other list
-    /// of them is published. Files without a name are left out.
+    /// of them is published. Files without a name are left out, and so are repeated names.
     ///
     /// # Errors
     /// As [`Project::download_links`].
     pub fn images(&self) -> Result<Vec<Image>> {
         let links = self.download_links(Output::Jpeg)?;
-        let names = links.into_iter().filter_map(|link| link.file_name);
-        Ok(names.map(|name| self.image(name)).collect())
+        let mut images = Vec::with_capacity(links.len());
+        let mut seen = HashSet::new();
+        for name in links.into_iter().filter_map(|link| link.file_name) {
+            // The calls of the API tell images apart by their names alone.
+            if seen.insert(name.clone()) {
+                images.push(self.image(name));
+            }
+        }
+        Ok(images)
     }
 }
 
@@ -265,6 +273,7 @@ fn check_instruction(text: &str) -> Result<()> {
     Err(Error::invalid("instruction", why))
 }
 
+// Here and not in `types`, since its error is of this crate, and `error` imports `types`.
 impl FromStr for VersionId {
     type Err = Error;
 

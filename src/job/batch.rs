@@ -3,6 +3,7 @@
 mod work;
 
 use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::mem;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -106,6 +107,7 @@ impl Job {
             check_edit(edit)?;
         }
         let images: Vec<_> = images.into_iter().collect();
+        check_each_once(images.iter().map(Borrow::borrow))?;
         let mut works = Vec::with_capacity(images.len());
         for image in images {
             works.push(self.work_on(image.borrow(), &edits, works.len())?);
@@ -189,6 +191,18 @@ impl Job {
         );
         Err(Error::invalid("edits", why))
     }
+}
+
+/// Refuses an image that is given twice.
+fn check_each_once<'i>(images: impl Iterator<Item = &'i Image>) -> Result<()> {
+    let mut names = HashSet::new();
+    for image in images {
+        if !names.insert(image.file_name()) {
+            let why = format!("{} is given twice", quoted(image.file_name()));
+            return Err(Error::invalid("image", why));
+        }
+    }
+    Ok(())
 }
 
 /// One run over many images.

@@ -20,8 +20,8 @@ const LOOK_AT_IT: &str = "look at the project: if it is yours, Project::open_job
 impl Client {
     /// Opens the job in this file, or begins one with a new profile-based project of this name.
     ///
-    /// [`Job`] has an example. If the file is there, nothing is sent but what is left to do of
-    /// making the project. A job that was begun by [`Project::open_job`] is opened by that.
+    /// [`Job`] has an example. If the file exists, only the calls that the project still lacks are
+    /// sent. A job that was begun by [`Project::open_job`] is opened by that.
     ///
     /// # How a lost answer is found out
     /// The name must be free when a job begins. Names are unique, so that a job which does not know
@@ -33,7 +33,7 @@ impl Client {
     /// # Errors
     /// - [`Error::InvalidInput`]: another process or another handle works on the job; the file is
     ///   another job, or something else; a line of it cannot be read; there is a project of this
-    ///   name; or the name is empty. The file is not changed.
+    ///   name; or the name is empty. A file that was there is not changed.
     /// - [`Error::Io`]: the file cannot be read, made or locked. On a file system without locks,
     ///   such as some network drives, no job can be opened.
     /// - [`Error::OutcomeUnknown`]: it cannot be told whether a project of this name is the job's.

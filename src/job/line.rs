@@ -29,7 +29,7 @@ pub(super) enum Line {
     Copilot { image: String, change: Change },
     /// The project is about to be finalized: nothing that costs is sent after it.
     Finalize,
-    /// The service said no.
+    /// The service said no, or a person said that it was not done.
     FinalizeRefused,
     /// The edits are locked in.
     Finalized,

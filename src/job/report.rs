@@ -109,16 +109,16 @@ impl Job {
     ///
     /// ```no_run
     /// # let client = imagen_ai::Client::from_env()?;
-    /// use imagen_ai::StepState;
+    /// use imagen_ai::{JobStep, StepState};
     ///
     /// let mut job = client.open_job("wedding.job", "Smith wedding")?;
-    /// print!("{}", job.report());
     /// for row in job.report().steps {
     ///     if row.state == StepState::Unknown {
-    ///         // A person has looked at the project, and found nothing of it.
-    ///         job.assume_not_done(&row.step)?;
+    ///         println!("{}: look at the project", row.step);
     ///     }
     /// }
+    /// // A person has looked, and found that the edit never began.
+    /// job.assume_not_done(&JobStep::Edit)?;
     /// # Ok::<(), imagen_ai::Error>(())
     /// ```
     pub fn report(&self) -> Report {
@@ -136,9 +136,9 @@ impl Job {
     /// edit the history is read, and the one new version of the image is taken for the edit.
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: the step is not in question; or the history lists none or several
-    ///   versions that may be the Copilot edit ([`Chain::branch_from`](crate::Chain::branch_from)
-    ///   says which).
+    /// - [`Error::InvalidInput`]: the step is not in question; a chain works on the image; or the
+    ///   history lists none or several versions that may be the Copilot edit
+    ///   ([`Chain::branch_from`](crate::Chain::branch_from) says which).
     /// - [`Error::Io`]: the job's file could not be written. Nothing has changed.
     /// - Those of [`Project::history`](crate::Project::history), for a Copilot edit.
     pub fn assume_done(&mut self, step: &JobStep) -> Result<()> {
@@ -159,7 +159,7 @@ impl Job {
     /// twice.
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: the step is not in question.
+    /// - [`Error::InvalidInput`]: the step is not in question, or a chain works on the image.
     /// - [`Error::Io`]: the job's file could not be written. Nothing has changed.
     pub fn assume_not_done(&mut self, step: &JobStep) -> Result<()> {
         let states = [StepState::Unknown, StepState::Underway, StepState::Failed];

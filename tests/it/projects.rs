@@ -292,9 +292,10 @@ const LINKS: [(ProjectKind, &str); 2] = [
 ];
 
 #[test]
-fn the_images_are_those_of_the_links_that_have_a_name() {
+fn the_images_are_those_of_the_links_that_have_a_name_each_once() {
     let body = r#"{"files_list":[{"file_name":"a.JPEG","download_link":"https://s3/a"},
-        {"download_link":"https://s3/b"},{"file_name":"c.JPEG","download_link":null}]}"#;
+        {"download_link":"https://s3/b"},{"file_name":"c.JPEG","download_link":null},
+        {"file_name":"a.JPEG","download_link":"https://s3/d"}]}"#;
     for (kind, path) in LINKS {
         let mut wire = Wire::new();
         let asked = wire.answers("GET", path, 200, body).create();

@@ -131,7 +131,8 @@ fn an_image_is_edited_by_one_at_a_time() {
     assert_refused(batch, "image", "works on \"DSC_0002.JPEG\" already");
     drop(chain);
     let twice = [images[0].clone(), images[0].clone()];
-    assert_refused(job.copilot_each(twice, ["one"], &in_order()), "image", "");
+    let batch = job.copilot_each(twice, ["one"], &in_order());
+    assert_refused(batch, "image", "\"DSC_0001.JPEG\" is given twice");
     let other = desk.client.project("other").image("a.jpg");
     let batch = job.copilot_each([other.clone()], ["one"], &in_order());
     assert_refused(batch, "image", "another project");
