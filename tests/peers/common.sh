@@ -26,9 +26,13 @@ need() { # COMMAND PACKAGE...
     if ! { command -v apt-get && $sudo apt-get update -q &&
         $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"; } \
         </dev/null >"$work/apt" 2>&1; then
-        echo "$peer: skipped: there is no $command, and apt-get cannot install it: $(tail -n 1 "$work/apt")"
-        exit 0
+        skip "there is no $command, and apt-get cannot install it: $(tail -n 1 "$work/apt")"
     fi
+}
+
+skip() { # REASON
+    echo "$peer: skipped: $1"
+    exit 0
 }
 
 fail() { # MESSAGE

@@ -87,6 +87,8 @@ class Receiver:
                 pass
 
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        # A call that never comes must not hold the script up for ever.
+        self.server.timeout = 60
         self.thread = threading.Thread(target=self.server.handle_request)
         self.thread.start()
         self.url = f"http://127.0.0.1:{self.server.server_port}/done/token"
@@ -256,6 +258,9 @@ async def refusals(simulator):
         await expect_error(client.create_i2i_project("Smith wedding"), ImagenError, "'Smith wedding' already exists")
         await expect_error(client.get_project_uuid("Jones wedding"), ImagenError, "Project not found.")
         await expect_error(client.get_project("65f3"), ImagenError, "Project not found.")
+        ready = simulator["PROFILE_BASED_PROJECT"]
+        unknown = client.apply_copilot(ready, "DSC_0001.NEF", "brighten it", project_source=ProjectSource.REGULAR)
+        await expect_error(unknown, ImagenError, "Image not found.")
         failed = simulator["FAILED_PROJECT"]
         await expect_error(client._wait_for_completion(failed, "edit"), ProjectError, "Edit failed.")
         await expect_error(client.finalize_project(failed), ImagenError, "Project has not been exported yet.")
@@ -309,6 +314,9 @@ class CommandLine:
         parent = enhanced["version_id"]
         enhanced = self.run("enhance", ready, "DSC_0001.JPEG", "--tool-id", "day_to_dusk", "--parent-version-id", parent)
         expect(enhanced["version_id"] == parent + 1, "imagen enhance --parent-version-id")
+
+        unknown = self.run("enhance", ready, "DSC_0001.NEF", "--tool-id", "day_to_dusk", status=1)
+        expect("Image not found." in unknown["message"], "imagen enhance with a name that is not there ends with 1")
 
         photos(self.folder / "cli-raw", ["c1.CR3", "c2.CR3"])
         options = ["--profile", 5700, "--type", "wedding", "--name", "By command line", "--export", "--crop"]
