@@ -97,6 +97,9 @@ pub(super) struct Pace {
     pause_until: Option<Instant>,
     /// Until when the service asked to be left alone.
     asked_until: Option<Instant>,
+    /// The same, if that was longer than calls wait. A call that is accepted meanwhile was sent
+    /// before, and does not end it.
+    barred_until: Option<Instant>,
     /// When the last refusal that counted came.
     refused_at: Option<Instant>,
     /// When the first refusal after the last accepted call came.
@@ -120,6 +123,7 @@ impl Pace {
             one_at_a_time: false,
             pause_until: None,
             asked_until: None,
+            barred_until: None,
             refused_at: None,
             throttled_since: None,
             last_sent: None,
@@ -172,7 +176,7 @@ impl Pace {
         if self.waiting.front() == Some(&ticket) {
             return Turn::Wait(wait);
         }
-        // It is told when the first one goes.
+        // `changed` wakes it when the first call goes.
         Turn::Wait(wait.max(NEXT_LOOK))
     }
 
@@ -199,10 +203,13 @@ impl Pace {
 
     /// Whether no call was accepted for too long, or will be.
     fn is_hopeless(&self, earliest: Instant, now: Instant) -> bool {
+        if self.barred_until.is_some_and(|until| now < until) {
+            return true;
+        }
         let Some(since) = self.throttled_since else {
             return false;
         };
-        // Its answer may end it.
+        // The answer to the probe may end the limit.
         if self.one_at_a_time && self.probe().is_some() {
             return false;
         }
@@ -247,7 +254,11 @@ impl Pace {
         let asked = asked.filter(|asked| !asked.is_zero());
         let asked = asked.map(|asked| asked.min(LONGEST_ASKED));
         if let Some(asked) = asked {
-            self.asked_until = self.asked_until.max(Some(now + asked));
+            let until = now + asked;
+            self.asked_until = self.asked_until.max(Some(until));
+            if until > self.hopeless_from(now) {
+                self.barred_until = self.barred_until.max(Some(until));
+            }
         }
         let is_of_last_pause = self.refused_at.is_some_and(|at| slot.sent <= at);
         if is_of_last_pause {
@@ -396,7 +407,7 @@ impl SharedPace {
         self.tell(&mut pace);
     }
 
-    /// Whether a call would wait in vain.
+    /// Whether a call would give up.
     pub(super) fn is_hopeless(&self) -> bool {
         let now = Instant::now();
         let pace = self.lock();

@@ -347,6 +347,25 @@ fn a_retry_after_that_is_too_long_ends_all_calls_until_it_is_over() {
 }
 
 #[test]
+fn an_answer_to_a_call_that_was_sent_before_ends_no_retry_after_that_is_too_long() {
+    let mut clock = Clock::new();
+    let first = clock.at_once();
+    let second = clock.at_once();
+    clock.refuse(first, Some(3600));
+    clock.pace.answered(second, clock.now);
+    let ticket = clock.pace.join();
+    let left = Some(Duration::from_secs(3600));
+    assert_eq!(clock.turn(ticket), Turn::GiveUp(Throttled { left }));
+    clock.pass(3_599_000);
+    let late = clock.pace.join();
+    let left = Some(Duration::from_secs(1));
+    assert_eq!(clock.turn(late), Turn::GiveUp(Throttled { left }));
+    clock.pass(1_000);
+    let later = clock.pace.join();
+    clock.goes(later);
+}
+
+#[test]
 fn calls_give_up_when_none_was_accepted_for_too_long() {
     let mut clock = Clock::new();
     let slot = clock.at_once();
