@@ -20,7 +20,7 @@ use super::{
 use crate::error::TransferReason::{
     self, Broken, Cancelled, LinkExpired, NoLink, Refused, Stalled,
 };
-use crate::error::{CauseKind, Context, Error, Result, TransferError};
+use crate::error::{Context, Error, Result, TransferError};
 use crate::types::SignedUrl;
 
 /// By default, an attempt at a file is given up after this long without progress.
@@ -149,8 +149,11 @@ impl<'t> Transfer<'t> {
             return self.failed(Cancelled, ENDED);
         }
         let (reason, message) = judge(error);
+        let message = self.redact(&message);
+        // Apart, since a host can hold what a query repeats: an S3 link names its region in both.
         let peer = agent::peer(&self.transport.shared.files, &self.uri);
-        self.failed(reason, &format!("{peer}: {message}"))
+        let peer = self.transport.redact(&peer);
+        Error::Transfer(self.error(reason, format!("{peer}: {message}")))
     }
 
     /// Makes the error of an answer that is not the file, or not its receipt.
@@ -168,23 +171,28 @@ impl<'t> Transfer<'t> {
             (None, _) => text,
         };
         let reason = reason_of(status, code.as_deref());
-        let query = self.uri.query().unwrap_or_default();
-        let words = self.transport.redact_of_url(&words, query);
-        let mut error = self.error(reason, format!("{status} {words}").trim_end());
+        let words = self.redact(&words);
+        let message = format!("{status} {words}").trim_end().to_owned();
+        let mut error = self.error(reason, message);
         error.context.status = Some(status);
-        error.context.request_id =
-            request_id(&parts.headers).map(|id| self.transport.redact_of_url(id, query));
+        error.context.request_id = request_id(&parts.headers).map(|id| self.redact(id));
         error.context.retry_after = retry_after(&parts.headers);
         Error::Transfer(error)
     }
 
     /// Makes the error of a transfer. `message` can hold anything that came.
     pub(crate) fn failed(&self, reason: TransferReason, message: &str) -> Error {
-        Error::Transfer(self.error(reason, message))
+        Error::Transfer(self.error(reason, self.redact(message)))
     }
 
-    fn error(&self, reason: TransferReason, message: &str) -> Box<TransferError> {
+    /// Redacts what came, which may repeat the link's signature.
+    fn redact(&self, text: &str) -> String {
         let query = self.uri.query().unwrap_or_default();
+        self.transport.redact_of_url(text, query)
+    }
+
+    /// Makes the error of a transfer with a message that may be shown.
+    fn error(&self, reason: TransferReason, message: String) -> Box<TransferError> {
         let context = Context {
             method: self.method,
             path: self.transport.shown(&self.uri),
@@ -193,9 +201,10 @@ impl<'t> Transfer<'t> {
             ..Context::default()
         };
         Box::new(TransferError {
-            name: self.transport.redact_of_url(&self.name, query),
+            // Not compared with the query, which may repeat the name, as the one to save it under.
+            name: self.transport.redact(&self.name),
             reason,
-            message: self.transport.redact_of_url(message, query),
+            message,
             bytes: self.bytes,
             context,
         })
@@ -212,13 +221,12 @@ fn parse_link(transport: &Transport, url: &SignedUrl) -> Result<Uri> {
     }
 }
 
-/// Tells what an error of `ureq` means for a transfer, and what to say of it: the words of `ureq`
-/// where none are given here.
+/// Tells what an error of `ureq` means for a transfer, and what to say of it.
 fn judge(error: &ureq::Error) -> (TransferReason, String) {
     use ureq::Error::{BadUri, Protocol, RequireHttpsOnly, Timeout, TooManyRedirects};
     use ureq::Timeout::{Connect, Resolve};
     let (reason, message) = match error {
-        Timeout(Connect | Resolve) => (Broken, ""),
+        Timeout(Connect | Resolve) => return (Broken, cause::words(error)),
         Timeout(_) => (Stalled, "nothing moved for as long as the stall limit"),
         TooManyRedirects => (Refused, "it redirects too often"),
         RequireHttpsOnly(_) | BadUri(_) => (Refused, "it redirects away from https"),
@@ -226,17 +234,21 @@ fn judge(error: &ureq::Error) -> (TransferReason, String) {
         Protocol(e) if e.to_string().contains("location header") => {
             (Refused, "it redirects without saying where")
         }
-        _ if cause::kind_of(error) == CauseKind::Tls => (Refused, ""),
-        _ if cause::is_refused_by_proxy(error) => (Refused, ""),
-        _ => (Broken, ""),
+        _ if is_final(error) => return (Refused, cause::words(error)),
+        _ => return (Broken, cause::words(error)),
     };
-    match message {
-        "" => (reason, cause::words(error)),
-        _ => (reason, message.to_owned()),
-    }
+    (reason, message.to_owned())
 }
 
-/// Reads the start of an error's body, for little longer than a stall, however slowly it comes.
+/// Whether another attempt would fail in the same way: a certificate that is not trusted, a proxy
+/// that refuses, or no TLS in this build. Any other failure of TLS may be bytes that were damaged on
+/// their way.
+fn is_final(error: &ureq::Error) -> bool {
+    let is_setup = matches!(error, ureq::Error::TlsRequired | ureq::Error::Tls(_));
+    is_setup || cause::is_certificate(error) || cause::is_refused_by_proxy(error)
+}
+
+/// Reads the start of an error's body, for at most two stalls, however slowly it comes.
 fn start_of(body: Body, stall: Duration) -> String {
     let began = Instant::now();
     let mut reader = body.into_reader().take(ERROR_BODY);
@@ -389,22 +401,58 @@ fn xml_element(xml: &str, name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_redirect_away_from_https_is_final_and_its_url_not_shown() {
+    /// Returns the error of a download from this link, of a file of this name.
+    fn broken(url: &str, name: &str, error: &ureq::Error) -> Error {
         let client = crate::Client::builder("a-key")
             .base_url("http://127.0.0.1:1")
             .build()
             .unwrap();
         let call = FileCall {
             method: "GET",
-            url: &SignedUrl::from("https://s3.example/a.jpg?sig=SECRET"),
-            name: String::new(),
+            url: &SignedUrl::from(url),
+            name: name.to_owned(),
             stall: STALL,
         };
         let mut tell = |_, _| ControlFlow::Continue(());
         let transfer = Transfer::new(&client.transport, call, &mut tell).unwrap();
+        transfer.broken(error)
+    }
+
+    #[test]
+    fn a_host_and_a_name_that_the_query_repeats_are_shown() {
+        let url = "https://bucket.s3.ap-northeast-1.amazonaws.com/a.jpg\
+            ?response-content-disposition=attachment%3B%20filename%3DWedding_DSC_0001.jpg\
+            &X-Amz-Credential=AKIA%2F20260101%2Fap-northeast-1%2Fs3%2Faws4_request";
+
+        let error = broken(url, "Wedding_DSC_0001.jpg", &ureq::Error::HostNotFound);
+
+        let Error::Transfer(e) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(e.name, "Wedding_DSC_0001.jpg");
+        let words = "bucket.s3.ap-northeast-1.amazonaws.com: host not found";
+        assert_eq!(e.message, words);
+    }
+
+    #[test]
+    fn of_the_failures_of_tls_only_a_certificate_is_final() {
+        for (words, is_final) in [
+            ("cannot decrypt peer's message", false),
+            ("received corrupt message of type InvalidContentType", false),
+            ("received fatal alert: HandshakeFailure", false),
+            ("invalid peer certificate: UnknownIssuer", true),
+            ("received fatal alert: CertificateRequired", true),
+        ] {
+            let error = std::io::Error::new(std::io::ErrorKind::InvalidData, words);
+            let error = broken("https://s3.example/a.jpg?s=1", "", &error.into());
+            assert_eq!(error.is_safe_to_retry(), !is_final, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_away_from_https_is_final_and_its_url_not_shown() {
         let error = ureq::Error::RequireHttpsOnly("http://s3.example/a.jpg?sig=SECRET".to_owned());
-        let error = transfer.broken(&error);
+        let error = broken("https://s3.example/a.jpg?sig=SECRET", "", &error);
         let text = error.to_string();
         assert!(
             !error.is_safe_to_retry()
