@@ -117,8 +117,10 @@ fn without_queries(text: &str) -> String {
     clean
 }
 
+/// Whether a character cannot stand in a URL. An apostrophe, a brace and the like can stand in a
+/// query, before the signature.
 fn ends_url(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`' | '|' | '{' | '}')
+    c.is_whitespace() || matches!(c, '"' | '<' | '>')
 }
 
 /// The spellings of a question mark, in lower case: plain, as JSON can write it, percent-encoded
@@ -222,6 +224,14 @@ mod tests {
             (
                 "https://s3/a'b.jpg?s=SECRET",
                 "https://s3/a'b.jpg?[redacted]",
+            ),
+            (
+                "see https://s3/x?f='a.jpg'&g={a|b}`&X-Amz-Signature=SECRET now",
+                "see https://s3/x?[redacted] now",
+            ),
+            (
+                r#"<a href='https://s3/x?sig=SECRET'>"#,
+                r#"<a href='https://s3/x?[redacted]>"#,
             ),
             ("//s3/a.jpg?s=SECRET", "//s3/a.jpg?[redacted]"),
             ("/a.jpg?s=SECRET", "/a.jpg?[redacted]"),
