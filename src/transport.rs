@@ -164,7 +164,7 @@ impl Transport {
                 Next::Return(result) => return result,
                 Next::WaitForLimit(error) if self.is_final(&error) => return Err(error),
                 Next::WaitForLimit(error) => {
-                    let why = in_short(call, &error);
+                    let why = self.in_short(call, &error);
                     warn!(target: LOG, "{why}; waiting for the service's limit");
                     refusal = Some(error);
                 }
@@ -180,13 +180,28 @@ impl Transport {
             Ok(slot) => return Ok(slot),
             Err(throttled) => throttled,
         };
-        let mut error = refusal.unwrap_or_else(|| unsent(call));
+        let mut error = refusal.unwrap_or_else(|| self.unsent(call));
         if let Error::Api(e) = &mut error {
             e.context.retry_after = left;
             e.context.attempts = tries.attempts;
             e.context.elapsed = tries.began.elapsed();
         }
         Err(error)
+    }
+
+    /// Makes the error of a call that was not sent because of the service's limit.
+    fn unsent(&self, call: &Call) -> Error {
+        Error::Api(Box::new(ApiError {
+            status: 429,
+            kind: ApiErrorKind::RateLimited,
+            message: "not sent: the service refuses this client's calls for now".to_owned(),
+            advice: "",
+            context: Context {
+                method: call.method,
+                path: self.redact(&call.path),
+                ..Context::default()
+            },
+        }))
     }
 
     /// Tells the client's other calls what came of an attempt.
@@ -236,26 +251,23 @@ impl Transport {
         let Some(wait) = retry.wait_after(tries.failures, error.retry_after()) else {
             return Err(error);
         };
+        let why = self.in_short(call, &error);
         let seconds = wait.as_secs_f64();
-        warn!(target: LOG, "{}; trying again in {seconds:.1} s", in_short(call, &error));
+        warn!(target: LOG, "{why}; trying again in {seconds:.1} s");
         sleep(wait);
         Ok(())
     }
-}
 
-/// Makes the error of a call that was not sent because of the service's limit.
-fn unsent(call: &Call) -> Error {
-    Error::Api(Box::new(ApiError {
-        status: 429,
-        kind: ApiErrorKind::RateLimited,
-        message: "not sent: the service refuses this client's calls for now".to_owned(),
-        advice: "",
-        context: Context {
-            method: call.method,
-            path: call.path.clone(),
-            ..Context::default()
-        },
-    }))
+    /// Returns what the log may say of an error. The body of the answer is left out, since it can
+    /// repeat the request.
+    fn in_short(&self, call: &Call, error: &Error) -> String {
+        let why = match error.status() {
+            Some(status) => format!("status {status}"),
+            None => error.summary(),
+        };
+        let path = self.redact(&call.path);
+        format!("{} {path}: {why}", call.method)
+    }
 }
 
 fn log_result(result: &Result<Answer<'_>>) {
@@ -278,16 +290,6 @@ fn log_result(result: &Result<Answer<'_>>) {
         target: LOG,
         "{method} {path}: status {status}, attempt {attempts}, {seconds:.3} s, request {id}"
     );
-}
-
-/// Returns what the log may say of an error. The body of the answer is left out, since it can
-/// repeat the request.
-fn in_short(call: &Call, error: &Error) -> String {
-    let why = match error.status() {
-        Some(status) => format!("status {status}"),
-        None => error.summary(),
-    };
-    format!("{} {}: {why}", call.method, call.path)
 }
 
 /// Refuses a limit of zero.

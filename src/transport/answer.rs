@@ -15,7 +15,7 @@ use ureq::http::header::{HeaderName, LOCATION};
 use ureq::http::{HeaderMap, Response, Uri};
 
 use super::retry::retry_after;
-use super::{Call, LOG, Transport, in_short};
+use super::{Call, LOG, Transport};
 use crate::error::{ApiError, ApiErrorKind, CallError, Cause, CauseKind, Context, Error, Result};
 use crate::types::{EnhancementStatus, from_json, items, read};
 
@@ -227,7 +227,8 @@ impl<'c> Answer<'c> {
         let mut error = self.error(cause);
         error.advice = self.call.once.unwrap_or_default();
         let error = Error::OutcomeUnknown(error);
-        warn!(target: LOG, "{}; outcome unknown", in_short(self.call, &error));
+        let why = self.transport.in_short(self.call, &error);
+        warn!(target: LOG, "{why}; outcome unknown");
         error
     }
 

@@ -23,7 +23,7 @@ use crate::support::logs::{DUMP, Line, logged, logged_but};
 use crate::support::script::End::Close;
 use crate::support::script::{Script, Turn};
 use crate::support::wire::Wire;
-use crate::support::{agent_config, side_by_side, with_both_agents};
+use crate::support::{agent_config, ms, side_by_side, with_both_agents};
 
 /// As a real one looks. No part of it is found in anything by chance.
 const KEY: &str = "sk-Zq8vN3xR7tLm2WcYb5Kd9Hf4Pg6Js";
@@ -327,6 +327,38 @@ fn debug_tells_no_query_wherever_the_url_stands() {
             assert!(hidden && !text.contains("SECRET"), "{text}");
         }
     }
+}
+
+/// A caller may take the key for the id of a project.
+#[test]
+fn a_path_that_holds_the_key_is_in_no_error_and_no_record() {
+    let script = Script::of([
+        Turn::status(500),
+        Turn::status(429).header("Retry-After", "0"),
+        Turn::status(429).header("Retry-After", "3600"),
+    ]);
+    let retry = RetryPolicy {
+        base_delay: ms(1),
+        ..RetryPolicy::default()
+    };
+    let client = none().base_url(script.url()).retry(retry).build().unwrap();
+    let project = client.project(KEY);
+
+    let (errors, lines) = logged_but(DUMP, || {
+        [project.info(), project.info()].map(|result| result.unwrap_err())
+    });
+
+    let [refused, unsent] = errors;
+    assert_eq!(refused.context().unwrap().attempts, 3, "{refused}");
+    assert_eq!(unsent.context().unwrap().attempts, 0, "{unsent}");
+    for error in [refused, unsent] {
+        assert_keyless("the error", texts(&error));
+    }
+    let warnings = ours(&lines, Level::Warn);
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_keyless("a warning", warnings.concat());
+    assert_keyless("a record", ours(&lines, Level::Debug).concat());
+    assert_eq!(script.requests().len(), 3);
 }
 
 #[test]
