@@ -157,13 +157,14 @@ pub struct Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CauseKind {
-    /// The host's name could not be looked up, or nobody answered at its address: the base URL, the
-    /// network.
+    /// The host's name could not be looked up, nobody answered at its address, or the proxy has no
+    /// way to it: the base URL, the network.
     Connect,
     /// TLS could not be agreed on: an unknown, wrong or expired certificate, or no TLS in this
     /// build.
     Tls,
-    /// The proxy refused: `HTTPS_PROXY` and the like, or the agent's proxy.
+    /// The proxy forbids the host (403) or wants a password (407), or its URL is none: look at
+    /// `HTTPS_PROXY` and the like, or at the agent's proxy.
     Proxy,
     /// A time limit ended it.
     Timeout,

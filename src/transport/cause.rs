@@ -3,8 +3,8 @@
 use std::io;
 use std::io::ErrorKind::{
     AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset,
-    HostUnreachable, InvalidData, NetworkUnreachable, NotConnected, TimedOut, UnexpectedEof,
-    WouldBlock,
+    HostUnreachable, InvalidData, NetworkDown, NetworkUnreachable, NotConnected, TimedOut,
+    UnexpectedEof, WouldBlock,
 };
 
 use crate::error::CauseKind::{
@@ -17,7 +17,10 @@ pub(super) fn kind_of(error: &ureq::Error) -> CauseKind {
         ureq::Error::Io(e) => kind_of_io(e),
         ureq::Error::Timeout(_) => Timeout,
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => Connect,
-        ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl => Proxy,
+        ureq::Error::InvalidProxyUrl => Proxy,
+        ureq::Error::ConnectProxyFailed(_) if is_refused_by_proxy(error) => Proxy,
+        // The proxy has no way to the service, which may pass.
+        ureq::Error::ConnectProxyFailed(_) => Connect,
         ureq::Error::TlsRequired | ureq::Error::Tls(_) => Tls,
         #[cfg(feature = "rustls")]
         ureq::Error::Rustls(_) => Tls,
@@ -33,8 +36,8 @@ pub(super) fn kind_of(error: &ureq::Error) -> CauseKind {
 
 fn kind_of_io(error: &io::Error) -> CauseKind {
     match error.kind() {
-        ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable
-        | NotConnected => Connect,
+        ConnectionRefused | HostUnreachable | NetworkUnreachable | NetworkDown
+        | AddrNotAvailable | NotConnected => Connect,
         ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof => Closed,
         TimedOut | WouldBlock => Timeout,
         // `rustls`, or a SOCKS proxy that answers nonsense.
@@ -67,6 +70,11 @@ pub(super) fn words(error: &ureq::Error) -> String {
         ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => {
             "the HTTP client refused the URL".to_owned()
         }
+        // It has the status twice: "403/403".
+        ureq::Error::ConnectProxyFailed(why) => {
+            let why = why.split('/').next().unwrap_or_default();
+            format!("CONNECT proxy failed: {why}")
+        }
         other => other.to_string(),
     }
 }
@@ -74,7 +82,10 @@ pub(super) fn words(error: &ureq::Error) -> String {
 /// Whether a proxy refused for good: it wants a password (407), or forbids the host (403). `ureq`
 /// tells the status only in the text of its error.
 pub(super) fn is_refused_by_proxy(error: &ureq::Error) -> bool {
-    matches!(error, ureq::Error::ConnectProxyFailed(why) if why.contains("responded 4"))
+    let ureq::Error::ConnectProxyFailed(why) = error else {
+        return false;
+    };
+    why.contains("responded 403") || why.contains("responded 407")
 }
 
 /// Whether a certificate was refused, ours or the server's. The TLS libraries have no common type
@@ -114,6 +125,12 @@ mod tests {
         }
         let other = io::Error::from_raw_os_error(11005);
         assert_eq!(kind_of(&ureq::Error::Io(other)), Other);
+    }
+
+    #[test]
+    fn a_network_that_is_down_is_a_failure_to_connect() {
+        let error = ureq::Error::Io(NetworkDown.into());
+        assert_eq!(kind_of(&error), Connect);
     }
 
     #[test]

@@ -34,7 +34,7 @@ fn edit(client: &Client) -> Result<()> {
 }
 
 /// Neither an edit nor another call gets past this proxy, each tried so often of two times. Returns
-/// what they say of it.
+/// what they say of it, each on a line.
 #[track_caller]
 fn stopped(proxy: &str, kind: CauseKind, attempts: u32) -> String {
     // Only what stalls is not done before.
@@ -73,6 +73,7 @@ fn stopped(proxy: &str, kind: CauseKind, attempts: u32) -> String {
         assert_eq!(e.context.status, None, "{e}");
         assert!(e.cause.message.starts_with(&named), "{e}");
         messages.push_str(&e.cause.message);
+        messages.push('\n');
     }
     messages
 }
@@ -165,16 +166,22 @@ fn a_proxy_that_fails_is_named_learns_nothing_and_is_asked_once_if_it_refuses() 
     let wants_password = Turn::status(407).header("Proxy-Authenticate", "Basic");
     // `ureq` tells the status only in the text of its error.
     for (turn, kind, attempts, words) in [
-        (wants_password, CauseKind::Proxy, 1, "407"),
-        (Turn::status(403), CauseKind::Proxy, 1, "403"),
-        (Turn::html(502, "<html>407"), CauseKind::Proxy, 2, "502"),
+        (wants_password, CauseKind::Proxy, 1, "responded 407\n"),
+        (Turn::status(403), CauseKind::Proxy, 1, "responded 403\n"),
+        (Turn::status(404), CauseKind::Connect, 2, "responded 404\n"),
+        (
+            Turn::html(502, "<html>407"),
+            CauseKind::Connect,
+            2,
+            "responded 502\n",
+        ),
         (
             Turn::redirect(301, "https://a.test"),
-            CauseKind::Proxy,
+            CauseKind::Connect,
             2,
-            "301",
+            "responded 301\n",
         ),
-        (Close.after_request(), CauseKind::Proxy, 2, ""),
+        (Close.after_request(), CauseKind::Connect, 2, ""),
         (HangUp.on_accept(), CauseKind::Closed, 2, ""),
         (Reset.after_request(), CauseKind::Closed, 2, ""),
         (Stall.after_request(), CauseKind::Timeout, 2, "connect"),
