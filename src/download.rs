@@ -181,6 +181,9 @@ impl<'a> Download<'a> {
     ///   regular file; a file is there and [`overwrite`](Self::overwrite) is [`Overwrite::Never`].
     ///   On Windows also, with [`Overwrite::Always`], a file that is read-only or that another
     ///   program keeps open.
+    ///
+    /// After the transfer, [`Error::Io`] for a file that [`Overwrite::Always`] may not replace: an
+    /// immutable one, or one of another user in a sticky folder such as `/tmp`.
     pub fn to_file(mut self, path: impl AsRef<Path>) -> Result<Downloaded> {
         let path = path.as_ref();
         loop {
@@ -363,7 +366,8 @@ fn check_replaceable(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Elsewhere a file can be replaced by whoever can write to its folder.
+/// Elsewhere nothing is asked before. Whoever can write to a folder can replace the files in it, but
+/// for immutable ones and those of others in a sticky folder: these fail when they are replaced.
 #[cfg(not(windows))]
 fn check_replaceable(_: &Path) -> io::Result<()> {
     Ok(())

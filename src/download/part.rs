@@ -1,6 +1,6 @@
 //! A file that appears under its name when it is whole, and not before.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,8 @@ impl PartFile {
     pub(super) fn create(target: &Path) -> Result<Self> {
         let folder = folder_of(target);
         let (part, file) = create_in(folder).map_err(|e| match e.kind() {
-            ErrorKind::NotFound => Error::io(folder, e),
+            // Windows says the same of a folder that is a file.
+            ErrorKind::NotFound if !folder.exists() => Error::io(folder, e),
             _ => Error::io(target, e),
         })?;
         Ok(Self {
@@ -46,18 +47,26 @@ impl PartFile {
     /// Puts the file under its name. Returns false if there is a file already that may not be
     /// replaced.
     pub(super) fn publish(self, overwrite: Overwrite) -> Result<bool> {
-        self.move_to_target(overwrite)
+        self.move_to_target(overwrite, |part, target| fs::hard_link(part, target))
             .map_err(|e| Error::io(&self.target, e))
     }
 
-    fn move_to_target(&self, overwrite: Overwrite) -> io::Result<bool> {
+    /// Puts the file under its name. `link` gives a file a second name.
+    fn move_to_target(
+        &self,
+        overwrite: Overwrite,
+        link: fn(&Path, &Path) -> io::Result<()>,
+    ) -> io::Result<bool> {
         self.sync()?;
-        if self.part.symlink_metadata().is_err() {
+        let Ok(there) = self.part.symlink_metadata() else {
             return Err(io::Error::other("another program removed its part file"));
+        };
+        if !is_same(&self.file, &there)? {
+            return Err(io::Error::other("another program replaced its part file"));
         }
         // A rename replaces what is there, and a second name does not.
         if overwrite != Overwrite::Always {
-            if fs::hard_link(&self.part, &self.target).is_ok() {
+            if link(&self.part, &self.target).is_ok() {
                 return Ok(true);
             }
             if self.target.symlink_metadata().is_ok() {
@@ -82,8 +91,27 @@ impl PartFile {
 impl Drop for PartFile {
     fn drop(&mut self) {
         // It is not there any more if it was renamed.
-        let _ = fs::remove_file(&self.part);
+        if let Ok(there) = self.part.symlink_metadata()
+            && let Ok(true) = is_same(&self.file, &there)
+        {
+            let _ = fs::remove_file(&self.part);
+        }
     }
+}
+
+/// Whether what is at a path is this open file.
+#[cfg(unix)]
+fn is_same(file: &File, there: &Metadata) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+
+    let ours = file.metadata()?;
+    Ok(ours.dev() == there.dev() && ours.ino() == there.ino())
+}
+
+/// Elsewhere the standard library does not tell one file from another.
+#[cfg(not(unix))]
+fn is_same(_: &File, _: &Metadata) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// Returns the folder of a file, also of one that is named without a folder.
@@ -96,7 +124,8 @@ pub(crate) fn folder_of(target: &Path) -> &Path {
 
 /// Finds out whether files can be made in a folder.
 pub(super) fn try_folder(folder: &Path) -> io::Result<()> {
-    let (part, _) = create_in(folder)?;
+    // The file is kept open, and so locked, until it is removed.
+    let (part, _file) = create_in(folder)?;
     fs::remove_file(part)
 }
 
@@ -164,19 +193,35 @@ fn remove_if_left(part: &Path) -> io::Result<()> {
     fs::remove_file(part)
 }
 
-/// Whether the file system says that it cannot sync, as network drives do (`ENOSYS`, `EINVAL`, and
-/// `ENOTSUP`, for which not every version of the standard library has a kind).
+/// The codes by which systems say that something is not supported, where the standard library may
+/// have no kind for them. Windows: `ERROR_INVALID_FUNCTION`, `ERROR_NOT_SUPPORTED`.
+#[cfg(windows)]
+const UNSUPPORTED: [i32; 2] = [1, 50];
+/// `ENOTTY`, which exFAT answers to `F_FULLFSYNC`; `ENOTSUP`; `EOPNOTSUPP`.
+#[cfg(target_vendor = "apple")]
+const UNSUPPORTED: [i32; 3] = [25, 45, 102];
+/// `EOPNOTSUPP` of the BSDs and of Linux.
+#[cfg(not(any(windows, target_vendor = "apple")))]
+const UNSUPPORTED: [i32; 2] = [45, 95];
+
+/// Whether the file system says that it cannot sync, as network drives do (also by `ENOSYS` and
+/// `EINVAL`).
 pub(crate) fn is_unsupported(error: &io::Error) -> bool {
-    matches!(
+    let is_kind = matches!(
         error.kind(),
         ErrorKind::Unsupported | ErrorKind::InvalidInput
-    ) || matches!(error.raw_os_error(), Some(45 | 95 | 102))
+    );
+    let code = error.raw_os_error();
+    is_kind || code.is_some_and(|code| UNSUPPORTED.contains(&code))
 }
 
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
     use std::io::Write;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::Relaxed;
+    use std::thread;
 
     use super::super::transfer::Sink;
     use super::*;
@@ -228,6 +273,26 @@ mod tests {
     }
 
     #[test]
+    fn without_hard_links_it_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.jpg");
+        let publish = |overwrite, text| {
+            let part = written(&target, text);
+            let no_links = |_: &Path, _: &Path| Err(ErrorKind::Unsupported.into());
+            let published = part.move_to_target(overwrite, no_links).unwrap();
+            drop(part);
+            assert_eq!(names(folder.path()), ["a.jpg"]);
+            (published, fs::read_to_string(&target).unwrap())
+        };
+        assert_eq!(publish(Overwrite::Never, "new"), (true, "new".to_owned()));
+        for overwrite in [Overwrite::Never, Overwrite::Skip] {
+            assert_eq!(publish(overwrite, "late"), (false, "new".to_owned()));
+        }
+        let last = publish(Overwrite::Always, "last");
+        assert_eq!(last, (true, "last".to_owned()));
+    }
+
+    #[test]
     fn two_downloads_of_one_name_have_their_own_part_files() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a.jpg");
@@ -263,6 +328,42 @@ mod tests {
         assert!(error.to_string().contains("removed its part"), "{error}");
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_somebody_put_at_its_place_is_neither_published_nor_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.jpg");
+        for overwrite in [Overwrite::Never, Overwrite::Always] {
+            let part = written(&target, "ours");
+            let path = part.part.clone();
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, "theirs").unwrap();
+
+            let error = part.publish(overwrite).unwrap_err();
+
+            assert!(error.to_string().contains("replaced its part"), "{error}");
+            assert!(!target.exists());
+            assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
+        }
+    }
+
+    #[test]
+    fn a_folder_can_be_tried_while_others_clean_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let is_done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_done.load(Relaxed) {
+                    remove_leftovers(folder.path());
+                }
+            });
+            let tries: io::Result<Vec<()>> =
+                (0..2_000).map(|_| try_folder(folder.path())).collect();
+            is_done.store(true, Relaxed);
+            tries.unwrap();
+        });
+    }
+
     #[test]
     fn only_files_with_exactly_the_name_of_a_part_file_are_leftovers() {
         for (name, is_part) in [
@@ -282,10 +383,16 @@ mod tests {
         }
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", target_vendor = "apple", windows))]
     #[test]
     fn only_a_sync_that_is_not_supported_is_done_without() {
-        for (code, unsupported) in [(95, true), (22, true), (38, true), (5, false), (28, false)] {
+        #[cfg(target_os = "linux")]
+        let codes = [(95, true), (22, true), (38, true), (5, false), (28, false)];
+        #[cfg(target_vendor = "apple")]
+        let codes = [(25, true), (45, true), (22, true), (5, false), (28, false)];
+        #[cfg(windows)]
+        let codes = [(1, true), (50, true), (5, false), (112, false)];
+        for (code, unsupported) in codes {
             assert_eq!(
                 is_unsupported(&io::Error::from_raw_os_error(code)),
                 unsupported,
