@@ -115,6 +115,25 @@ impl Error {
         }
     }
 
+    /// Copies an error that is the outcome of several things. Of an error of the disk, its kind and
+    /// its words are kept.
+    pub(crate) fn copy(&self) -> Self {
+        match self {
+            Self::InvalidInput { field, message } => Self::invalid(field, message),
+            Self::Api(e) => Self::Api(e.clone()),
+            Self::EnhancementFailed(e) => Self::EnhancementFailed(e.clone()),
+            Self::OutcomeUnknown(e) => Self::OutcomeUnknown(e.clone()),
+            Self::Network(e) => Self::Network(e.clone()),
+            Self::Decode(e) => Self::Decode(e.clone()),
+            Self::WaitFailed(e) => Self::WaitFailed(e.clone()),
+            Self::Transfer(e) => Self::Transfer(e.clone()),
+            Self::Io { path, source } => {
+                let source = std::io::Error::new(source.kind(), source.to_string());
+                Self::io(path, source)
+            }
+        }
+    }
+
     /// Returns what happened without method and path, for a list in which the image is named
     /// already. The structs in the variants print the same.
     ///

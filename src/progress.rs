@@ -37,8 +37,9 @@ use crate::types::ProjectStatus;
 pub struct Progress<'a> {
     /// Which item, counted from 0 in the order in which they were given.
     pub index: usize,
-    /// The item's name: of an upload, the file's name in the project; of a download, its name on
-    /// disk; of an image, its file name; of a wait, `edit`, `export` or `project`.
+    /// The item's name: of an upload, the file's name in the project; of one of many downloads, its
+    /// name on disk; of a single one, the name that its link gave, made safe; of an image, its file
+    /// name; of a wait, `edit`, `export` or `project`.
     pub name: &'a str,
     /// How many bytes of the file have been transferred. It falls when a transfer starts over.
     pub bytes: u64,
@@ -93,9 +94,9 @@ impl fmt::Debug for ProgressCallback {
 
 /// The progress of many items, which threads work on.
 #[derive(Default)]
-pub(crate) struct Batch<'a> {
+pub(crate) struct Items<'a> {
     callback: Option<&'a ProgressCallback>,
-    items: usize,
+    count: usize,
     sums: Mutex<Sums>,
 }
 
@@ -111,11 +112,27 @@ struct Sums {
     stopped: bool,
 }
 
-impl<'a> Batch<'a> {
-    pub(crate) fn new(callback: Option<&'a ProgressCallback>, items: usize) -> Self {
+impl Sums {
+    /// Brings the bytes of an item up to date, in the item and in the sums.
+    fn count(&mut self, item: &mut Progress<'_>, bytes: u64) {
+        self.bytes = self.bytes - item.bytes + bytes;
+        item.bytes = bytes;
+        item.all_bytes = self.bytes;
+        item.items_done = self.items_done;
+    }
+
+    /// Counts an item that has ended.
+    fn count_end(&mut self, item: &mut Progress<'_>, bytes: u64) {
+        self.items_done += 1;
+        self.count(item, bytes);
+    }
+}
+
+impl<'a> Items<'a> {
+    pub(crate) fn new(callback: Option<&'a ProgressCallback>, count: usize) -> Self {
         Self {
             callback,
-            items,
+            count,
             ..Self::default()
         }
     }
@@ -130,18 +147,17 @@ impl<'a> Batch<'a> {
         let mut item = Progress {
             index,
             name,
-            items: self.items,
+            items: self.count,
             ..Progress::default()
         };
         let result = work(&mut |bytes, total| {
             item.total = total;
-            self.count(&mut item, bytes);
+            self.sums().count(&mut item, bytes);
             self.tell(&item)
         });
         // What came of a file that failed is gone.
         let bytes = if result.is_ok() { item.bytes } else { 0 };
-        self.sums().items_done += 1;
-        self.count(&mut item, bytes);
+        self.sums().count_end(&mut item, bytes);
         let _ = self.tell(&Progress {
             ended: Some(result.as_ref().map(|_| ())),
             ..item
@@ -149,17 +165,13 @@ impl<'a> Batch<'a> {
         result
     }
 
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.sums().stopped
+    /// Tells of the end of an item that needs no work.
+    pub(crate) fn end(&self, index: usize, name: &str) {
+        let _ = self.item(index, name, |_| Ok(()));
     }
 
-    /// Brings the bytes of an item up to date, in the item and in the sums.
-    fn count(&self, item: &mut Progress<'_>, bytes: u64) {
-        let mut sums = self.sums();
-        sums.bytes = sums.bytes - item.bytes + bytes;
-        item.bytes = bytes;
-        item.all_bytes = sums.bytes;
-        item.items_done = sums.items_done;
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.sums().stopped
     }
 
     /// Calls the callback, unless it has ended the work. It is told of each item's end all the
@@ -180,7 +192,31 @@ impl<'a> Batch<'a> {
     }
 
     fn sums(&self) -> MutexGuard<'_, Sums> {
-        // Each change is one assignment, so a thread that panicked has left nothing half done.
+        // No change can panic, so a thread that panicked has left nothing half done.
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parallel::parallel;
+
+    #[test]
+    fn items_that_end_together_tell_each_its_own_count() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let list = Arc::clone(&told);
+        let callback = ProgressCallback::new(move |p| {
+            list.lock().unwrap().push(p.items_done);
+            Continue(())
+        });
+        let items = Items::new(Some(&callback), 50_000);
+
+        parallel(0..50_000, 4, |index| items.item(index, "", |_| Ok(()))).len();
+
+        let mut told = told.lock().unwrap();
+        told.sort_unstable();
+        let expected: Vec<usize> = (1..=50_000).collect();
+        assert_eq!(*told, expected);
     }
 }

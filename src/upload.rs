@@ -4,18 +4,18 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::slice;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result, TransferReason};
+use crate::error::{ApiErrorKind, Error, Result, TransferReason};
 use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
 use crate::photo::{Photo, Source};
 use crate::profile::{ImageType, JPEG_EXTENSIONS, Profile, RAW_EXTENSIONS};
-use crate::progress::{Batch, ProgressCallback};
+use crate::progress::{Items, ProgressCallback};
 use crate::project::Project;
 use crate::transport::{Call, FileCall, STALL, Tell, Transfer, check_limit};
 use crate::types::{ProjectKind, SignedUrl};
@@ -103,6 +103,10 @@ impl Project {
     /// Files are read as they are sent, so memory does not grow with their size. Each goes in one
     /// `PUT`, which object storage takes up to 5 GiB. The service's uploads in parts are not used.
     ///
+    /// # What ends it early
+    /// [`ApiErrorKind::RateLimited`], [`ApiErrorKind::Unauthorized`] and [`Error::Network`] of
+    /// asking for links. Photos that were not begun carry that error; nothing was sent for them.
+    ///
     /// # Errors
     /// - [`Error::InvalidInput`]: a path that is no regular file, a name that is not Unicode or
     ///   holds a slash, an extension that the service does not take, an empty photo, two photos of
@@ -123,69 +127,135 @@ impl Project {
     ) -> Result<Outcomes<Uploaded>> {
         let photos = photos.into_iter().map(Into::into).collect();
         let photos = check(photos, options)?;
-        self.send_photos(&photos, options, &|_| {})
+        self.send_photos(&photos, &[], options, &|_| {})
     }
 
-    /// Sends photos that were looked at. `arrived` is told of each that has arrived.
+    /// Sends photos that were looked at. `arrived` are others that were given, and that have
+    /// arrived before: they count as ended. `note` is told of each photo that arrives.
     pub(crate) fn send_photos(
         &self,
         photos: &[Checked],
+        arrived: &[Checked],
         options: &UploadOptions,
-        arrived: &(dyn Fn(&Uploaded) + Sync),
+        note: &(dyn Fn(&Uploaded) + Sync),
     ) -> Result<Outcomes<Uploaded>> {
-        let lots: Vec<Lot<'_>> = photos.chunks(LOT).map(Lot::new).collect();
-        if let Some(first) = lots.first() {
+        let mut lots: Vec<Lot<'_>> = photos.chunks(LOT).map(Lot::new).collect();
+        if let Some(first) = lots.first_mut() {
             // Without links the upload fails as a whole, before any photo is sent.
-            drop(first.links(self)?);
+            let links = self.upload_links(first.photos)?;
+            first.links = Mutex::new(Some(links));
         }
-        let batch = Batch::new(options.progress.as_ref(), photos.len());
-        let send = |(index, (lot, photo)): (usize, (&Lot<'_>, &Checked))| {
-            batch.item(index, &photo.file_name, |tell| {
-                // Links that nobody is going to use are not asked for.
-                if batch.is_stopped() {
-                    let transport = &self.client().transport;
-                    return Err(transport.cancelled("PUT", &photo.file_name));
-                }
-                let link = lot.link(self, photo)?;
-                let uploaded = self.send_photo(photo, link, options.stall_timeout, tell)?;
-                arrived(&uploaded);
-                Ok(uploaded)
-            })
+        let count = photos.len() + arrived.len();
+        let sending = Sending {
+            project: self,
+            stall: options.stall_timeout,
+            note,
+            items: Items::new(options.progress.as_ref(), count),
+            ended: Mutex::new(None),
         };
-        let photos = lots.iter().flat_map(Lot::photos).enumerate();
+        for photo in arrived {
+            sending.items.end(photo.index, &photo.file_name);
+        }
+        let photos = lots.iter().flat_map(Lot::photos);
+        let send = |(lot, photo)| sending.send(lot, photo);
         Ok(Outcomes(parallel(photos, options.threads, send)))
     }
 
-    /// Sends a photo to a link. If that has expired, it is sent to one fresh link.
-    fn send_photo(
-        &self,
-        photo: &Checked,
-        link: SignedUrl,
-        stall: Duration,
-        tell: &mut Tell<'_>,
-    ) -> Result<Uploaded> {
-        match self.send_to(link, photo, stall, tell) {
-            Err(Error::Transfer(e)) if e.reason == TransferReason::LinkExpired => {
-                self.send_to(self.fresh_link(photo)?, photo, stall, tell)
+    /// Asks for links, by the names of the photos.
+    fn upload_links(&self, photos: &[Checked]) -> Result<Links> {
+        let files: Vec<Value> = photos
+            .iter()
+            .map(|photo| json!({ "file_name": photo.file_name }))
+            .collect();
+        let body = match self.kind() {
+            ProjectKind::ProfileBased => json!({ "files_list": files }),
+            ProjectKind::Smart => json!({ "files_list": files, "client_type": "API" }),
+        };
+        let call = Call::post(self.path(&["get_temporary_upload_links"])?).json(&body)?;
+        let answer: Vec<Option<UploadLink>> = self.send(&call)?.list("files_list")?;
+        let links = answer.into_iter().flatten();
+        Ok(links
+            .map(|link| (link.file_name, link.upload_link))
+            .collect())
+    }
+}
+
+/// One run over many photos.
+struct Sending<'s> {
+    project: &'s Project,
+    stall: Duration,
+    /// Told of each photo that arrives.
+    note: &'s (dyn Fn(&Uploaded) + Sync),
+    items: Items<'s>,
+    /// Why no other photo is begun. A call for a lot's links that ends the upload sets it under the
+    /// lock of the lot, so that those who wait for the links find it.
+    ended: Mutex<Option<Error>>,
+}
+
+impl Sending<'_> {
+    /// Sends a photo of a lot, and tells of its progress and its end.
+    fn send(&self, lot: &Lot<'_>, photo: &Checked) -> Result<Uploaded> {
+        self.items.item(photo.index, &photo.file_name, |tell| {
+            // Links that nobody is going to use are not asked for.
+            if self.items.is_stopped() {
+                let transport = &self.project.client().transport;
+                return Err(transport.cancelled("PUT", &photo.file_name));
             }
-            result => result,
+            let link = self.link(lot, photo)?;
+            let uploaded = self.send_by_link(link, photo, tell)?;
+            (self.note)(&uploaded);
+            Ok(uploaded)
+        })
+    }
+
+    /// Takes the link of a photo. The first photo of a lot asks for the links of all.
+    fn link(&self, lot: &Lot<'_>, photo: &Checked) -> Result<SignedUrl> {
+        let mut links = lot.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = self.why_ended() {
+            return Err(error);
+        }
+        let links = match &mut *links {
+            Some(links) => links,
+            missing => {
+                let result = self.project.upload_links(lot.photos);
+                missing.insert(result.inspect_err(|e| self.end_if_in_vain(e))?)
+            }
+        };
+        self.take_link(links, photo)
+    }
+
+    fn take_link(&self, links: &mut Links, photo: &Checked) -> Result<SignedUrl> {
+        let name = &photo.file_name;
+        match links.remove(name) {
+            Some(link) => Ok(link),
+            None => Err(self.project.client().transport.no_link("PUT", name)),
         }
     }
 
-    /// Makes the attempts to send a photo, the first of them to this link.
-    fn send_to(
+    /// Sends a photo to a link. If that has expired, it is sent to one fresh link.
+    fn send_by_link(
         &self,
         link: SignedUrl,
         photo: &Checked,
-        stall: Duration,
         tell: &mut Tell<'_>,
     ) -> Result<Uploaded> {
-        let transport = &self.client().transport;
+        let mut result = self.send_to(link, photo, tell);
+        if has_expired(&result) {
+            let fresh = self.fresh_link(photo);
+            result = fresh.and_then(|link| self.send_to(link, photo, tell));
+        }
+        // The errors of a transfer itself are others than those of asking for a fresh link.
+        result.inspect_err(|e| self.end_if_in_vain(e))
+    }
+
+    /// Makes the attempts to send a photo, the first of them to this link.
+    fn send_to(&self, link: SignedUrl, photo: &Checked, tell: &mut Tell<'_>) -> Result<Uploaded> {
+        let transport = &self.project.client().transport;
         let call = FileCall {
             method: "PUT",
             url: &link,
             name: photo.file_name.clone(),
-            stall,
+            stall: self.stall,
         };
         let mut file = Transfer::new(transport, call, tell)?;
         file.total = Some(photo.bytes);
@@ -209,35 +279,35 @@ impl Project {
     }
 
     fn fresh_link(&self, photo: &Checked) -> Result<SignedUrl> {
-        let mut links = self.upload_links(slice::from_ref(photo))?;
+        let mut links = self.project.upload_links(slice::from_ref(photo))?;
         self.take_link(&mut links, photo)
     }
 
-    fn take_link(&self, links: &mut Links, photo: &Checked) -> Result<SignedUrl> {
-        let name = &photo.file_name;
-        let Some(link) = links.remove(name) else {
-            return Err(self.client().transport.no_link("PUT", name));
-        };
-        Ok(link)
+    /// Returns the error that ended the upload, if one did.
+    fn why_ended(&self) -> Option<Error> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.as_ref().map(Error::copy)
     }
 
-    /// Asks for links, by the names of the photos.
-    fn upload_links(&self, photos: &[Checked]) -> Result<Links> {
-        let files: Vec<Value> = photos
-            .iter()
-            .map(|photo| json!({ "file_name": photo.file_name }))
-            .collect();
-        let body = match self.kind() {
-            ProjectKind::ProfileBased => json!({ "files_list": files }),
-            ProjectKind::Smart => json!({ "files_list": files, "client_type": "API" }),
+    /// Ends the upload after an error that the next call for links would meet too.
+    fn end_if_in_vain(&self, error: &Error) {
+        let in_vain = match error {
+            Error::Api(e) => matches!(
+                e.kind,
+                ApiErrorKind::RateLimited | ApiErrorKind::Unauthorized
+            ),
+            Error::Network(_) => true,
+            _ => false,
         };
-        let call = Call::post(self.path(&["get_temporary_upload_links"])?).json(&body)?;
-        let answer: Vec<Option<UploadLink>> = self.send(&call)?.list("files_list")?;
-        let links = answer.into_iter().flatten();
-        Ok(links
-            .map(|link| (link.file_name, link.upload_link))
-            .collect())
+        if in_vain {
+            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            *ended = Some(error.copy());
+        }
     }
+}
+
+fn has_expired(result: &Result<Uploaded>) -> bool {
+    matches!(result, Err(Error::Transfer(e)) if e.reason == TransferReason::LinkExpired)
 }
 
 /// Where photos go, by their names.
@@ -253,8 +323,8 @@ struct UploadLink {
 struct Lot<'p> {
     photos: &'p [Checked],
     /// The links that are not yet used. `None` until an answer came. Whoever needs one first asks
-    /// for all under the lock, so that the others wait for that answer; after a failure the next
-    /// one asks again.
+    /// for all under the lock, so that the others wait for that answer. After a failure that does
+    /// not end the upload, the next one asks again.
     links: Mutex<Option<Links>>,
 }
 
@@ -270,26 +340,13 @@ impl<'p> Lot<'p> {
     fn photos(&self) -> impl Iterator<Item = (&Self, &Checked)> {
         self.photos.iter().map(move |photo| (self, photo))
     }
-
-    /// Returns the links that are left. The first caller asks for all.
-    fn links(&self, project: &Project) -> Result<MutexGuard<'_, Option<Links>>> {
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        if links.is_none() {
-            *links = Some(project.upload_links(self.photos)?);
-        }
-        Ok(links)
-    }
-
-    /// Takes the link of a photo.
-    fn link(&self, project: &Project, photo: &Checked) -> Result<SignedUrl> {
-        let mut links = self.links(project)?;
-        project.take_link(links.get_or_insert_default(), photo)
-    }
 }
 
 /// A photo that was looked at: what is sent, and what must still hold when it is.
 pub(crate) struct Checked {
     photo: Photo,
+    /// Its place among the photos that were given.
+    index: usize,
     pub(crate) file_name: String,
     image_type: ImageType,
     pub(crate) bytes: u64,
@@ -304,7 +361,7 @@ pub(crate) fn check(photos: Vec<Photo>, options: &UploadOptions) -> Result<Vec<C
     let mut names = HashMap::new();
     let mut all = Vec::with_capacity(photos.len());
     for photo in photos {
-        let checked = Checked::of(photo)?;
+        let checked = Checked::of(photo, all.len())?;
         let label = checked.photo.label();
         let kind = kind.get_or_insert_with(|| Kind {
             image_type: checked.image_type.clone(),
@@ -349,7 +406,7 @@ impl Kind {
 
 impl Checked {
     /// Looks at a photo without reading it.
-    fn of(photo: Photo) -> Result<Self> {
+    fn of(photo: Photo, index: usize) -> Result<Self> {
         let bytes;
         let mut modified = None;
         match &photo.source {
@@ -374,6 +431,7 @@ impl Checked {
         }
         Ok(Self {
             photo,
+            index,
             file_name,
             image_type,
             bytes,

@@ -13,7 +13,7 @@ use crate::error::TransferReason::LinkExpired;
 use crate::error::{Error, Result};
 use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
-use crate::progress::{Batch, ProgressCallback};
+use crate::progress::{Items, ProgressCallback};
 use crate::project::Project;
 use crate::transport::{STALL, Tell, check_limit};
 use crate::types::DownloadLink;
@@ -235,9 +235,15 @@ impl<'f> Files<'f> {
 
     pub(crate) fn download(&self, links: Vec<DownloadLink>) -> Outcomes<Downloaded> {
         let files = named(links);
-        let batch = Batch::new(self.options.progress.as_ref(), files.len());
+        let items = Items::new(self.options.progress.as_ref(), files.len());
         let download = |(index, file): (usize, &File)| {
-            batch.item(index, &file.name_on_disk, |tell| self.file(file, tell))
+            items.item(index, &file.name_on_disk, |tell| {
+                // Nothing is looked for on disk any more.
+                if items.is_stopped() {
+                    return Err(self.client.transport.cancelled("GET", &file.given_name));
+                }
+                self.file(file, tell)
+            })
         };
         let threads = self.options.threads;
         Outcomes(parallel(files.iter().enumerate(), threads, download))

@@ -376,7 +376,7 @@ impl Batch<'_> {
     /// Returns the error that ended the batch, if one did.
     fn why_ended(&self) -> Option<Error> {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.as_ref().and_then(copy)
+        ended.as_ref().map(Error::copy)
     }
 
     /// Ends the batch after an error that the next image would meet too.
@@ -396,20 +396,6 @@ impl Batch<'_> {
 
     fn end(&self, error: &Error) {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        *ended = copy(error);
-    }
-}
-
-/// Copies an error that can end a batch.
-fn copy(error: &Error) -> Option<Error> {
-    match error {
-        Error::Api(e) => Some(Error::Api(e.clone())),
-        Error::Network(e) => Some(Error::Network(e.clone())),
-        Error::Transfer(e) => Some(Error::Transfer(e.clone())),
-        Error::Io { path, source } => {
-            let source = std::io::Error::new(source.kind(), source.to_string());
-            Some(Error::io(path, source))
-        }
-        _ => None,
+        *ended = Some(error.copy());
     }
 }

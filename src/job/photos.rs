@@ -13,7 +13,8 @@ impl Job {
     /// results are in the order of the photos.
     ///
     /// A photo that has arrived is known by its name and its length, and is not sent again. One of
-    /// the same name with another length takes its place.
+    /// the same name with another length takes its place. The progress tells of those that have
+    /// arrived first, as ended.
     ///
     /// Once the [edit](Job::edit) was sent, no photo is opened, since the card may be gone by then:
     /// those that have arrived are known by their names. One that has not is an error of its own,
@@ -60,15 +61,18 @@ impl Job {
         options: &UploadOptions,
     ) -> Result<Outcomes<Uploaded>> {
         let mut known = Vec::new();
+        let mut arrived = Vec::new();
         let mut missing = Vec::new();
         for photo in photos {
-            let arrived = self.arrived(&photo.file_name);
-            let arrived = arrived.filter(|uploaded| uploaded.bytes == photo.bytes);
-            if arrived.is_none() {
+            let uploaded = self.arrived(&photo.file_name);
+            let uploaded = uploaded.filter(|uploaded| uploaded.bytes == photo.bytes);
+            if uploaded.is_some() {
+                arrived.push(photo);
+            } else {
                 self.missing_photos.insert(photo.file_name.clone());
                 missing.push(photo);
             }
-            known.push(arrived);
+            known.push(uploaded);
         }
         let note = |uploaded: &Uploaded| {
             self.log.note(Line::Uploaded {
@@ -78,7 +82,7 @@ impl Job {
         };
         let mut sent = self
             .project
-            .send_photos(&missing, options, &note)?
+            .send_photos(&missing, &arrived, options, &note)?
             .into_iter();
         let mut outcomes = Vec::new();
         for known in known {

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use crate::support::script::End::Reset;
 use crate::support::script::{Request, Script, Turn};
 use crate::support::wire::{KEY, Wire, assert_all};
-use crate::support::{contrary_agent, eventually, lock, ms, refused};
+use crate::support::{client_at, contrary_agent, eventually, lock, ms, refused};
 
 const AGENT: &str = concat!("user-agent: imagen-ai/", env!("CARGO_PKG_VERSION"));
 const LINKS: &str = "/v1/projects/p/get_temporary_upload_links";
@@ -342,6 +342,63 @@ fn later_links_that_cannot_be_had_cost_the_photo_that_needed_them() {
     assert!(matches!(&results[100], Err(Error::Api(e)) if e.status == 400));
     assert!(results[101].is_ok());
     assert_all(&[refused, asked]);
+}
+
+#[test]
+fn when_no_links_can_be_had_at_all_they_are_not_asked_for_photo_by_photo() {
+    for (status, threads) in [(401, 1), (429, 1), (401, 8)] {
+        let mut servers = Servers::start([Turn::status(200)]);
+        let first = servers.gives_links(LINKS).expect(1).create();
+        let later = Matcher::Regex("100.jpg.*101.jpg|200.jpg".to_owned());
+        let refused = servers
+            .api
+            .answers("POST", LINKS, status, "no")
+            .match_body(later)
+            .expect(1)
+            .create();
+        let options = UploadOptions {
+            threads,
+            ..UploadOptions::default()
+        };
+
+        let project = servers.api.client().project("p");
+        let results = project.upload(small_photos(250), &options);
+
+        let results = results.unwrap();
+        for error in results[100..]
+            .iter()
+            .map(|result| result.as_ref().unwrap_err())
+        {
+            assert_eq!(error.status().map(usize::from), Some(status), "{error}");
+        }
+        assert_all(&[first, refused]);
+    }
+}
+
+#[test]
+fn a_service_that_cannot_be_reached_for_links_ends_the_upload() {
+    let storage = Script::of([Turn::status(200)]);
+    let url = storage.url();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let api = Script::each(move |request| {
+        if count.fetch_add(1, Ordering::Relaxed) > 0 {
+            return Reset.after_request();
+        }
+        Turn::json(links(&url, &request.body))
+    });
+    let client = client_at(&api.url(), KEY);
+
+    let results = client.project("p").upload(small_photos(250), &one_by_one());
+
+    let results = results.unwrap();
+    assert_eq!(results.errors().count(), 150);
+    for error in results.errors() {
+        assert!(matches!(error, Error::Network(_)), "{error}");
+    }
+    // One call, with all its attempts.
+    let attempts = results.errors().next().unwrap().context().unwrap().attempts;
+    assert_eq!(asked.load(Ordering::Relaxed), 1 + attempts as usize);
 }
 
 /// What a photo is refused for, before anything is sent. `DIR/` is the folder of the files.

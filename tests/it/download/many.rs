@@ -229,6 +229,31 @@ fn a_callback_stops_everything() {
     assert!(server.requests().len() <= 5);
 }
 
+#[test]
+fn after_the_end_a_file_that_is_there_is_cancelled_too() {
+    let server = Script::of([Turn::status(200).body("x")]);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("b"), "old").unwrap();
+    let links = ["a", "b"].map(|name| link(&server.url(), name, name));
+    for overwrite in [Overwrite::Never, Overwrite::Skip] {
+        let options = DownloadOptions {
+            overwrite,
+            progress: told(|_| ControlFlow::Break(())),
+            ..one_thread()
+        };
+
+        let results = client().download_all(&links, folder.path(), &options);
+
+        let cancelled = [
+            Err(TransferReason::Cancelled),
+            Err(TransferReason::Cancelled),
+        ];
+        assert_eq!(contents(&results.unwrap()), cancelled);
+    }
+    assert_eq!(names(folder.path()), ["b"]);
+    assert_eq!(server.connections(), 0);
+}
+
 #[track_caller]
 fn assert_photos(simulator: &Simulator, project: &str, folder: &Path, count: usize) {
     assert_eq!(names(folder).len(), count);

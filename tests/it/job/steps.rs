@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use imagen_ai::ProjectKind::{ProfileBased, Smart};
 use imagen_ai::{
@@ -50,6 +50,36 @@ fn photos_that_have_arrived_are_not_sent_again() {
     assert_eq!(second[1..], first[1..]);
     assert_eq!(second[0].bytes, 13);
     assert_eq!(desk.open().report().photos, 5);
+}
+
+#[test]
+fn photos_that_have_arrived_are_told_of_as_ended() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    simulator.fail_next("PUT", "DSC_0002.NEF", 400, "no", 1);
+    desk.upload(&mut desk.open()).unwrap_err();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let list = Arc::clone(&told);
+    let progress = ProgressCallback::new(move |p| {
+        assert_eq!(p.items, 5);
+        if let Some(ended) = p.ended {
+            list.lock()
+                .unwrap()
+                .push((p.index, ended.is_ok(), p.items_done));
+        }
+        ControlFlow::Continue(())
+    });
+    let options = UploadOptions {
+        progress: Some(progress),
+        ..UploadOptions::default()
+    };
+
+    let outcomes = desk.open().upload(desk.photos(), &options).unwrap();
+
+    outcomes.all().unwrap();
+    let expected = [0, 2, 3, 4, 1].into_iter().zip(1..);
+    let expected: Vec<_> = expected.map(|(index, done)| (index, true, done)).collect();
+    assert_eq!(*told.lock().unwrap(), expected);
 }
 
 #[test]

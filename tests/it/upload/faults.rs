@@ -11,7 +11,7 @@ use imagen_ai::{
     Uploaded,
 };
 
-use super::{LINKS, Servers, files, one_by_one, reason};
+use super::{LINKS, Servers, files, one_by_one, reason, small_photos};
 use crate::support::script::End::{Close, Reset, Stall};
 use crate::support::script::Turn;
 use crate::support::wire::{Wire, assert_all};
@@ -302,6 +302,25 @@ fn a_refused_call_for_a_fresh_link_is_the_photos_error() {
     let refused = servers.api.answers("POST", LINKS, 401, "").create();
     let error = upload(&servers.project(), LONG).unwrap_err();
     assert_eq!(error.status(), Some(401));
+    assert_eq!(servers.puts().len(), 1);
+    assert_all(&[first, refused]);
+}
+
+#[test]
+fn a_refused_call_for_a_fresh_link_ends_the_upload() {
+    let mut servers = Servers::start([expired()]);
+    let first = servers.gives_links(LINKS).expect(1).create();
+    let refused = servers
+        .api
+        .answers("POST", LINKS, 401, "")
+        .expect(1)
+        .create();
+
+    let results = servers.project().upload(small_photos(3), &one_by_one());
+
+    for error in results.unwrap().errors() {
+        assert_eq!(error.status(), Some(401), "{error}");
+    }
     assert_eq!(servers.puts().len(), 1);
     assert_all(&[first, refused]);
 }
