@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 use std::str::FromStr;
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::error::{EnhancementFailed, Error, Result};
 use crate::project::{Output, Project};
-use crate::transport::{Answer, Call, check_segment};
+use crate::transport::{Answer, Call, check_segment, is_error};
 use crate::types::{
     CopilotEdit, CopilotRequest, EnhanceRequest, Enhancement, EnhancementStatus, ProjectKind,
     SignedUrl, VersionId, lenient,
@@ -180,7 +179,8 @@ impl Image {
 /// Reads the answer to an edit.
 fn read_enhancement(answer: &Answer<'_>) -> Result<Enhancement> {
     let told: Told = answer.parse()?;
-    if told.error.is_some() || told.status == EnhancementStatus::Failed {
+    let has_error = told.error.as_ref().is_some_and(is_error);
+    if has_error || told.status == EnhancementStatus::Failed {
         return Err(Error::EnhancementFailed(Box::new(EnhancementFailed {
             status: answer.redact(told.status.as_str()).into(),
             version_id: told.version_id.filter(|id| can_be_shown(id, answer)),
@@ -234,7 +234,7 @@ struct Told {
     version_id: Option<VersionId>,
     #[serde(default, deserialize_with = "lenient")]
     enhanced_image_url: Option<SignedUrl>,
-    error: Option<IgnoredAny>,
+    error: Option<Value>,
 }
 
 /// Whether an error may hold an id: it has the length of one, and does not repeat the key.

@@ -30,7 +30,7 @@ use self::pace::{SharedPace, Slot, Throttled};
 use crate::error::{ApiError, ApiErrorKind, Context, Error, Result};
 
 pub(crate) use self::agent::{check_agent, check_environment, is_https, parse_url, variable};
-pub(crate) use self::answer::{Answer, ERROR_BODY, request_id};
+pub(crate) use self::answer::{Answer, ERROR_BODY, is_error, request_id};
 pub(crate) use self::call::{Call, check_segment};
 pub(crate) use self::redact::{is_unseen, one_line, quoted, redact};
 pub use self::retry::RetryPolicy;

@@ -174,7 +174,7 @@ impl<'c> Answer<'c> {
     fn check(&self, json: &Value) -> Result<()> {
         let status = json.get("status").and_then(Value::as_str);
         let status = EnhancementStatus::from(status.unwrap_or_default().to_owned());
-        let has_error = json.get("error").is_some_and(|error| !error.is_null());
+        let has_error = json.get("error").is_some_and(is_error);
         if has_error || status == EnhancementStatus::Failed {
             return Err(self.refused());
         }
@@ -297,6 +297,17 @@ impl<'c> Answer<'c> {
             .unwrap_or_default();
         let place = target.host().unwrap_or("another place");
         format!("a redirect to {place}, and redirects are not followed")
+    }
+}
+
+/// Whether the field `error` of an answer says anything. A success can have one that is empty.
+pub(crate) fn is_error(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Bool(true) | Value::Number(_) => true,
     }
 }
 

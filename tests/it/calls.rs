@@ -441,6 +441,28 @@ fn an_edit_that_the_answer_says_failed_has_failed() {
 }
 
 #[test]
+fn an_empty_error_beside_a_success_is_none() {
+    for error in ["null", r#""""#, r#"" ""#, "false", "{}", "[]"] {
+        let link = r#""version_id":5,"enhanced_image_url":"https://s3/a""#;
+        let answer = format!(r#"{{"status":"SUCCESS",{link},"error":{error}}}"#);
+        assert_eq!(edit(&answer).unwrap().version_id, Some(VersionId::from(5)));
+
+        let wire = Wire::answering(200, format!(r#"{{"prompts":[],"error":{error}}}"#));
+        assert_eq!(project(&wire).presets().unwrap(), []);
+        project(&wire).image("a.jpg").reset().unwrap();
+    }
+}
+
+#[test]
+fn an_error_of_any_other_kind_beside_a_success_is_one() {
+    for error in ["true", "7", r#"["no"]"#, r#"{"code":7}"#] {
+        let answer = format!(r#"{{"enhanced_image_url":"https://s3/a","error":{error}}}"#);
+        let failed = edit(&answer).unwrap_err();
+        assert!(matches!(failed, Error::EnhancementFailed(_)), "{failed}");
+    }
+}
+
+#[test]
 fn of_an_edit_without_a_link_nothing_is_known() {
     for url in ["null", r#""  ""#, "17"] {
         let answer = format!(r#"{{"version_id":5,"enhanced_image_url":{url}}}"#);
