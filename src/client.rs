@@ -65,8 +65,7 @@ impl Client {
     /// that is set and not empty.
     ///
     /// # Errors
-    /// Those of [`ClientBuilder::build`]; [`Error::InvalidInput`], naming the variable, when the
-    /// key is missing, or a value is in quotation marks.
+    /// Those of [`builder_from_env`](Self::builder_from_env) and [`ClientBuilder::build`].
     pub fn from_env() -> Result<Self> {
         Self::builder_from_env()?.build()
     }
@@ -200,10 +199,10 @@ impl ClientBuilder {
 
     /// Sets the longest that each phase of an attempt may take: sending the head of the request,
     /// sending its body, waiting for the answer, and reading it. Default: 300 s, the vendor's
-    /// own, since an edit is made while the connection is open.
+    /// own, since a Copilot edit is made while the connection is open.
     ///
     /// [`RetryPolicy`] has the formula for a whole call. Only the operating system bounds the
-    /// lookup of a name (Linux: 5 s a try by default). An edit that takes longer than the
+    /// lookup of a name (Linux: 5 s a try by default). A Copilot edit that takes longer than the
     /// limit, or whose connection a silent network has forgotten, is [`Error::OutcomeUnknown`]: a
     /// shorter limit reports it sooner, and a [recovering](crate::Chain::recovering) chain finds
     /// out what became of it. (`ureq` has no setting for TCP keep-alive.)
@@ -247,11 +246,12 @@ impl ClientBuilder {
     /// a client certificate, a fixed proxy.
     ///
     /// What this client relies on is set on every request, whatever the agent says: no redirect of
-    /// an API call is followed, no status is an error, and the limits of this builder hold
-    /// (shorter ones of the agent hold too, but for those of a single read or write). A proxy
-    /// that the agent took from the environment is not used for a base URL on this machine. The
-    /// agent's middleware sees the request, and with it the key. With the feature `native-tls`
-    /// alone, an agent needs a `TlsConfig` that says `TlsProvider::NativeTls`.
+    /// an API call is followed, no status is an error, and the limits of this builder hold. For
+    /// calls, shorter limits of the agent hold too (except those of a single read or write). For
+    /// files, only a shorter connect timeout does. A proxy that the agent took from the environment
+    /// is not used for a base URL on this machine. The agent's middleware sees the request, and
+    /// with it the key. With the feature `native-tls` alone, an agent needs a `TlsConfig` that says
+    /// `TlsProvider::NativeTls`.
     ///
     /// ```no_run
     /// # #[cfg(feature = "rustls")] {
@@ -344,7 +344,8 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// Returns a variable of the environment that is set and not empty.
+/// Returns a variable of the environment that is set and not empty. Refuses a value in quotation
+/// marks.
 fn unquoted_variable(name: &'static str) -> Result<Option<String>> {
     let value = variable(name)?;
     check_quotes(name, value.as_deref().unwrap_or_default())?;

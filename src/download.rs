@@ -74,7 +74,8 @@ impl Client {
 ///
 /// # What is asked
 /// The API key is never sent. The URL must be `https`, or `http` on this machine's loopback. Up to
-/// five redirects are followed, from https only to https.
+/// five redirects are followed, from https only to https. A server on this machine may redirect
+/// anywhere.
 ///
 /// # Whole or an error
 /// A file arrives whole, or the download is an error. These answers are refused:
@@ -84,7 +85,7 @@ impl Client {
 ///   identity`). With the feature `gzip` a compressed file is taken if it comes in chunks; without
 ///   chunks, `ureq` hides its length, and a part could not be told from the whole.
 ///
-/// Memory does not grow with the file, and stays well under a megabyte.
+/// Except with `to_vec`, memory does not grow with the file, and stays well under a megabyte.
 ///
 /// # Broken transfers
 /// Failures of the network and the statuses 408, 425, 429 and 5xx are tried again, as the client's
@@ -366,8 +367,9 @@ fn check_replaceable(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Elsewhere nothing is asked before. Whoever can write to a folder can replace the files in it, but
-/// for immutable ones and those of others in a sticky folder: these fail when they are replaced.
+/// Elsewhere nothing is asked before. Whoever can write to a folder can replace the files in it,
+/// but for immutable ones and those of others in a sticky folder: these fail when they are
+/// replaced.
 #[cfg(not(windows))]
 fn check_replaceable(_: &Path) -> io::Result<()> {
     Ok(())

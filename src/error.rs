@@ -66,7 +66,7 @@ pub enum Error {
     },
     /// The service said no. [`ApiError::kind`] says what to do.
     Api(Box<ApiError>),
-    /// The service answered 2xx, and the answer says that the edit failed.
+    /// The service answered 2xx, and the answer says that the Copilot edit failed.
     EnhancementFailed(Box<EnhancementFailed>),
     /// A call that must not be repeated may have been carried out, and no answer that can be read
     /// came back. [`CallError::advice`] says where to look before calling again. Only the calls
@@ -241,7 +241,10 @@ impl fmt::Display for Error {
             write!(f, ": {}", context.body)?;
         }
         if let Some(wait) = context.retry_after {
-            write!(f, " (retry after {} s)", wait.as_secs())?;
+            // Rounded up, since it would be too early before.
+            let rest = u64::from(wait.subsec_nanos() > 0);
+            let seconds = wait.as_secs().saturating_add(rest);
+            write!(f, " (retry after {seconds} s)")?;
         }
         if context.attempts > 1 {
             let seconds = context.elapsed.as_secs_f64();
@@ -313,6 +316,27 @@ mod tests {
     #[test]
     fn it_is_small_enough_to_return_by_value() {
         assert!(size_of::<Error>() <= 64, "{}", size_of::<Error>());
+    }
+
+    #[test]
+    fn the_wait_that_was_asked_for_is_rounded_up() {
+        for (wait, shown) in [
+            (Duration::from_millis(700), "(retry after 1 s)"),
+            (Duration::from_secs(2), "(retry after 2 s)"),
+            (Duration::MAX, "(retry after 18446744073709551615 s)"),
+        ] {
+            let error = Error::Api(Box::new(ApiError {
+                status: 429,
+                kind: ApiErrorKind::RateLimited,
+                message: String::new(),
+                advice: "",
+                context: Context {
+                    retry_after: Some(wait),
+                    ..Context::default()
+                },
+            }));
+            assert!(error.to_string().ends_with(shown), "{error}");
+        }
     }
 
     #[test]

@@ -152,12 +152,13 @@
 //! | each of the four phases of a call | [`ClientBuilder::timeout`] | 300 s |
 //! | attempts of a call | [`RetryPolicy::max_attempts`] | 4 |
 //! | a pause between two attempts | [`RetryPolicy::max_delay`] | at most 20 s |
+//! | the same, if the service asks for it | [`RetryPolicy::max_retry_after`] | up to 60 s |
 //! | the service's rate limit | [`RetryPolicy::max_throttled`] | 10 min without an accepted call |
 //! | a file without progress | `stall_timeout` of [`UploadOptions`], [`DownloadOptions`] | 60 s |
 //! | a file in all | none: it goes on as long as it moves | |
 //! | an edit or export | [`Wait::total`] | 20 h |
 //! | one that never begins | [`Wait::not_begun`] | 1 h |
-//! | finding out what became of a lost edit | [`Wait::for_an_edit`] | 10 min |
+//! | finding out what became of a lost Copilot edit | [`Wait::for_an_edit`] | 10 min |
 //!
 //! # Threads and cancelling
 //!

@@ -37,9 +37,9 @@ use crate::types::ProjectStatus;
 pub struct Progress<'a> {
     /// Which item, counted from 0 in the order in which they were given.
     pub index: usize,
-    /// The item's name: of an upload, the file's name in the project; of one of many downloads, its
-    /// name on disk; of a single one, the name that its link gave, made safe; of an image, its file
-    /// name; of a wait, `edit`, `export` or `project`.
+    /// The item's name: of an upload, the file's name in the project; of one of many downloads,
+    /// its name on disk; of a single one, the name that its link gave, made safe; of an image,
+    /// its file name; of a wait, `edit`, `export` or `project`.
     pub name: &'a str,
     /// How many bytes of the file have been transferred. It falls when a transfer starts over.
     pub bytes: u64,

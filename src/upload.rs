@@ -187,8 +187,8 @@ struct Sending<'s> {
     /// Told of each photo that arrives.
     note: &'s (dyn Fn(&Uploaded) + Sync),
     items: Items<'s>,
-    /// Why no other photo is begun. A call for a lot's links that ends the upload sets it under the
-    /// lock of the lot, so that those who wait for the links find it.
+    /// Why no other photo is begun. A call for a lot's links that ends the upload sets it under
+    /// the lock of the lot, so that those who wait for the links find it.
     ended: Mutex<Option<Error>>,
 }
 

@@ -89,8 +89,8 @@ fn folded(name: &str) -> String {
 /// system. A name that is so already is returned as it is.
 pub(super) fn safe_name(given: &str) -> String {
     let mut name = given.to_owned();
-    // What is cut off can leave a name that has to be mended, and what mends it can make it too
-    // long. The third time nothing changes at the latest.
+    // Cutting a name can make it unsafe, and mending it can make it too long. Both are repeated
+    // until nothing changes, at most three times.
     loop {
         let next = shortened(&mended(&name), "");
         if next == name {

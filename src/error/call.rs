@@ -1,4 +1,4 @@
-//! What a call can come to that brought no good answer.
+//! The errors of calls.
 
 use std::fmt;
 
@@ -89,11 +89,11 @@ impl ApiErrorKind {
     }
 }
 
-/// A 2xx answer to `copilot` or `enhance` that says that the edit failed.
+/// A 2xx answer to `copilot` or `enhance` that says that the Copilot edit failed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EnhancementFailed {
-    /// What the answer said of the edit.
+    /// What the answer said of the Copilot edit.
     pub status: EnhancementStatus,
     /// The version that the answer named, if it named one that can be shown.
     pub version_id: Option<VersionId>,
@@ -105,7 +105,7 @@ pub struct EnhancementFailed {
 
 impl fmt::Display for EnhancementFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the edit failed:")?;
+        f.write_str("the Copilot edit failed:")?;
         for word in [self.status.as_str(), &self.message] {
             if !word.is_empty() {
                 write!(f, " {word}")?;
@@ -117,7 +117,7 @@ impl fmt::Display for EnhancementFailed {
 
 impl std::error::Error for EnhancementFailed {}
 
-/// A call that brought no answer to go by.
+/// A call without a usable answer.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CallError {

@@ -12,7 +12,7 @@ pub struct TransferError {
     pub name: String,
     /// What to do about it.
     pub reason: TransferReason,
-    /// In words; for a refused link the storage's own.
+    /// The reason in words: the storage's message if it refused the link.
     pub message: String,
     /// How many bytes of the file had been transferred.
     pub bytes: u64,

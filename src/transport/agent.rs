@@ -17,8 +17,8 @@ use crate::error::{Error, Result};
 ///
 /// Servers and load balancers close idle connections after a time of their own: Node and uvicorn
 /// after 5 s, nginx after 75 s, AWS load balancers after 60 s. A request that meets such a close on
-/// its way is lost, and an edit that is lost that way cannot be told from one that was made. So
-/// connections are given up a little before the shortest of these.
+/// its way is lost, and a Copilot edit that is lost that way cannot be told from one that was made.
+/// So connections are given up a little before the shortest of these.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
 
 /// How many idle connections are kept. `ureq` keeps three to a host, so that a fourth thread would
@@ -163,8 +163,8 @@ pub(super) fn configured<'b>(
     )
 }
 
-/// Returns the proxy for what is at this URL. One of the environment is for what is elsewhere:
-/// asked for this machine's own loopback it would connect to itself, and see the key in the clear.
+/// Returns the proxy for a URL. A proxy from the environment is not used for loopback URLs: it
+/// would connect to its own machine, and see the key in the clear.
 fn proxy_for(agent: &Agent, uri: &Uri) -> Option<Proxy> {
     let proxy = agent.config().proxy()?;
     if proxy.is_from_env() && is_loopback(uri) {

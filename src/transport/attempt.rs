@@ -21,6 +21,9 @@ const CERTIFICATE_ADVICE: &str = "a wrong clock makes certificates invalid; a ce
     authority of your own is trusted with ClientBuilder::agent, those of the operating system with \
     the feature platform-verifier";
 
+/// With no time to send a request, `ureq` gives it up once it is connected.
+const NO_TIME_TO_SEND: Duration = Duration::ZERO;
+
 /// What one attempt came to.
 pub(super) enum Attempt<'c> {
     /// A success whose body arrived whole.
@@ -99,18 +102,19 @@ impl Transport {
     /// Finds out whether the service can be reached, without sending anything.
     ///
     /// A call with a body is known not to have been sent if `ureq` did not ask for the body. For
-    /// one without, nothing else tells a connection that was not made from one that broke. The
-    /// time for sending this request is over before it begins, so `ureq` gives it up once it is
-    /// connected. (If it were sent, it would change nothing.)
+    /// one without, nothing else tells a connection that was not made from one that broke. (If the
+    /// request that is tried here were sent, it would change nothing.)
     fn try_connection(&self) -> Result<(), ureq::Error> {
         let agent = &self.shared.agent;
         let request = Request::get(self.base_url()).body(SendBody::none())?;
         let mut timeouts = self.timeouts();
-        timeouts.send_request = Some(Duration::ZERO);
+        timeouts.send_request = Some(NO_TIME_TO_SEND);
         let request = configured(agent, request, 0, timeouts, None);
-        // A buffer of another size keeps `ureq` from taking a connection that it has kept.
-        let buffer = agent.config().input_buffer_size() + 1;
-        let request = agent.configure_request(request).input_buffer_size(buffer);
+        // `ureq` takes no connection that it has kept if its buffer has another size.
+        let fresh_connection = agent.config().input_buffer_size() + 1;
+        let request = agent
+            .configure_request(request)
+            .input_buffer_size(fresh_connection);
         match agent.run(request.build()) {
             Ok(_) | Err(ureq::Error::Timeout(ureq::Timeout::SendRequest)) => Ok(()),
             Err(e) => Err(e),

@@ -1,8 +1,9 @@
 //! What is called: the method, the path, the body, and whether it may be sent twice.
 //!
 //! A call of the API is a method of its handle: `Project::download_link` is one to copy. Its test
-//! is in `tests/it/calls.rs` or beside its like, and its answer in `simulator/src/routes.rs` and
-//! what `service.rs` calls. A call for one image is told apart in `project::advice_after_404`.
+//! is in `tests/it/calls.rs` or in the file of its subject, and its answer in
+//! `simulator/src/routes.rs` and what `service.rs` calls. A call for one image is told apart in
+//! `project::advice_after_404`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;

@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A call that is not refused for so long counts as accepted. A limit refuses within a round trip,
-/// and an edit that was accepted is answered after minutes.
+/// and a Copilot edit that was accepted is answered after minutes.
 const REFUSED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The gap after the first refusal, and the longest: limits of 20 a second to 12 a minute.

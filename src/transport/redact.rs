@@ -26,7 +26,7 @@ const START_OF_KEY: usize = 5;
 
 /// Returns a printable line of at most 300 characters without the queries of URLs, which in a
 /// presigned URL are the right to read the file. A text that repeats the key, or a value in
-/// `query`, is withheld whole. Either may be empty.
+/// `query`, is withheld whole. `key` and `query` may be empty.
 ///
 /// The key is found however it is spelled, as long as its letters and digits are there: 8 of them
 /// in a row, or all of a key that has 6 or 7. Base64 and hex of it are not looked for.

@@ -40,7 +40,8 @@ use super::pace::random;
 /// [`connect_timeout`](crate::ClientBuilder::connect_timeout), 4 times
 /// [`timeout`](crate::ClientBuilder::timeout), and the larger of `max_delay` and `max_retry_after`.
 /// Name lookups come on top. `timeout` counts 4 times since it bounds each of four phases: sending
-/// the head, sending the body, waiting for the answer, reading it.
+/// the head, sending the body, waiting for the answer, reading it. An attempt that is redirected
+/// counts twice, and an attempt of [`Project::export`](crate::Project::export) connects once more.
 ///
 /// The service's limit: until it is this call's turn, as long as the service accepts other calls of
 /// the client; at most `max_throttled` while it accepts none.

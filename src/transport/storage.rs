@@ -241,8 +241,8 @@ fn judge(error: &ureq::Error) -> (TransferReason, String) {
 }
 
 /// Whether another attempt would fail in the same way: a certificate that is not trusted, a proxy
-/// that refuses, or no TLS in this build. Any other failure of TLS may be bytes that were damaged on
-/// their way.
+/// that refuses, or no TLS in this build. Any other failure of TLS may be bytes that were damaged
+/// on their way.
 fn is_final(error: &ureq::Error) -> bool {
     let is_setup = matches!(error, ureq::Error::TlsRequired | ureq::Error::Tls(_));
     is_setup || cause::is_certificate(error) || cause::is_refused_by_proxy(error)

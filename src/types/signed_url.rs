@@ -60,12 +60,6 @@ impl From<&str> for SignedUrl {
     }
 }
 
-impl From<SignedUrl> for String {
-    fn from(url: SignedUrl) -> Self {
-        url.0
-    }
-}
-
 impl TryFrom<String> for SignedUrl {
     type Error = &'static str;
 
