@@ -225,14 +225,6 @@ mod tests {
                 "https://s3/a'b.jpg?s=SECRET",
                 "https://s3/a'b.jpg?[redacted]",
             ),
-            (
-                "see https://s3/x?f='a.jpg'&g={a|b}`&X-Amz-Signature=SECRET now",
-                "see https://s3/x?[redacted] now",
-            ),
-            (
-                r#"<a href='https://s3/x?sig=SECRET'>"#,
-                r#"<a href='https://s3/x?[redacted]>"#,
-            ),
             ("//s3/a.jpg?s=SECRET", "//s3/a.jpg?[redacted]"),
             ("/a.jpg?s=SECRET", "/a.jpg?[redacted]"),
             (
@@ -256,6 +248,22 @@ mod tests {
             ("/a.jpg&#x3F;s&#x3D;SECRET", "/a.jpg?[redacted]"),
             ("a%3Fb", "a%3Fb"),
             ("what? a://b", "what? a://b"),
+        ] {
+            assert_eq!(redact(text, "", ""), clean);
+        }
+    }
+
+    #[test]
+    fn what_can_stand_in_a_query_does_not_end_it() {
+        for (text, clean) in [
+            (
+                "see https://s3/x?f='a.jpg'&g={a|b}`&X-Amz-Signature=SECRET now",
+                "see https://s3/x?[redacted] now",
+            ),
+            (
+                "<a href='https://s3/x?sig=SECRET'>",
+                "<a href='https://s3/x?[redacted]>",
+            ),
         ] {
             assert_eq!(redact(text, "", ""), clean);
         }
