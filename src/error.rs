@@ -222,6 +222,16 @@ impl Error {
         }
     }
 
+    /// Whether any other call would end like this one.
+    pub(crate) fn is_of_all_calls(&self) -> bool {
+        let kind = self.api_kind();
+        let is_refused = matches!(
+            kind,
+            Some(ApiErrorKind::RateLimited | ApiErrorKind::Unauthorized)
+        );
+        is_refused || matches!(self, Self::Network(_))
+    }
+
     /// Whether the service said no, so that nothing was done.
     pub(crate) fn is_definite_no(&self) -> bool {
         match self {

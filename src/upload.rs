@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::error::{ApiErrorKind, Error, Result, TransferReason};
+use crate::error::{Error, Result, TransferReason};
 use crate::outcomes::Outcomes;
 use crate::parallel::parallel;
 use crate::photo::{Photo, Source};
@@ -104,8 +104,11 @@ impl Project {
     /// `PUT`, which object storage takes up to 5 GiB. The service's uploads in parts are not used.
     ///
     /// # What ends it early
-    /// [`ApiErrorKind::RateLimited`], [`ApiErrorKind::Unauthorized`] and [`Error::Network`] of
-    /// asking for links. Photos that were not begun carry that error; nothing was sent for them.
+    /// [`RateLimited`], [`Unauthorized`] and [`Error::Network`] of asking for links. Photos that
+    /// were not begun carry that error; nothing was sent for them.
+    ///
+    /// [`RateLimited`]: crate::ApiErrorKind::RateLimited
+    /// [`Unauthorized`]: crate::ApiErrorKind::Unauthorized
     ///
     /// # Errors
     /// - [`Error::InvalidInput`]: a path that is no regular file, a name that is not Unicode or
@@ -218,7 +221,7 @@ impl Sending<'_> {
             Some(links) => links,
             missing => {
                 let result = self.project.upload_links(lot.photos);
-                missing.insert(result.inspect_err(|e| self.end_if_in_vain(e))?)
+                missing.insert(result.inspect_err(|e| self.end_if_next_would_fail(e))?)
             }
         };
         self.take_link(links, photo)
@@ -245,7 +248,7 @@ impl Sending<'_> {
             result = fresh.and_then(|link| self.send_to(link, photo, tell));
         }
         // The errors of a transfer itself are others than those of asking for a fresh link.
-        result.inspect_err(|e| self.end_if_in_vain(e))
+        result.inspect_err(|e| self.end_if_next_would_fail(e))
     }
 
     /// Makes the attempts to send a photo, the first of them to this link.
@@ -290,16 +293,8 @@ impl Sending<'_> {
     }
 
     /// Ends the upload after an error that the next call for links would meet too.
-    fn end_if_in_vain(&self, error: &Error) {
-        let in_vain = match error {
-            Error::Api(e) => matches!(
-                e.kind,
-                ApiErrorKind::RateLimited | ApiErrorKind::Unauthorized
-            ),
-            Error::Network(_) => true,
-            _ => false,
-        };
-        if in_vain {
+    fn end_if_next_would_fail(&self, error: &Error) {
+        if error.is_of_all_calls() {
             let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
             *ended = Some(error.copy());
         }

@@ -13,7 +13,7 @@ use self::work::{Standing, Work, unknown};
 use super::Job;
 use crate::chain::{Chain, Pending, Step};
 use crate::clock::Clock;
-use crate::error::{ApiErrorKind, Error, Result};
+use crate::error::{Error, Result};
 use crate::image::{Image, check_edit};
 use crate::lookup::{Found, look_for};
 use crate::outcomes::Outcomes;
@@ -83,9 +83,11 @@ impl Job {
     /// that was not made is sent again.
     ///
     /// # What ends it early
-    /// [`ApiErrorKind::RateLimited`], [`ApiErrorKind::Unauthorized`], [`Error::Network`], and a
-    /// job's file that cannot be written. Images that were not begun carry that error; nothing was
-    /// sent for them.
+    /// [`RateLimited`], [`Unauthorized`], [`Error::Network`], and a job's file that cannot be
+    /// written. Images that were not begun carry that error; nothing was sent for them.
+    ///
+    /// [`RateLimited`]: crate::ApiErrorKind::RateLimited
+    /// [`Unauthorized`]: crate::ApiErrorKind::Unauthorized
     ///
     /// # Errors
     /// - [`Error::InvalidInput`]: an edit that is refused, an image of another project or one that
@@ -381,15 +383,7 @@ impl Batch<'_> {
 
     /// Ends the batch after an error that the next image would meet too.
     fn end_if_next_would_fail(&self, error: &Error) {
-        let would_fail = match error {
-            Error::Api(e) => matches!(
-                e.kind,
-                ApiErrorKind::RateLimited | ApiErrorKind::Unauthorized
-            ),
-            Error::Network(_) | Error::Io { .. } => true,
-            _ => false,
-        };
-        if would_fail {
+        if error.is_of_all_calls() || matches!(error, Error::Io { .. }) {
             self.end(error);
         }
     }
