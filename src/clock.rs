@@ -37,7 +37,8 @@ impl Clock {
     }
 
     /// Makes a clock that only its pauses, and those of its clones, set forward.
-    #[cfg(test)]
+    // Only the model of jobs has one.
+    #[cfg(all(test, not(windows)))]
     pub(crate) fn virtual_one() -> Self {
         Self {
             virtual_now: Some(Arc::new(Mutex::new(Instant::now()))),

@@ -10,9 +10,11 @@ mod finish;
 mod full_disk;
 mod killed;
 mod many;
-
 mod open;
 mod steps;
+// Only Unix has a signal that stops a process.
+#[cfg(unix)]
+mod stopped;
 
 use std::fs;
 use std::path::PathBuf;

@@ -26,9 +26,9 @@ mod download;
 mod history;
 // Edits that build on each other.
 mod chain;
-// Chains whose process is killed.
 // A project and what was done to it, in a file.
 mod job;
+// Chains whose process is killed.
 mod killed;
 
 // What each call makes of each thing that a network can do to it.

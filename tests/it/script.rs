@@ -4,9 +4,9 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use crate::support::eventually;
 use crate::support::script::End::{self, Close, HangUp, HangUpOnNext, Reset, Stall};
 use crate::support::script::{Script, Turn};
+use crate::support::{BUSY, eventually, ms};
 
 const HEAD: &[u8] = b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n";
 const HI: &str = "HTTP/1.1 200 Because\r\nContent-Length: 2\r\n\r\nhi";
@@ -15,20 +15,21 @@ const CHUNKS: &str = "\
     HTTP/1.1 200 Because\r\nTransfer-Encoding: chunked\r\n\r\n\
     1\r\nh\r\n3\r\nell\r\n1\r\no\r\n0\r\n\r\n";
 
-/// What a client sees that sends so much, once the turn is over: the answer, and after it an end in
-/// order, a reset, or silence.
-fn seen(server: &Script, request: &[u8], answer: usize) -> (String, End) {
+/// What a client sees that sends so much: the answer, and after it an end in order, a reset, or
+/// silence.
+fn seen(server: &Script, request: &[u8], expected: End) -> (String, End) {
     let mut client = TcpStream::connect(server.addr()).unwrap();
     client.write_all(request).unwrap();
-    let mut text = vec![0; answer];
-    client.read_exact(&mut text).unwrap();
     eventually(|| server.done() == 1);
-    client.set_nonblocking(true).unwrap();
-    let end = match client.read(&mut [0]) {
-        Ok(0) => Close,
+    // What the server did last may still be on its way.
+    let patience = if expected == Stall { ms(100) } else { BUSY };
+    client.set_read_timeout(Some(patience)).unwrap();
+    let mut text = Vec::new();
+    let end = match client.read_to_end(&mut text) {
+        Ok(_) => Close,
         Err(e) if e.kind() == ErrorKind::ConnectionReset => Reset,
-        Err(e) if e.kind() == ErrorKind::WouldBlock => Stall,
-        other => panic!("{other:?}"),
+        Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Stall,
+        Err(e) => panic!("{e:?}"),
     };
     (String::from_utf8(text).unwrap(), end)
 }
@@ -60,8 +61,11 @@ fn ends_are_what_they_are_called_and_happen_where_they_say() {
     ] {
         let row = format!("{turn:?}");
         let server = Script::of([turn]);
-        let seen = seen(&server, sent, answer.len());
-        assert_eq!(seen, (answer.to_owned(), end), "{row}");
+        let (text, seen) = seen(&server, sent, end);
+        assert_eq!(seen, end, "{row}");
+        // Windows forgets at a reset what was not read yet.
+        let is_forgotten = cfg!(windows) && end == Reset && answer.starts_with(&text);
+        assert!(text == answer || is_forgotten, "{row}: {text}");
         assert_eq!(server.connections(), 1, "{row}");
         assert_eq!(server.requests().len(), requests, "{row}");
     }
@@ -102,5 +106,7 @@ fn a_closure_that_panics_fails_the_test() {
     let server = Script::each(|_| panic!("on purpose"));
     let mut client = TcpStream::connect(server.addr()).unwrap();
     client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-    eventually(|| client.peek(&mut [0]).is_ok_and(|read| read == 0));
+    // The connection is over, with an end in order or, as some systems see it, with a reset.
+    let answer = client.read(&mut [0]);
+    assert!(!matches!(answer, Ok(1)));
 }

@@ -4,7 +4,7 @@ use std::iter;
 use std::mem;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 
 use imagen_ai::{Error, ProgressCallback, Recovery, Wait, WaitReason};
@@ -329,14 +329,14 @@ fn the_wait_counts_from_when_the_answer_was_lost() {
 /// made only when the history is asked for.
 #[test]
 fn twenty_edits_are_made_once_each_through_a_hundred_bad_days() {
-    let lost = AtomicU64::new(0);
+    let lost = AtomicUsize::new(0);
     let days: Vec<u64> = (0..100).collect();
     side_by_side(&days, |day| a_bad_day(*day, &lost));
     // The faults did happen: the history was asked for half of the edits at least.
     assert!(lost.into_inner() > 100 * 20 / 2);
 }
 
-fn a_bad_day(seed: u64, lost: &AtomicU64) {
+fn a_bad_day(seed: u64, lost: &AtomicUsize) {
     const EDITS: usize = 20;
     // Half the days the chain recovers by itself; on the others each edit is made by a new process,
     // as it were.
@@ -375,7 +375,7 @@ fn a_bad_day(seed: u64, lost: &AtomicU64) {
             result => drop(result.unwrap()),
         }
     }
-    lost.fetch_add(sent(&network, "GET") as u64 - 1, Ordering::Relaxed);
+    lost.fetch_add(sent(&network, "GET") - 1, Ordering::Relaxed);
     assert_in_order(&simulator, EDITS, text);
     assert_eq!(chain.path(), (123..143).map(id).collect::<Vec<_>>());
 }

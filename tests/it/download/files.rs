@@ -205,7 +205,12 @@ fn a_target_that_cannot_be_is_refused_before_anything_is_sent() {
     assert_eq!(path, folder.path());
     assert_eq!(kind, ErrorKind::IsADirectory);
     fs::write(at("file"), "").unwrap();
-    assert_eq!(disk(get(&at("file/a.jpg"))).0, at("file/a.jpg"));
+    let below_a_file = disk(get(&at("file/a.jpg"))).0;
+    // Windows says of a file on the way what it says of a folder that is missing.
+    match cfg!(windows) {
+        true => assert!(below_a_file.starts_with(at("file")), "{below_a_file:?}"),
+        false => assert_eq!(below_a_file, at("file/a.jpg")),
+    }
     let long = at(&"x".repeat(300));
     assert_eq!(disk(get(&long)).0, long);
     for nothing in [Path::new(".."), Path::new("/"), Path::new("")] {

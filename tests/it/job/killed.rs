@@ -1,9 +1,9 @@
-//! Jobs whose process is killed at random moments, stopped, or not the only one.
+//! Jobs whose process is killed at random moments, or not the only one.
 
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::process::{Child, Command, Stdio, exit};
+use std::process::{Child, Stdio, exit};
 use std::thread;
 
 use imagen_ai::{CopilotEdit, Error, JobStep, ProjectKind, StepState, Wait};
@@ -11,7 +11,7 @@ use imagen_ai::{CopilotEdit, Error, JobStep, ProjectKind, StepState, Wait};
 use super::{Desk, NAME, SHORT, count};
 use crate::killed::{Dice, is_killed_within};
 use crate::support::simulator::{self, Quota, RateLimit, RetryAfter, Simulator};
-use crate::support::{child, eventually, ms};
+use crate::support::{child, ms};
 
 const KILLS: u64 = 12;
 
@@ -23,7 +23,7 @@ const KIND: &str = "IMAGEN_AI_TEST_KIND";
 /// How the child says that a person has to decide.
 const CANNOT_TELL: i32 = 3;
 /// How it says that the job is another process's.
-const LOCKED: i32 = 4;
+pub(super) const LOCKED: i32 = 4;
 
 /// Far longer than the simulator takes for an edit, so that a busy machine changes nothing.
 const WAIT: Wait = Wait {
@@ -35,7 +35,7 @@ const WAIT: Wait = Wait {
 };
 
 /// The program that is killed.
-fn program() {
+pub(super) fn program() {
     let url = env::var(URL).unwrap();
     let folder = env::var_os(FOLDER).unwrap();
     let kind: ProjectKind = env::var(KIND).unwrap().parse().unwrap();
@@ -55,9 +55,10 @@ fn program() {
     }
 }
 
-fn start(test: &str, desk: &Desk, simulator: &Simulator) -> Child {
+/// Starts it for this desk, with the service at this URL.
+pub(super) fn start(test: &str, desk: &Desk, base_url: &str) -> Child {
     let variables = [
-        (URL, OsString::from(simulator.base_url())),
+        (URL, OsString::from(base_url)),
         (FOLDER, desk.folder.clone().into()),
         (KIND, desk.kind.to_string().into()),
     ];
@@ -90,7 +91,7 @@ fn kill_at_random(test: &str, kind: ProjectKind) {
     let desk = Desk::new(&simulator.base_url(), kind);
     let mut kills = KILLS;
     loop {
-        let mut child = start(test, &desk, &simulator);
+        let mut child = start(test, &desk, &simulator.base_url());
         let was_killed = kills > 0 && is_killed_within(&mut child, ms(dice.roll(500)));
         kills = kills.saturating_sub(1);
         match child.wait().unwrap().code() {
@@ -135,7 +136,7 @@ fn has_edit(simulator: &Simulator, project: &str, image: &str, edit: &CopilotEdi
         .any(|edit| edit == asked)
 }
 
-fn assert_done_once(desk: &Desk, simulator: &Simulator) {
+pub(super) fn assert_done_once(desk: &Desk, simulator: &Simulator) {
     let mut projects = simulator.projects().into_iter();
     let project = projects.find(|project| project.name == NAME).unwrap();
     assert!(projects.all(|project| project.name != NAME));
@@ -184,7 +185,7 @@ fn of_two_processes_one_does_the_job() {
     let test = "job::killed::of_two_processes_one_does_the_job";
     let simulator = slow_simulator();
     let desk = Desk::new(&simulator.base_url(), ProjectKind::ProfileBased);
-    let children = [(); 2].map(|()| start(test, &desk, &simulator));
+    let children = [(); 2].map(|()| start(test, &desk, &simulator.base_url()));
     let codes = children.map(|mut child| child.wait().unwrap().code());
 
     assert!(codes.contains(&Some(0)), "{codes:?}");
@@ -192,37 +193,4 @@ fn of_two_processes_one_does_the_job() {
     let are_right = codes.iter().all(|code| matches!(code, Some(0 | LOCKED)));
     assert!(are_right, "{codes:?}");
     assert_done_once(&desk, &simulator);
-}
-
-#[cfg(unix)]
-#[test]
-fn a_process_that_is_stopped_keeps_its_job() {
-    if child::is_child() {
-        return program();
-    }
-    let test = "job::killed::a_process_that_is_stopped_keeps_its_job";
-    let simulator = slow_simulator();
-    let desk = Desk::new(&simulator.base_url(), ProjectKind::ProfileBased);
-    let mut first = start(test, &desk, &simulator);
-    eventually(|| count(&simulator, "POST", "/copilot") > 0);
-    signal(&first, "-STOP");
-
-    let second = start(test, &desk, &simulator).wait().unwrap();
-    // Longer than the wait for a lost edit.
-    thread::sleep(WAIT.total);
-    let third = start(test, &desk, &simulator).wait().unwrap();
-    signal(&first, "-CONT");
-
-    assert_eq!(second.code(), Some(LOCKED));
-    assert_eq!(third.code(), Some(LOCKED));
-    assert_eq!(first.wait().unwrap().code(), Some(0));
-    assert_done_once(&desk, &simulator);
-}
-
-#[cfg(unix)]
-fn signal(child: &Child, signal: &str) {
-    // Every shell has `kill`; not every system has it as a program.
-    let command = format!("kill {signal} {}", child.id());
-    let status = Command::new("sh").args(["-c", &command]).status();
-    assert!(status.unwrap().success());
 }

@@ -98,10 +98,13 @@ pub fn refused<T: Debug>(result: Result<T>, argument: &str) -> String {
     format!("{error} {error:#?}")
 }
 
+/// How late a busy machine may be with what it is about to do.
+pub const BUSY: Duration = Duration::from_secs(60);
+
 /// For what another thread or process is about to do.
 #[track_caller]
 pub fn eventually(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + BUSY;
     while !condition() {
         assert!(Instant::now() < deadline, "it never happened");
         thread::sleep(ms(1));

@@ -373,19 +373,23 @@ fn the_attempts_are_counted() {
 #[test]
 fn a_file_that_changes_on_its_way_is_never_a_success() {
     type Change = fn(&Path);
+    #[cfg(not(windows))]
     let replace = |path: &Path| {
         fs::remove_file(path).unwrap();
         fs::create_dir(path).unwrap();
     };
-    let table: [(&str, Change, bool); 6] = [
+    let table: &[(&str, Change, bool)] = &[
         ("shrinks", |path| resize(path, 5000), true),
         ("shrinks to nothing", |path| resize(path, 0), true),
         ("grows", |path| resize(path, 8 * MIB), true),
         ("changes", touch, true),
+        // Windows may keep the name of a removed file for as long as somebody has it open.
+        #[cfg(not(windows))]
         ("vanishes", |path| fs::remove_file(path).unwrap(), false),
+        #[cfg(not(windows))]
         ("is replaced by a folder", replace, true),
     ];
-    for (what, change, is_transfer) in table {
+    for &(what, change, is_transfer) in table {
         let (_folder, paths) = files(&["a.jpg", "b.jpg"]);
         resize(&paths[0], 4 * MIB);
         let mut servers = Servers::start([ok()]);
