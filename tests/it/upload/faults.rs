@@ -1,6 +1,6 @@
 //! What a network, a storage and a disk can do to a photo on its way.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Once;
@@ -370,14 +370,15 @@ fn the_attempts_are_counted() {
     asked.assert();
 }
 
+#[cfg(not(windows))]
+fn replace_by_folder(path: &Path) {
+    std::fs::remove_file(path).unwrap();
+    std::fs::create_dir(path).unwrap();
+}
+
 #[test]
 fn a_file_that_changes_on_its_way_is_never_a_success() {
     type Change = fn(&Path);
-    #[cfg(not(windows))]
-    let replace = |path: &Path| {
-        fs::remove_file(path).unwrap();
-        fs::create_dir(path).unwrap();
-    };
     let table: &[(&str, Change, bool)] = &[
         ("shrinks", |path| resize(path, 5000), true),
         ("shrinks to nothing", |path| resize(path, 0), true),
@@ -385,9 +386,13 @@ fn a_file_that_changes_on_its_way_is_never_a_success() {
         ("changes", touch, true),
         // Windows may keep the name of a removed file for as long as somebody has it open.
         #[cfg(not(windows))]
-        ("vanishes", |path| fs::remove_file(path).unwrap(), false),
+        (
+            "vanishes",
+            |path| std::fs::remove_file(path).unwrap(),
+            false,
+        ),
         #[cfg(not(windows))]
-        ("is replaced by a folder", replace, true),
+        ("is replaced by a folder", replace_by_folder, true),
     ];
     for &(what, change, is_transfer) in table {
         let (_folder, paths) = files(&["a.jpg", "b.jpg"]);
