@@ -115,12 +115,15 @@ fn a_certificate_that_proves_nothing_is_refused() {
     let authority = Authority::new("private");
     let stranger = Authority::new("stranger").issue(&HERE);
     let other = authority.issue(&["api.example.test", "127.0.0.9"]);
+    let later = authority.issue_for_later(&HERE);
+    let not_yet = Words("not valid yet", "certificate is not yet valid");
     let other_name = Words("not valid for name", "ostname mismatch");
     let other_address = Words("not valid for name", "IP address mismatch");
     for (host, identity, words) in [
         (HERE[0], &stranger, UNKNOWN),
         (HERE[0], &other, other_name),
         (HERE[1], &other, other_address),
+        (HERE[0], &later, not_yet),
     ] {
         for provider in providers() {
             let server = TlsServer::start(identity);

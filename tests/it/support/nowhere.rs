@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// No other server uses it, not even after this one was closed. Nor can a client reach itself
 /// there, which happens when the system chooses the port that it connects to as the one that it
 /// connects from: that is a port of another address.
+///
+/// Where the system has one loopback address only, as macOS does, neither is certain: the port is
+/// free again, and only one of thousands that the next server or client may get.
 pub struct Refused(SocketAddr);
 
 impl Refused {
@@ -20,7 +23,8 @@ impl Refused {
     }
 }
 
-/// A loopback address that no other server uses, of this process or of another.
+/// A loopback address that no other server uses, of this process or of another, if the system has
+/// it.
 pub(super) fn own_address() -> Ipv4Addr {
     static USED: AtomicU16 = AtomicU16::new(0);
     let [_, _, high, low] = std::process::id().to_be_bytes();

@@ -41,15 +41,31 @@ impl Authority {
 
     /// A certificate for these names, or addresses.
     pub fn issue(&self, names: &[&str]) -> Identity {
-        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut params = CertificateParams::new(names).expect("names");
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "of a test");
+        self.sign(params(names))
+    }
+
+    /// The same, valid from the year 2100 on: what a machine makes of any certificate that thinks
+    /// it is 1970.
+    pub fn issue_for_later(&self, names: &[&str]) -> Identity {
+        let mut params = params(names);
+        params.not_before = rcgen::date_time_ymd(2100, 1, 1);
+        self.sign(params)
+    }
+
+    fn sign(&self, params: CertificateParams) -> Identity {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         Identity { certificate, key }
     }
+}
+
+fn params(names: &[&str]) -> CertificateParams {
+    let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("names");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "of a test");
+    params
 }
 
 /// The kinds of TLS in this build.
