@@ -30,8 +30,8 @@ pub const REQUEST_ID: &str = "request-id-1";
 /// How often a call is tried, unless its row says otherwise.
 const TRIES: u32 = 3;
 /// The longest that a row may take. It is for a busy machine: what hangs takes `PATIENCE`.
-const SOON: Duration = Duration::from_secs(20);
-const PATIENCE: Duration = Duration::from_secs(25);
+const SOON: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(50);
 /// A limit that a row waits out.
 const SHORT: Duration = Duration::from_secs(1);
 /// An idle time that the client takes a connection to be good for, and one that it does not.

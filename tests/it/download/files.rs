@@ -12,10 +12,10 @@ use mockito::{Server, ServerGuard};
 
 use super::{MIB, broken, client, names, signed};
 use crate::support::file::File;
-use crate::support::script::End::Close;
+use crate::support::script::End::{Close, Stall};
 use crate::support::script::{Script, Turn};
 use crate::support::simulator::{READY, Simulator};
-use crate::support::{child, client_of, eventually, link, ms, refused};
+use crate::support::{child, client_of, eventually, link, refused};
 
 /// What a child process of a test is to download, and where to.
 fn errand() -> Option<(String, String)> {
@@ -266,8 +266,8 @@ fn what_a_killed_process_leaves_is_removed_by_the_next_download() {
         return;
     }
     let file = File::made(2, 16 * MIB);
-    let slow = Turn::file(&file).drip_body(64 * 1024, ms(5));
-    let server = Script::of([slow, Turn::file(&file)]);
+    let stalled = Turn::file(&file).cut_body(8 * MIB, Stall);
+    let server = Script::of([stalled, Turn::file(&file)]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jpg");
 

@@ -1,6 +1,7 @@
 //! The servers that stand in for the real one, and what else tests share.
 
 use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -48,7 +49,7 @@ pub fn with_both_agents(builder: impl Fn() -> ClientBuilder) -> [ClientBuilder; 
 /// Settings that have everything as this client must not have it.
 pub fn contrary_config() -> ConfigBuilder<AgentScope> {
     /// Longer than a script stalls.
-    const AGES: Duration = Duration::from_secs(60);
+    const AGES: Duration = Duration::from_secs(120);
     agent_config()
         .proxy(None)
         .http_status_as_error(true)
@@ -108,6 +109,14 @@ pub fn eventually(condition: impl Fn() -> bool) {
     while !condition() {
         assert!(Instant::now() < deadline, "it never happened");
         thread::sleep(ms(1));
+    }
+}
+
+/// Runs a test of limits that a busy machine may not keep, and if it fails, once more with limits
+/// that are so many times as long.
+pub fn patiently(test: impl Fn(u32)) {
+    if catch_unwind(AssertUnwindSafe(|| test(1))).is_err() {
+        test(10);
     }
 }
 

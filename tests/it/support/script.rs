@@ -27,7 +27,7 @@ use connection::Connection;
 use turn::Reads;
 
 /// The longest wait for a client.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The most of an endless answer, so that a client without limits fails its test and not the
 /// machine.
