@@ -263,10 +263,10 @@ pub fn faults() -> Vec<Fault> {
     ]
 }
 
-/// Gives up before the second pause is over.
+/// Gives up before the second pause is over: the first two take 300 ms at least.
 fn throttled() -> RetryPolicy {
     RetryPolicy {
-        max_throttled: ms(250),
+        max_throttled: ms(290),
         ..policy()
     }
 }
