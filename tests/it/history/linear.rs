@@ -126,11 +126,12 @@ fn time_grows_with_the_answer() {
         // The small ones are the more easily disturbed.
         let tries = (0..5).map(|_| processor_time(&shape(SMALL)));
         let small = tries.min().unwrap();
-        let large = processor_time(&shape(40 * SMALL));
+        let large = shape(40 * SMALL);
         // Where a name or an id is looked at once for each version, it is 1,600 times as much.
+        let mut tries = (0..3).map(|_| processor_time(&large));
         assert!(
-            large < 80 * small,
-            "{small} ns, and {large} for 40 times as much"
+            tries.any(|large| large < 80 * small),
+            "{small} ns, and more than 80 times that for 40 times as much"
         );
     }
 }
