@@ -329,12 +329,12 @@ fn a_stalled_transfer_is_noticed() {
         let client = client();
         let download = client
             .download(signed(&script.url()))
-            .stall_timeout(ms(1_000));
+            .stall_timeout(ms(300));
         let error = failed(download.to_file(folder.path().join("a.jpg")));
         assert_eq!(error.reason, TransferReason::Stalled, "{error}");
         assert!(error.message.contains("stall limit"), "{error}");
         assert_eq!(error.context.attempts, 3);
-        assert!(error.context.elapsed >= ms(3_000), "{error}");
+        assert!(error.context.elapsed >= ms(900), "{error}");
         assert_eq!(names(folder.path()), [""; 0]);
     });
 }
@@ -343,20 +343,20 @@ fn a_stalled_transfer_is_noticed() {
 #[test]
 fn a_slow_transfer_goes_on() {
     let file = File::made(14, 40_000);
-    let limit = Some(ms(500));
+    let limit = Some(ms(300));
     let agent = contrary_config()
         .timeout_global(limit)
         .timeout_per_call(limit)
         .timeout_recv_response(limit)
         .timeout_recv_body(limit)
         .build();
-    let short = || builder().timeout(ms(500)).retry(RetryPolicy::none());
+    let short = || builder().timeout(ms(300)).retry(RetryPolicy::none());
     let own_agent = short().agent(agent.into()).build().unwrap();
     let target = Script::of([Turn::file(&file)]);
     let turns = [
         Turn::redirect(302, signed(&target.url()).as_str()),
-        Turn::file(&file).drip_head(30, ms(800)),
-        Turn::file(&file).drip_body(20_000, ms(700)),
+        Turn::file(&file).drip_head(60, ms(400)),
+        Turn::file(&file).drip_body(20_000, ms(400)),
     ];
     for client in [short().build().unwrap(), own_agent] {
         side_by_side(&turns, |turn| {
