@@ -232,29 +232,37 @@ fn fate() -> impl Strategy<Value = Fate> {
     ]
 }
 
-fn kind() -> impl Strategy<Value = ProjectKind> {
-    prop_oneof![Just(ProjectKind::ProfileBased), Just(ProjectKind::Smart)]
+/// What happens to a job until it ends.
+fn story() -> impl Strategy<Value = (usize, u32, Vec<Fate>)> {
+    // More than a lookup asks.
+    let pending_polls = prop_oneof![Just(0), Just(5), Just(80)];
+    let fates = prop::collection::vec(fate(), 0..200);
+    (1usize..4, pending_polls, fates)
 }
 
+fn assert_paid_once(kind: ProjectKind, (threads, pending_polls, fates): (usize, u32, Vec<Fate>)) {
+    let runs = Runs::new(kind, threads, pending_polls, fates);
+    runs.run_to_the_end();
+    runs.assert_paid_once();
+}
+
+// A test for each kind, so that they run side by side.
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 24,
+        cases: 12,
         failure_persistence: None,
         max_shrink_iters: 100,
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn nothing_is_paid_for_twice_and_every_job_ends(
-        kind in kind(),
-        threads in 1usize..4,
-        // More than a lookup asks.
-        pending_polls in prop_oneof![Just(0), Just(5), Just(80)],
-        fates in prop::collection::vec(fate(), 0..200),
-    ) {
-        let runs = Runs::new(kind, threads, pending_polls, fates);
-        runs.run_to_the_end();
-        runs.assert_paid_once();
+    fn a_profile_based_job_pays_for_nothing_twice_and_ends(story in story()) {
+        assert_paid_once(ProjectKind::ProfileBased, story);
+    }
+
+    #[test]
+    fn a_smart_job_pays_for_nothing_twice_and_ends(story in story()) {
+        assert_paid_once(ProjectKind::Smart, story);
     }
 }
 
