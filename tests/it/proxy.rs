@@ -1,5 +1,7 @@
 //! Proxies for real: what they see of a call, and what a caller hears when they fail.
 
+use std::time::Duration;
+
 use imagen_ai::ureq::{Agent, Proxy as Setting};
 use imagen_ai::{CauseKind, Client, ClientBuilder, Error, Result, RetryPolicy};
 use mockito::Matcher;
@@ -9,7 +11,7 @@ use crate::support::proxy::Proxy;
 use crate::support::script::End::{Close, HangUp, Reset, Stall};
 use crate::support::script::{Script, Turn};
 use crate::support::wire::{KEY, OK, Wire};
-use crate::support::{agent_config, ms};
+use crate::support::{agent_config, ms, patiently};
 
 const PASSWORD: &str = "pass-4711";
 /// What stands for it in a header: someone:pass-4711.
@@ -204,7 +206,10 @@ fn a_proxy_that_fails_is_named_learns_nothing_and_is_asked_once_if_it_refuses() 
 /// an agent is used for this machine too.
 #[test]
 fn a_tunnel_lasts_longer_than_the_connect_timeout() {
-    let limit = ms(1_000);
+    patiently(|times| tunnel_for_longer_than(times * ms(500)));
+}
+
+fn tunnel_for_longer_than(limit: Duration) {
     let slow = Turn::json(OK).drip_body(OK.len() / 3, limit / 2);
     let script = Script::of([slow, Turn::json(OK)]);
     let proxy = Proxy::connect(script.addr());
