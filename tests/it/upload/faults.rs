@@ -67,7 +67,13 @@ fn expired() -> Turn {
 
 /// An answer before the body, which is then taken all the same.
 fn early(turn: Turn) -> Turn {
-    turn.early().then(Close)
+    let turn = turn.early().then(Close);
+    if cfg!(windows) {
+        // Wine does not always show at once that the other side has closed the connection, which is
+        // then used for the next attempt.
+        return turn.header("Connection", "close");
+    }
+    turn
 }
 
 #[expect(clippy::too_many_lines, reason = "a table")]
