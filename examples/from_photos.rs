@@ -151,7 +151,7 @@ impl Order<'_> {
             self.profile(client)?;
         }
         fs::create_dir_all(self.out).map_err(|e| Error::io(self.out, e))?;
-        let name = self.project_name();
+        let name = self.project_name()?;
         match self.kind {
             Kind::Profile(_) => client.open_job(path, name),
             Kind::Smart => client.open_smart_job(path, name),
@@ -178,10 +178,13 @@ impl Order<'_> {
     }
 
     /// Returns the name of the folder with the photos, which may be gone by now.
-    fn project_name(&self) -> String {
-        let folder = path::absolute(self.folder).unwrap_or_default();
-        let name = folder.file_name().unwrap_or_default();
-        format!("{} (imagen-ai)", name.display())
+    fn project_name(&self) -> Result<String, Error> {
+        let folder = path::absolute(self.folder).map_err(|e| Error::io(self.folder, e))?;
+        let Some(name) = folder.file_name() else {
+            let unnamed = io::Error::new(ErrorKind::InvalidInput, "give the folder by its name");
+            return Err(Error::io(self.folder, unnamed));
+        };
+        Ok(format!("{} (imagen-ai)", name.display()))
     }
 
     fn edit_options(&self) -> EditOptions {

@@ -12,7 +12,7 @@ mod common;
 
 const HELP: &str = "\
 Edits one image, line by line, from the standard input. Each line is an instruction that builds on
-the last, or one of:
+the last, or a command. An instruction cannot begin with `go `, `preset ` or `save `. The commands:
   undo          goes back to the version before
   tree          draws the versions, and marks where you stand
   preset NAME   applies a preset; `presets` lists them
@@ -88,13 +88,13 @@ fn command(edits: &mut Chain, image: &Image, line: &str) -> Result<String, Error
         ("reset", "") => edits.reset()?,
         ("recover", "") => return recover(edits),
         ("forget", "") => edits.assume_not_applied()?,
-        ("go", version) if is_word(version) => edits.branch_from(version.parse::<VersionId>()?)?,
+        ("go", version) => return go(edits, image, version.trim()),
         ("tree", "") => return Ok(image.history()?.draw(edits.current())),
         ("presets", "") => return presets(image),
-        ("preset", name) if is_word(name) => {
-            edits.enhance(name)?;
+        ("preset", name) => {
+            edits.enhance(name.trim())?;
         }
-        ("save", file) if is_word(file) => return save(edits, image, file),
+        ("save", file) => return save(edits, image, file.trim()),
         _ => {
             edits.copilot(line)?;
         }
@@ -102,16 +102,20 @@ fn command(edits: &mut Chain, image: &Image, line: &str) -> Result<String, Error
     Ok(where_it_stands(edits))
 }
 
-/// Whether this is an argument of a command, and not the rest of an instruction.
-fn is_word(text: &str) -> bool {
-    !text.is_empty() && !text.contains(' ')
-}
-
 fn where_it_stands(edits: &Chain) -> String {
     match edits.current() {
         Some(version) => format!("At version {version}"),
         None => "At the unedited image".to_owned(),
     }
+}
+
+fn go(edits: &mut Chain, image: &Image, version: &str) -> Result<String, Error> {
+    let id: VersionId = version.parse()?;
+    if image.history()?.get(&id).is_none() {
+        return Ok(format!("The history does not list version {id}"));
+    }
+    edits.branch_from(id)?;
+    Ok(where_it_stands(edits))
 }
 
 fn recover(edits: &mut Chain) -> Result<String, Error> {

@@ -317,9 +317,9 @@ impl Chain {
         };
         let project = self.image.project().returning_refusals();
         let clock = self.clock.clone();
-        look_for(&wait, &clock, |time_is_up| {
+        look_for(&wait, &clock, |is_last| {
             let history = project.history();
-            let answer = history.map(|history| self.look_in(&history, time_is_up));
+            let answer = history.map(|history| self.look_in(&history, is_last));
             if let Ok(recovery @ (Recovery::Applied(_) | Recovery::NotApplied)) = answer {
                 return Ok(Found::Settled(recovery));
             }
@@ -329,7 +329,9 @@ impl Chain {
                 failure: answer.as_ref().err(),
                 ..Progress::default()
             };
-            tell_of_question(&wait, &project, "Copilot edit", &progress)?;
+            if !is_last {
+                tell_of_question(&wait, &project, "Copilot edit", &progress)?;
+            }
             answer.map(Found::Open)
         })
     }
@@ -414,16 +416,19 @@ impl Chain {
     /// A pending edit is forgotten too; if it is still running it may appear afterwards.
     ///
     /// # Errors
-    /// - Those of [`Image::reset`]. If the service said no, nothing has changed. After any other
-    ///   failure the chain stands at the unedited image, and the edits may be discarded or not.
+    /// - Those of [`Image::reset`]. If the service refused the only attempt by a 4xx, nothing has
+    ///   changed. After any other failure the chain stands at the unedited image, and the edits may
+    ///   be discarded or not.
     /// - [`Error::Io`]: the file of the chain's job could not be written. Nothing was sent.
     pub fn reset(&mut self) -> Result<()> {
         let before = self.state.clone();
         // A chain that was killed after the reset must not believe in the edits any more.
-        self.change(|state| *state = State::default())?;
+        self.announce(Change::Resetting)?;
         let result = self.image.reset();
-        if result.as_ref().is_err_and(Error::is_definite_no) {
-            self.settle(Change::Moved(before));
+        match &result {
+            Ok(()) => self.settle(Change::Moved(State::default())),
+            Err(e) if e.is_definite_no() => self.settle(Change::NotReset(before)),
+            Err(_) => {}
         }
         result
     }

@@ -278,7 +278,8 @@ pub struct StepStatus {
 /// ```
 /// use imagen_ai::{EditCallback, ProjectStatus};
 ///
-/// let body = r#"{"project_uuid":"65f3a1c2","status":"Completed","action":"edit"}"#;
+/// let body =
+///     r#"{"project_uuid":"65f3a1c2","status":"Completed","action":"edit"}"#;
 /// let callback: EditCallback = serde_json::from_str(body)?;
 /// assert_eq!(callback.status, ProjectStatus::Completed);
 /// # Ok::<(), serde_json::Error>(())

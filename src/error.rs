@@ -232,10 +232,15 @@ impl Error {
         is_refused || matches!(self, Self::Network(_))
     }
 
-    /// Whether the service said no, so that nothing was done.
+    /// Whether nothing was done for sure: it was refused before it was sent, or the service said no
+    /// to the only attempt. (An earlier attempt whose answer was lost may have been carried out.)
     pub(crate) fn is_definite_no(&self) -> bool {
         match self {
-            Self::Api(e) => matches!(e.status, 400..=499) && e.kind != ApiErrorKind::Server,
+            Self::InvalidInput { .. } => true,
+            Self::Api(e) => {
+                let is_no = matches!(e.status, 400..=499) && e.kind != ApiErrorKind::Server;
+                is_no && e.context.attempts <= 1
+            }
             _ => false,
         }
     }

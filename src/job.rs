@@ -90,8 +90,8 @@ pub struct Job {
     log: Arc<Log>,
     /// The photos that this run was given and that have not arrived.
     missing_photos: BTreeSet<String>,
-    /// Whether the last upload of this run failed as a whole.
-    is_upload_refused: bool,
+    /// The photos of uploads of this run that failed as a whole, until one of them is given again.
+    refused_photos: BTreeSet<String>,
     /// The images that this run was given and whose edits were not all made.
     unfinished: BTreeSet<String>,
 }
@@ -102,7 +102,7 @@ impl Job {
             project,
             log,
             missing_photos: BTreeSet::new(),
-            is_upload_refused: false,
+            refused_photos: BTreeSet::new(),
             unfinished: BTreeSet::new(),
         }
     }

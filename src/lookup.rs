@@ -42,8 +42,8 @@ pub(crate) fn look_for<T>(
     }
 }
 
-/// Tells the callback of the wait that a question has settled nothing. The callback can end the
-/// looking.
+/// Tells the callback of the wait that a question has settled nothing and is asked again. The
+/// callback can end the looking.
 pub(crate) fn tell_of_question(
     wait: &Wait,
     project: &Project,

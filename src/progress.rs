@@ -11,9 +11,9 @@ use crate::types::ProjectStatus;
 /// How far one item is, and all of them together.
 ///
 /// An item is a file that is transferred, an image that is edited, or what is waited for.
-/// [`Project::upload`](crate::Project::upload),
-/// [`Client::download_all`](crate::Client::download_all) and the waits of
-/// [`Project`](crate::Project) tell of it by the [`ProgressCallback`] in their options.
+/// Uploads, downloads, [`Job::copilot_each`](crate::Job::copilot_each), waits, and
+/// [`Chain::recover`](crate::Chain::recover) tell of it by the [`ProgressCallback`] in their
+/// options.
 ///
 /// ```
 /// use imagen_ai::{ProgressCallback, UploadOptions};

@@ -53,7 +53,9 @@ pub struct Wait {
     pub not_begun: Duration,
     /// Told of every answer, and of every failure to get one, after which the service is asked
     /// again ([`Progress::failure`]). [`Break`](std::ops::ControlFlow::Break) ends the wait with
-    /// [`WaitReason::Stopped`], unless the answer ends it anyway. Default: none.
+    /// [`WaitReason::Stopped`], unless the answer ends it anyway. Looking for a lost call
+    /// ([`Chain::recover`](crate::Chain::recover), [`Job::edit`](crate::Job::edit)) tells only of
+    /// questions that are asked again. Default: none.
     pub progress: Option<ProgressCallback>,
 }
 

@@ -35,7 +35,10 @@ impl Arguments {
                     exit(0);
                 }
                 "--smart" => arguments.smart = true,
-                option if option.starts_with('-') => arguments.refuse(),
+                option if option.starts_with('-') => {
+                    eprintln!("There is no option {option}.\n\n{help}");
+                    exit(2);
+                }
                 _ => arguments.words.push(word),
             }
         }

@@ -49,6 +49,10 @@ pub(crate) enum Change {
     Failed,
     /// The program or a person moved the chain, which is this from now on.
     Moved(State),
+    /// All edits of the image are about to be discarded.
+    Resetting,
+    /// The service refused to discard them: the chain is this, as before.
+    NotReset(State),
 }
 
 impl State {
@@ -69,7 +73,8 @@ impl State {
             }
             Change::NotMade => self.pending = None,
             Change::Failed => self.give_up_pending(),
-            Change::Moved(state) => self.clone_from(state),
+            Change::Moved(state) | Change::NotReset(state) => self.clone_from(state),
+            Change::Resetting => *self = Self::default(),
         }
     }
 

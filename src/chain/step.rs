@@ -15,8 +15,8 @@ pub struct Pending {
     pub edit: CopilotEdit,
     /// The version that it was to build on. `None` is the unedited image.
     pub parent: Option<VersionId>,
-    /// Whether the service answered with a success: it named no version, or the answer could not be
-    /// read.
+    /// Whether the service answered with a success: it named no version, or the answer could not
+    /// be read.
     pub made: bool,
     /// Whether that answer could not be read. It may say that the edit failed.
     #[serde(default, skip_serializing_if = "is_false")]

@@ -27,6 +27,10 @@ pub(super) struct PartFile {
     part: PathBuf,
     target: PathBuf,
     pub(super) file: File,
+    /// Whether device and inode tell the file from others: they were the same for the open file
+    /// and for its path when it was new. Some network drives give another inode with each
+    /// look.
+    is_told_apart: bool,
 }
 
 impl PartFile {
@@ -37,10 +41,13 @@ impl PartFile {
             ErrorKind::NotFound if !folder.exists() => Error::io(folder, e),
             _ => Error::io(target, e),
         })?;
+        let there = part.symlink_metadata();
+        let is_told_apart = there.is_ok_and(|there| is_same(&file, &there).unwrap_or(false));
         Ok(Self {
             part,
             target: target.to_owned(),
             file,
+            is_told_apart,
         })
     }
 
@@ -61,7 +68,7 @@ impl PartFile {
         let Ok(there) = self.part.symlink_metadata() else {
             return Err(io::Error::other("another program removed its part file"));
         };
-        if !is_same(&self.file, &there)? {
+        if !self.is_ours(&there)? {
             return Err(io::Error::other("another program replaced its part file"));
         }
         // A rename replaces what is there, and a second name does not.
@@ -79,6 +86,11 @@ impl PartFile {
         Ok(true)
     }
 
+    /// Whether what is at the path of the part file is the file, as far as that can be told.
+    fn is_ours(&self, there: &Metadata) -> io::Result<bool> {
+        Ok(!self.is_told_apart || is_same(&self.file, there)?)
+    }
+
     /// Writes the bytes to the disk, since their name may get there earlier.
     fn sync(&self) -> io::Result<()> {
         match self.file.sync_all() {
@@ -92,7 +104,7 @@ impl Drop for PartFile {
     fn drop(&mut self) {
         // It is not there any more if it was renamed.
         if let Ok(there) = self.part.symlink_metadata()
-            && let Ok(true) = is_same(&self.file, &there)
+            && let Ok(true) = self.is_ours(&there)
         {
             let _ = fs::remove_file(&self.part);
         }
@@ -347,6 +359,22 @@ mod tests {
             assert!(!target.exists());
             assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
         }
+    }
+
+    /// As on a network drive that gives another inode with each look.
+    #[cfg(unix)]
+    #[test]
+    fn where_inodes_tell_nothing_the_name_alone_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.jpg");
+        let mut part = written(&target, "ours");
+        fs::copy(&part.part, folder.path().join("copy")).unwrap();
+        fs::rename(folder.path().join("copy"), &part.part).unwrap();
+        part.is_told_apart = false;
+
+        assert!(part.publish(Overwrite::Never).unwrap());
+
+        assert_eq!(fs::read_to_string(&target).unwrap(), "ours");
     }
 
     #[test]

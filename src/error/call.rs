@@ -163,8 +163,8 @@ pub enum CauseKind {
     /// TLS could not be agreed on: an unknown, wrong or expired certificate, or no TLS in this
     /// build.
     Tls,
-    /// The proxy forbids the host (403) or wants a password (407), or its URL is none: look at
-    /// `HTTPS_PROXY` and the like, or at the agent's proxy.
+    /// The proxy forbids the host (403) or wants a password (407), or its URL cannot be used: look
+    /// at `HTTPS_PROXY` and the like, or at the agent's proxy.
     Proxy,
     /// A time limit ended it.
     Timeout,

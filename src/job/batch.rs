@@ -133,7 +133,7 @@ impl Job {
 
         let mut outcomes = Vec::with_capacity(works.len());
         for work in works {
-            let outcome = work.outcome(&edits);
+            let outcome = work.outcome(edits.len());
             if let Ok(edited) = &outcome {
                 self.unfinished.remove(&edited.file_name);
             }
@@ -345,9 +345,9 @@ impl Batch<'_> {
         }
         work.is_end_told = true;
         self.images_ended.fetch_add(1, Relaxed);
-        let ended = match &work.standing {
-            Standing::Lost(_, error) | Standing::Failed(error) => Err(error),
-            Standing::Ready(_) | Standing::Done => Ok(()),
+        let ended = match work.error(self.edits.len()) {
+            Some(error) => Err(error),
+            None => Ok(()),
         };
         self.tell(work, Some(ended));
     }

@@ -139,7 +139,7 @@ impl Shared {
             && let Some((image, what)) = self.record.unfinished()
         {
             let why = format!(
-                "{} has an edit {what}; project().finalize_to() finalizes without it",
+                "{} has an edit {what}; project().finalize_to() finalizes all the same",
                 quoted(image)
             );
             return Err(Error::invalid("job", why));

@@ -1,5 +1,7 @@
 //! The photos of a job.
 
+use std::collections::BTreeSet;
+
 use super::Job;
 use super::line::Line;
 use super::record::Phase;
@@ -39,10 +41,14 @@ impl Job {
             let known = photos.iter().map(|photo| self.known(photo));
             return Ok(Outcomes(known.collect()));
         }
-        self.is_upload_refused = true;
-        let outcomes = self.send(check(photos, options)?, options)?;
-        self.is_upload_refused = false;
-        Ok(outcomes)
+        let names: BTreeSet<String> = photos.iter().filter_map(name_of).collect();
+        let result = check(photos, options).and_then(|photos| self.send(photos, options));
+        if result.is_err() {
+            self.refused_photos.extend(names);
+        } else if !self.refused_photos.is_disjoint(&names) {
+            self.refused_photos.clear();
+        }
+        result
     }
 
     /// Returns what is known of a photo that the edit began with.
@@ -107,4 +113,8 @@ impl Job {
             bytes,
         })
     }
+}
+
+fn name_of(photo: &Photo) -> Option<String> {
+    photo.file_name().map(str::to_owned)
 }

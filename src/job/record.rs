@@ -172,7 +172,12 @@ impl ImageRecord {
             Change::Made(version) => self.note_made(version, edit),
             Change::NotMade | Change::Failed => self.not_made = edit,
             Change::Moved(state) => self.note_moved(state, edit),
-            Change::Sending { .. } | Change::Lost | Change::MadeUnnamed | Change::MadeUnread => {}
+            Change::Sending { .. }
+            | Change::Lost
+            | Change::MadeUnnamed
+            | Change::MadeUnread
+            | Change::Resetting
+            | Change::NotReset(_) => {}
         }
         self.chain.apply(change);
         if self.chain.pending.is_none() {

@@ -156,7 +156,7 @@ impl Job {
 
     /// Settles a step that failed, whose outcome cannot be told, or that is under way without end:
     /// it was not done. The next run sends it again. If it was done after all, it is paid for
-    /// twice.
+    /// twice. After a finalizing edits can be sent again: it must surely not have been done.
     ///
     /// # Errors
     /// - [`Error::InvalidInput`]: the step is not in question, or a chain works on the image.
@@ -255,7 +255,12 @@ fn edits_of(image: &ImageRecord) -> Vec<(&CopilotEdit, StepState)> {
         }
     }
     if let Some(pending) = &image.chain.pending {
-        edits.push((&pending.edit, StepState::Unknown));
+        let state = if pending.is_answered() {
+            StepState::Done
+        } else {
+            StepState::Unknown
+        };
+        edits.push((&pending.edit, state));
     } else if let Some(edit) = &image.not_made {
         edits.push((edit, StepState::Failed));
     }

@@ -38,9 +38,9 @@ impl Job {
     ///
     /// # Errors
     /// - [`Error::InvalidInput`]: a photo that was given to [`Job::upload`] in this run has not
-    ///   arrived; the project was edited outside the job, or by the job with other options;
-    ///   [`EditOptions::export`] is set, which is [`Job::export`]'s task; or the options are
-    ///   refused by [`Project::edit`]. No edit was sent.
+    ///   arrived, or an upload of this run failed as a whole; the project was edited outside the
+    ///   job, or by the job with other options; [`EditOptions::export`] is set, which is
+    ///   [`Job::export`]'s task; or the options are refused by [`Project::edit`]. No edit was sent.
     /// - [`Error::WaitFailed`]: the edit failed, on each run; it is not sent again. Or the wait
     ///   ended before the edit; the next run waits on.
     /// - [`Error::OutcomeUnknown`]: it cannot be told whether the edit has begun.
@@ -89,13 +89,16 @@ impl Job {
 
     /// Refuses to edit the project before the photos of this run have arrived.
     fn check_photos(&self) -> Result<()> {
-        if self.is_upload_refused {
-            let why = "the last upload failed as a whole: upload the photos again first";
-            return Err(Error::invalid("job", why));
-        }
         if let Some(photo) = self.missing_photos.first() {
             let photo = quoted(photo);
             let why = format!("the photo {photo} has not arrived: upload it again first");
+            return Err(Error::invalid("job", why));
+        }
+        if let Some(photo) = self.refused_photos.first() {
+            let photo = quoted(photo);
+            let why = format!(
+                "an upload with the photo {photo} failed as a whole: upload its photos again first"
+            );
             return Err(Error::invalid("job", why));
         }
         Ok(())
@@ -227,7 +230,7 @@ impl Task<'_> {
         let project = self.project.returning_refusals();
         let mut status = None;
         let wait_left = time_to_look(wait, clock.since(since));
-        let is_found = look_for(&wait_left, clock, |_| {
+        let is_found = look_for(&wait_left, clock, |is_last| {
             let answer = self.status_of(&project);
             if let Ok(now) = &answer {
                 if has_begun(before.as_ref(), now.as_ref()) {
@@ -242,7 +245,9 @@ impl Task<'_> {
                 failure: answer.as_ref().err(),
                 ..Progress::default()
             };
-            tell_of_question(wait, self.project, self.name(), &progress)?;
+            if !is_last {
+                tell_of_question(wait, self.project, self.name(), &progress)?;
+            }
             answer.map(|_| Found::Open(false))
         })?;
         if !is_found {

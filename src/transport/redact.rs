@@ -141,7 +141,7 @@ fn split_query(word: &str) -> Option<&str> {
     let lower = word.to_ascii_lowercase();
     let marks = QUESTION_MARKS.iter().filter_map(|mark| lower.find(mark));
     let (url, query) = lower.split_at_checked(marks.min()?)?;
-    let is_url = TWO_SLASHES.iter().any(|slashes| url.contains(slashes))
+    let is_url = TWO_SLASHES.iter().any(|slashes| lower.contains(slashes))
         || EQUALS_SIGNS.iter().any(|sign| query.contains(sign));
     if is_url { word.get(..url.len()) } else { None }
 }
@@ -264,6 +264,9 @@ mod tests {
                 "<a href='https://s3/x?sig=SECRET'>",
                 "<a href='https://s3/x?[redacted]>",
             ),
+            // What comes after the first question mark of a word is taken for its query.
+            ("what?|https://s3/x?SECRET now", "what?[redacted] now"),
+            ("{'why?':'https://s3/x?SECRET'}", "{'why?[redacted]"),
         ] {
             assert_eq!(redact(text, "", ""), clean);
         }

@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::history::History;
 use crate::job::steps::SETTLE;
 use crate::job::{cannot_tell, shown_path};
-use crate::types::CopilotEdit;
 
 /// How often an edit of one image may be lost in a run before the image is given up. Each time it
 /// was looked for as long as [`BatchOptions::wait`], and was not made.
@@ -87,7 +86,11 @@ impl Work {
     fn found(&mut self, found: Step, number: usize) {
         let is_answered = self.steps.len() == number;
         match self.steps.last_mut() {
-            Some(step) if is_answered => step.version_id = found.version_id,
+            Some(step) if is_answered => {
+                step.version_id = found.version_id;
+                // The link of an answer is newer than that of the history.
+                step.url = step.url.take().or(found.url);
+            }
             _ => self.steps.push(found),
         }
     }
@@ -103,12 +106,20 @@ impl Work {
         }
     }
 
-    pub(super) fn outcome(self, edits: &[CopilotEdit]) -> Result<Edited> {
-        match self.standing {
+    /// Returns why not all edits were made, of which there are so many.
+    pub(super) fn error(&self, edits: usize) -> Option<&Error> {
+        match &self.standing {
             // The last edit may be answered and lack its version: nothing is built on it.
-            Standing::Lost(_, error) if self.steps.len() < edits.len() => Err(error),
-            Standing::Failed(error) => Err(error),
-            Standing::Ready(_) | Standing::Lost(..) | Standing::Done => Ok(Edited {
+            Standing::Lost(_, error) if self.steps.len() < edits => Some(error),
+            Standing::Failed(error) => Some(error),
+            Standing::Ready(_) | Standing::Lost(..) | Standing::Done => None,
+        }
+    }
+
+    pub(super) fn outcome(self, edits: usize) -> Result<Edited> {
+        match self.error(edits) {
+            Some(error) => Err(error.copy()),
+            None => Ok(Edited {
                 file_name: self.file_name,
                 steps: self.steps,
             }),
@@ -119,7 +130,12 @@ impl Work {
 /// Makes the error of an edit of an earlier run, or of one whose version is not known.
 pub(super) fn unknown(chain: &Chain) -> Error {
     let message = match chain.pending() {
-        Some(pending) if pending.made => "the edit was made, as a version that is not known",
+        Some(pending) if pending.is_answered() => {
+            "the edit was made, as a version that is not known"
+        }
+        Some(pending) if pending.made => {
+            "the edit was answered with a success that could not be read"
+        }
         _ => "the edit was sent, and the history does not tell what became of it",
     };
     let image = chain.image();

@@ -82,12 +82,18 @@ fn a_pending_edit_that_a_person_decides_is_decided_tomorrow() {
 
 #[test]
 fn a_reset_whose_answer_was_lost_leaves_no_edit_to_rely_on() {
-    for (answer, is_reset) in [(None, true), (Some(403), false)] {
+    let lost = || End::Close.after_request();
+    let refused = || Turn::status(403);
+    for (answers, is_reset) in [
+        (vec![lost(); 9], true),
+        (vec![lost(), refused()], true),
+        (vec![refused()], false),
+    ] {
+        let mut answers = answers.into_iter();
         let (_simulator, network) = in_process(move |request, simulated| {
             let is_reset = request.method() == "DELETE";
-            match answer {
-                Some(status) if is_reset => Turn::status(status),
-                None if is_reset => End::Close.after_request(),
+            match answers.as_slice() {
+                [_, ..] if is_reset => answers.next().unwrap(),
                 _ => simulated(request),
             }
         });

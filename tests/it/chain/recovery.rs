@@ -292,6 +292,22 @@ fn the_callback_is_told_of_each_question_and_can_end_the_wait() {
 }
 
 #[test]
+fn the_last_answer_is_returned_and_the_callback_cannot_end_what_is_over() {
+    let (_simulator, network) = answering("<html>", false);
+    let mut chain = image_behind(&network).chain_from_latest().unwrap();
+    chain.copilot("a").unwrap_err();
+    let wait = Wait {
+        progress: Some(ProgressCallback::new(|_| ControlFlow::Break(()))),
+        ..NONE
+    };
+
+    let recovery = chain.recover(&wait).unwrap();
+
+    let nothing = Recovery::CannotTell { candidates: vec![] };
+    assert_eq!(recovery, nothing);
+}
+
+#[test]
 fn a_refused_question_ends_the_wait_and_the_callback_is_not_told() {
     let network = Script::each(|request| match request.method() {
         "POST" => End::Close.after_request(),

@@ -212,8 +212,8 @@ fn of_two_downloads_that_replace_one_name_both_arrive_and_the_last_one_stays() {
     let server = storage();
     for _ in 0..50 {
         let (done, content) = race(&server, Overwrite::Always);
-        // Where Windows cannot rename as POSIX has it, nothing replaces a file that is open, as that
-        // of the other download is for a moment.
+        // Where Windows cannot rename as POSIX has it, nothing replaces a file that is open, as
+        // that of the other download is for a moment.
         let is_refused = cfg!(windows) && done != [false, false];
         assert!(done == [true, true] || is_refused, "{done:?}");
         assert!(["/1", "/2"].contains(&&*content));

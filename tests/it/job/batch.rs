@@ -367,8 +367,22 @@ fn a_last_edit_without_a_version_is_an_edit_all_the_same() {
     });
     let desk = desk_behind(&network);
 
-    let edited = all(&desk, &["one"]);
+    let ended = Arc::new(Mutex::new(Vec::new()));
+    let telling = Arc::clone(&ended);
+    let options = BatchOptions {
+        progress: Some(ProgressCallback::new(move |p| {
+            lock(&telling).extend(p.ended.map(|ended| ended.is_ok()));
+            ControlFlow::Continue(())
+        })),
+        ..in_order()
+    };
+    let mut job = ready(&desk);
+    let images = images(&job);
+    let outcomes = job.copilot_each(images, ["one"], &options).unwrap();
+    drop(job);
+    let edited = outcomes.all().unwrap();
     assert!(edited[0].steps[0].url.is_some());
+    assert_eq!(*lock(&ended), [true; 3]);
 
     // What comes next would start over from the unedited image.
     let outcomes = run(&desk, &["one", "two"]).unwrap();

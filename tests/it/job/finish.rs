@@ -144,6 +144,41 @@ fn a_finalizing_that_was_refused_lets_edits_be_sent() {
 }
 
 #[test]
+fn a_refusal_after_a_lost_answer_does_not_say_that_nothing_was_finalized() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = desk.exported();
+    simulator.fail_next("POST", "/finalize", 502, "?", 1);
+    simulator.fail_next("POST", "/finalize", 409, "it is under way", 1);
+    let finalize = job.finalize_to(desk.out(), &DownloadOptions::default());
+    assert_eq!(finalize.unwrap_err().status(), Some(409));
+
+    let image = job.project().image("DSC_0001.JPEG");
+    let edit = job.chain(&image).unwrap().copilot("one");
+
+    assert_refused(edit, "job", "finalized, or may be");
+}
+
+#[test]
+fn a_reset_that_was_refused_forgets_no_edit_that_failed() {
+    let simulator = Simulator::start();
+    let desk = Desk::of(&simulator);
+    let mut job = desk.exported();
+    let image = job.project().image("DSC_0001.JPEG");
+    let mut chain = job.chain(&image).unwrap();
+    chain.copilot("a dragon").unwrap_err();
+    simulator.fail_next("DELETE", "/copilot", 403, "no", 1);
+    chain.reset().unwrap_err();
+
+    let finalize = job.finalize_to(desk.out(), &DownloadOptions::default());
+    assert_refused(finalize, "job", "has an edit that failed");
+
+    chain.reset().unwrap();
+    let files = job.finalize_to(desk.out(), &DownloadOptions::default());
+    assert_eq!(files.unwrap().all().unwrap().len(), 5);
+}
+
+#[test]
 fn a_finalizing_whose_answer_was_lost_is_sent_again_and_lets_no_edit_be_sent() {
     let simulator = Simulator::start();
     let desk = Desk::of(&simulator);
@@ -233,6 +268,8 @@ fn an_edit_that_was_answered_without_its_version_is_made_in_each_run_and_is_fina
     assert!(edited.iter().all(|image| image.steps.len() == 1));
     let unnamed = edited.iter().filter(|i| i.steps[0].version_id.is_none());
     assert_eq!(unnamed.count(), 1);
+    let rows = job.report().steps;
+    assert!(rows.iter().all(|row| row.state == StepState::Done));
     desk_finishes(&desk, job);
 }
 
@@ -257,7 +294,9 @@ fn a_success_that_could_not_be_read_is_not_finalized() {
     };
     let batch = job.copilot_each([image], ["one"], &options).unwrap();
 
-    assert!(matches!(batch.0[0], Err(Error::OutcomeUnknown(_))));
+    let error = batch.0[0].as_ref().unwrap_err();
+    assert!(matches!(error, Error::OutcomeUnknown(_)), "{error}");
+    assert!(error.to_string().contains("could not be read"), "{error}");
     drop(job);
     let finalize = desk
         .open()

@@ -26,7 +26,7 @@ const CANNOT_TELL: i32 = 3;
 pub(super) const LOCKED: i32 = 4;
 
 /// Far longer than the simulator takes for an edit, so that a busy machine changes nothing.
-const WAIT: Wait = Wait {
+pub(super) const WAIT: Wait = Wait {
     first: ms(5),
     factor: 1.5,
     longest: ms(200),

@@ -214,7 +214,12 @@ fn nothing_is_edited_after_an_upload_that_failed_as_a_whole() {
 
     let edit = job.edit(&desk.options(), &LONG);
 
-    assert_refused(edit, "job", "the last upload failed");
+    assert_refused(edit, "job", "an upload with the photo \"DSC_0001.NEF\"");
+    let others = [Photo::bytes("DSC_0009.NEF", "another card")];
+    let sent = job.upload(others, &UploadOptions::default());
+    sent.unwrap().all().unwrap();
+    let edit = job.edit(&desk.options(), &LONG);
+    assert_refused(edit, "job", "an upload with the photo \"DSC_0001.NEF\"");
     job.upload(photos(), &UploadOptions::default())
         .unwrap()
         .all()

@@ -7,7 +7,7 @@ use std::thread;
 use imagen_ai::ProjectKind;
 
 use super::Desk;
-use super::killed::{LOCKED, assert_done_once, program, start};
+use super::killed::{LOCKED, WAIT, assert_done_once, program, start};
 use crate::chain::network::in_process;
 use crate::support::{BUSY, child, ms};
 
@@ -36,7 +36,7 @@ fn a_process_that_is_stopped_keeps_its_job() {
 
     let second = start(test, &desk, &base_url).wait().unwrap();
     // Longer than the wait for a lost edit.
-    thread::sleep(ms(3_000));
+    thread::sleep(WAIT.total + ms(500));
     let third = start(test, &desk, &base_url).wait().unwrap();
     signal(&first, "-CONT");
 

@@ -324,7 +324,9 @@ fn a_refused_call_for_a_fresh_link_ends_the_upload() {
 
     let results = servers.project().upload(small_photos(3), &one_by_one());
 
-    for error in results.unwrap().errors() {
+    let results = results.unwrap();
+    assert_eq!(results.errors().count(), 3);
+    for error in results.errors() {
         assert_eq!(error.status(), Some(401), "{error}");
     }
     assert_eq!(servers.puts().len(), 1);
