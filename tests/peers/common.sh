@@ -112,5 +112,6 @@ shown() { # SENTENCE
 }
 
 cargo build -q -p imagen-ai-simulator
-cargo build -q --manifest-path tests/peers/client/Cargo.toml --target-dir target/peers/client
-client=$PWD/target/peers/client/debug/peers-client
+# What it needs is built already, as a rule.
+cargo build -q --manifest-path tests/peers/client/Cargo.toml --target-dir target
+client=$PWD/target/debug/peers-client
