@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use crate::error::Error;
+
 /// Does some work for each item on a few threads, which have ended when this returns.
 ///
 /// The results are in the order of the items. With 0 threads, or if none can be started, the work
@@ -59,6 +61,22 @@ fn on_threads(threads: usize, worker: &(dyn Fn() + Sync)) {
         }
         worker();
     });
+}
+
+/// The error that ends many pieces of work: what was not begun ends in the same way.
+#[derive(Debug, Default)]
+pub(crate) struct Ended(Mutex<Option<Error>>);
+
+impl Ended {
+    /// Returns the error, if there is one.
+    pub(crate) fn why(&self) -> Option<Error> {
+        let error = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        error.as_ref().map(Error::copy)
+    }
+
+    pub(crate) fn end(&self, error: &Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.copy());
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result, TransferReason};
 use crate::outcomes::Outcomes;
-use crate::parallel::parallel;
+use crate::parallel::{Ended, parallel};
 use crate::photo::{Photo, Source};
 use crate::profile::{ImageType, JPEG_EXTENSIONS, Profile, RAW_EXTENSIONS};
 use crate::progress::{Items, ProgressCallback};
@@ -154,7 +154,7 @@ impl Project {
             stall: options.stall_timeout,
             note,
             items: Items::new(options.progress.as_ref(), count),
-            ended: Mutex::new(None),
+            ended: Ended::default(),
         };
         for photo in arrived {
             sending.items.end(photo.index, &photo.file_name);
@@ -192,7 +192,7 @@ struct Sending<'s> {
     items: Items<'s>,
     /// Why no other photo is begun. A call for a lot's links that ends the upload sets it under
     /// the lock of the lot, so that those who wait for the links find it.
-    ended: Mutex<Option<Error>>,
+    ended: Ended,
 }
 
 impl Sending<'_> {
@@ -214,7 +214,7 @@ impl Sending<'_> {
     /// Takes the link of a photo. The first photo of a lot asks for the links of all.
     fn link(&self, lot: &Lot<'_>, photo: &Checked) -> Result<SignedUrl> {
         let mut links = lot.links.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = self.why_ended() {
+        if let Some(error) = self.ended.why() {
             return Err(error);
         }
         let links = match &mut *links {
@@ -286,17 +286,10 @@ impl Sending<'_> {
         self.take_link(&mut links, photo)
     }
 
-    /// Returns the error that ended the upload, if one did.
-    fn why_ended(&self) -> Option<Error> {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.as_ref().map(Error::copy)
-    }
-
     /// Ends the upload after an error that the next call for links would meet too.
     fn end_if_next_would_fail(&self, error: &Error) {
         if error.is_of_all_calls() {
-            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-            *ended = Some(error.copy());
+            self.ended.end(error);
         }
     }
 }

@@ -7,7 +7,6 @@ use std::collections::HashSet;
 use std::mem;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Mutex, PoisonError};
 
 use self::work::{Standing, Work, unknown};
 use super::Job;
@@ -17,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::image::{Image, check_edit};
 use crate::lookup::{Found, look_for};
 use crate::outcomes::Outcomes;
-use crate::parallel::parallel;
+use crate::parallel::{Ended, parallel};
 use crate::progress::{Progress, ProgressCallback};
 use crate::project::Project;
 use crate::transport::quoted;
@@ -127,7 +126,7 @@ impl Job {
             options,
             images: works.len(),
             images_ended: AtomicUsize::new(0),
-            ended: Mutex::new(None),
+            ended: Ended::default(),
         };
         batch.run(&mut works)?;
 
@@ -216,7 +215,7 @@ struct Batch<'b> {
     images: usize,
     images_ended: AtomicUsize,
     /// Why no more edits are sent.
-    ended: Mutex<Option<Error>>,
+    ended: Ended,
 }
 
 impl Batch<'_> {
@@ -240,7 +239,7 @@ impl Batch<'_> {
         loop {
             let ready = works.iter_mut().filter(|work| work.is_ready());
             parallel(ready, self.options.threads, |work| self.edit(work));
-            if self.why_ended().is_some() {
+            if self.ended.why().is_some() {
                 return;
             }
             self.look_for_lost(works);
@@ -278,7 +277,7 @@ impl Batch<'_> {
     /// Sends the edits that an image lacks, one after the other.
     fn send(&self, mut chain: Box<Chain>, steps: &mut Vec<Step>) -> Standing {
         while let Some(edit) = self.edits.get(steps.len()) {
-            if let Some(error) = self.why_ended() {
+            if let Some(error) = self.ended.why() {
                 return Standing::Failed(error);
             }
             let result = chain.send(edit.clone());
@@ -322,7 +321,7 @@ impl Batch<'_> {
                 }
             }
             self.tell_of_lost(works);
-            if self.why_ended().is_some() || !works.iter().any(Work::is_lost) {
+            if self.ended.why().is_some() || !works.iter().any(Work::is_lost) {
                 return Ok(Found::Settled(()));
             }
             answer.map(|_| Found::Open(()))
@@ -365,7 +364,7 @@ impl Batch<'_> {
             ..Progress::default()
         };
         if callback.call(&progress).is_break() {
-            self.end(
+            self.ended.end(
                 &self
                     .project
                     .client()
@@ -375,21 +374,10 @@ impl Batch<'_> {
         }
     }
 
-    /// Returns the error that ended the batch, if one did.
-    fn why_ended(&self) -> Option<Error> {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.as_ref().map(Error::copy)
-    }
-
     /// Ends the batch after an error that the next image would meet too.
     fn end_if_next_would_fail(&self, error: &Error) {
         if error.is_of_all_calls() || matches!(error, Error::Io { .. }) {
-            self.end(error);
+            self.ended.end(error);
         }
-    }
-
-    fn end(&self, error: &Error) {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        *ended = Some(error.copy());
     }
 }

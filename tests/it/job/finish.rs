@@ -2,12 +2,18 @@
 
 use std::fs;
 
-use imagen_ai::{BatchOptions, DownloadOptions, Error, JobStep, StepState};
+use imagen_ai::{
+    BatchOptions, DownloadOptions, Downloaded, Error, Job, JobStep, Outcomes, Result, StepState,
+};
 
 use super::{Desk, SHORT, assert_refused, count};
 use crate::chain::network::in_process;
 use crate::support::script::{End, Turn};
 use crate::support::simulator::Simulator;
+
+fn finish(desk: &Desk, job: &mut Job) -> Result<Outcomes<Downloaded>> {
+    job.finalize_to(desk.out(), &DownloadOptions::default())
+}
 
 #[test]
 fn nothing_is_finalized_while_an_image_failed() {
@@ -16,10 +22,8 @@ fn nothing_is_finalized_while_an_image_failed() {
     let mut job = desk.exported();
     let image = job.project().image("DSC_0001.JPEG");
     job.chain(&image).unwrap().copilot("a dragon").unwrap_err();
-    let finalize =
-        |job: &mut imagen_ai::Job| job.finalize_to(desk.out(), &DownloadOptions::default());
     assert_refused(
-        finalize(&mut job),
+        finish(&desk, &mut job),
         "job",
         "\"DSC_0001.JPEG\" has an edit that failed",
     );
@@ -27,7 +31,7 @@ fn nothing_is_finalized_while_an_image_failed() {
 
     let mut job = desk.open();
     assert_refused(
-        finalize(&mut job),
+        finish(&desk, &mut job),
         "job",
         "\"DSC_0001.JPEG\" has an edit that failed",
     );
@@ -36,7 +40,7 @@ fn nothing_is_finalized_while_an_image_failed() {
     assert_eq!(row.state, StepState::Failed);
     job.assume_not_done(&row.step).unwrap();
 
-    finalize(&mut job).unwrap().all().unwrap();
+    finish(&desk, &mut job).unwrap().all().unwrap();
 }
 
 #[test]
@@ -53,7 +57,7 @@ fn nothing_is_finalized_while_an_image_cannot_be_told_or_was_not_begun() {
     let mut job = desk.exported();
     let image = job.project().image("DSC_0001.JPEG");
     job.chain(&image).unwrap().copilot("one").unwrap_err();
-    let finalize = job.finalize_to(desk.out(), &DownloadOptions::default());
+    let finalize = finish(&desk, &mut job);
     assert_refused(
         finalize,
         "job",
@@ -70,7 +74,7 @@ fn nothing_is_finalized_while_an_image_cannot_be_told_or_was_not_begun() {
     };
     let batch = job.copilot_each(images.clone(), ["one"], &options).unwrap();
     assert_eq!(batch.errors().count(), 5);
-    let finalize = job.finalize_to(desk.out(), &DownloadOptions::default());
+    let finalize = finish(&desk, &mut job);
     assert_refused(finalize, "job", "not all edits of");
     assert_eq!(count(&simulator, "POST", "/finalize"), 0);
 
@@ -78,10 +82,7 @@ fn nothing_is_finalized_while_an_image_cannot_be_told_or_was_not_begun() {
         .unwrap()
         .all()
         .unwrap();
-    job.finalize_to(desk.out(), &DownloadOptions::default())
-        .unwrap()
-        .all()
-        .unwrap();
+    finish(&desk, &mut job).unwrap().all().unwrap();
 }
 
 #[test]
@@ -94,7 +95,7 @@ fn nothing_is_finalized_after_a_batch_that_could_not_begin() {
     let batch = job.copilot_each(images, ["one"], &BatchOptions::default());
     assert_eq!(batch.unwrap_err().status(), Some(403));
 
-    let finalize = job.finalize_to(desk.out(), &DownloadOptions::default());
+    let finalize = finish(&desk, &mut job);
 
     assert_refused(finalize, "job", "not all edits of");
 }
@@ -107,10 +108,7 @@ fn nothing_that_costs_is_sent_after_the_finalizing() {
     let image = job.project().image("DSC_0001.JPEG");
     let mut chain = job.chain(&image).unwrap();
     chain.copilot("one").unwrap();
-    job.finalize_to(desk.out(), &DownloadOptions::default())
-        .unwrap()
-        .all()
-        .unwrap();
+    finish(&desk, &mut job).unwrap().all().unwrap();
 
     assert_refused(chain.copilot("two"), "job", "finalized");
     drop(chain);
@@ -136,8 +134,7 @@ fn a_finalizing_that_was_refused_lets_edits_be_sent() {
     let desk = Desk::of(&simulator);
     let mut job = desk.exported();
     simulator.fail_next("POST", "/finalize", 400, "not today", 1);
-    job.finalize_to(desk.out(), &DownloadOptions::default())
-        .unwrap_err();
+    finish(&desk, &mut job).unwrap_err();
 
     let image = job.project().image("DSC_0001.JPEG");
     job.chain(&image).unwrap().copilot("one").unwrap();
@@ -150,7 +147,7 @@ fn a_refusal_after_a_lost_answer_does_not_say_that_nothing_was_finalized() {
     let mut job = desk.exported();
     simulator.fail_next("POST", "/finalize", 502, "?", 1);
     simulator.fail_next("POST", "/finalize", 409, "it is under way", 1);
-    let finalize = job.finalize_to(desk.out(), &DownloadOptions::default());
+    let finalize = finish(&desk, &mut job);
     assert_eq!(finalize.unwrap_err().status(), Some(409));
 
     let image = job.project().image("DSC_0001.JPEG");
@@ -170,11 +167,11 @@ fn a_reset_that_was_refused_forgets_no_edit_that_failed() {
     simulator.fail_next("DELETE", "/copilot", 403, "no", 1);
     chain.reset().unwrap_err();
 
-    let finalize = job.finalize_to(desk.out(), &DownloadOptions::default());
+    let finalize = finish(&desk, &mut job);
     assert_refused(finalize, "job", "has an edit that failed");
 
     chain.reset().unwrap();
-    let files = job.finalize_to(desk.out(), &DownloadOptions::default());
+    let files = finish(&desk, &mut job);
     assert_eq!(files.unwrap().all().unwrap().len(), 5);
 }
 
@@ -184,8 +181,7 @@ fn a_finalizing_whose_answer_was_lost_is_sent_again_and_lets_no_edit_be_sent() {
     let desk = Desk::of(&simulator);
     let mut job = desk.exported();
     simulator.fail_next("POST", "/finalize", 502, "?", 3);
-    job.finalize_to(desk.out(), &DownloadOptions::default())
-        .unwrap_err();
+    finish(&desk, &mut job).unwrap_err();
     let image = job.project().image("DSC_0001.JPEG");
     let edit = job.chain(&image).unwrap().copilot("one");
     assert_refused(edit, "job", "finalized, or may be");
@@ -208,8 +204,7 @@ fn a_person_who_knows_that_nothing_was_finalized_can_go_on_with_edits() {
     let desk = Desk::of(&simulator);
     let mut job = desk.exported();
     simulator.fail_next("POST", "/finalize", 502, "?", 3);
-    job.finalize_to(desk.out(), &DownloadOptions::default())
-        .unwrap_err();
+    finish(&desk, &mut job).unwrap_err();
 
     job.assume_not_done(&JobStep::Finalize).unwrap();
 
@@ -226,14 +221,14 @@ fn a_person_can_go_on_without_an_edit_that_failed_in_a_batch_of_this_run() {
     simulator.fail_next("POST", "DSC_0003.JPEG/copilot", 403, "no", 1);
     let batch = job.copilot_each(images, ["one"], &BatchOptions::default());
     assert_eq!(batch.unwrap().errors().count(), 1);
-    let finalize = job.finalize_to(desk.out(), &DownloadOptions::default());
+    let finalize = finish(&desk, &mut job);
     assert_refused(finalize, "job", "not all edits of \"DSC_0003.JPEG\"");
     let rows = job.report().steps;
     let failed = rows.iter().find(|row| row.state == StepState::Failed);
 
     job.assume_not_done(&failed.unwrap().step).unwrap();
 
-    let files = job.finalize_to(desk.out(), &DownloadOptions::default());
+    let files = finish(&desk, &mut job);
     assert_eq!(files.unwrap().all().unwrap().len(), 5);
 }
 
@@ -250,7 +245,7 @@ fn an_edit_that_was_answered_without_its_version_is_made_in_each_run_and_is_fina
         answer(request)
     });
     let desk = Desk::new(&format!("{}/v1", network.url()), Default::default());
-    let edit_all = |job: &mut imagen_ai::Job| {
+    let edit_all = |job: &mut Job| {
         let images = job.project().images().unwrap();
         let options = BatchOptions {
             wait: SHORT,
@@ -304,10 +299,10 @@ fn a_success_that_could_not_be_read_is_not_finalized() {
     assert_refused(finalize, "job", "whose outcome is not known");
 }
 
-fn desk_finishes(desk: &Desk, job: imagen_ai::Job) {
+fn desk_finishes(desk: &Desk, job: Job) {
     drop(job);
     let mut job = desk.open();
-    let files = job.finalize_to(desk.out(), &DownloadOptions::default());
+    let files = finish(desk, &mut job);
     assert_eq!(files.unwrap().all().unwrap().len(), 5);
 }
 
@@ -324,7 +319,7 @@ fn files_of_an_earlier_run_are_skipped_and_others_are_not_touched() {
             desk.open()
         };
 
-        let files = job.finalize_to(desk.out(), &DownloadOptions::default());
+        let files = finish(&desk, &mut job);
 
         let files = files.unwrap();
         let errors: Vec<&Error> = files.errors().collect();
@@ -339,7 +334,7 @@ fn files_of_an_earlier_run_are_skipped_and_others_are_not_touched() {
     // A file that is gone is written again.
     fs::remove_file(desk.out().join("DSC_0001.JPEG")).unwrap();
     let mut job = desk.open();
-    let files = job.finalize_to(desk.out(), &DownloadOptions::default());
+    let files = finish(&desk, &mut job);
     let files = files.unwrap().into_iter().flatten();
     let written: Vec<String> = files
         .filter(|file| !file.skipped)
