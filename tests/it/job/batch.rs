@@ -440,29 +440,7 @@ fn the_callback_is_told_while_an_edit_is_looked_for_and_can_end_that() {
         }
         answer(request)
     });
-    let desk = desk_behind(&network);
-    let told = Arc::new(Mutex::new(0));
-    let telling = Arc::clone(&told);
-    let options = BatchOptions {
-        wait: LONG,
-        progress: Some(ProgressCallback::new(move |p| {
-            let mut told = lock(&telling);
-            *told += usize::from(p.ended.is_none());
-            // Once when its edit begins, and then after each question.
-            if *told == 4 {
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        })),
-        ..in_order()
-    };
-    let mut job = ready(&desk);
-    let image = images(&job).remove(0);
-
-    let outcomes = job.copilot_each([image], ["one"], &options).unwrap();
-
-    assert!(matches!(outcomes.0[0], Err(Error::OutcomeUnknown(_))));
-    assert_eq!(*lock(&told), 4);
+    ends_after(&network, 4);
 }
 
 #[test]
@@ -475,18 +453,25 @@ fn the_callback_can_end_the_looking_while_the_network_is_gone() {
         }
         answer(request)
     });
-    let desk = desk_behind(&network);
+    ends_after(&network, 2);
+}
+
+/// The callback is told so often of an image whose edit is lost, and then ends the looking.
+#[track_caller]
+fn ends_after(network: &Script, most: usize) {
+    let desk = desk_behind(network);
     let told = Arc::new(Mutex::new(0));
     let telling = Arc::clone(&told);
     let options = BatchOptions {
         wait: LONG,
         progress: Some(ProgressCallback::new(move |p| {
-            *lock(&telling) += usize::from(p.ended.is_none());
-            // Once when its edit begins, and then after the first question.
-            match *lock(&telling) {
-                2 => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
+            let mut told = lock(&telling);
+            *told += usize::from(p.ended.is_none());
+            // Once when its edit begins, and then after each question.
+            if *told == most {
+                return ControlFlow::Break(());
             }
+            ControlFlow::Continue(())
         })),
         ..in_order()
     };
@@ -496,7 +481,7 @@ fn the_callback_can_end_the_looking_while_the_network_is_gone() {
     let outcomes = job.copilot_each([image], ["one"], &options).unwrap();
 
     assert!(matches!(outcomes.0[0], Err(Error::OutcomeUnknown(_))));
-    assert_eq!(*lock(&told), 2);
+    assert_eq!(*lock(&told), most);
 }
 
 #[test]

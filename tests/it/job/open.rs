@@ -7,7 +7,7 @@ use imagen_ai::{Client, Error, ProjectKind};
 
 use super::{Desk, NAME, assert_refused, count};
 use crate::chain::network::in_process;
-use crate::support::script::End;
+use crate::support::script::{End, Request};
 use crate::support::simulator::{READY, Simulator};
 
 #[test]
@@ -101,13 +101,17 @@ enum Lost {
     After,
 }
 
+fn is_create(request: &Request) -> bool {
+    request.method() == "POST" && request.path().ends_with("projects/")
+}
+
 #[test]
 fn a_project_whose_answer_was_lost_is_made_once() {
     for kind in [ProfileBased, Smart] {
         for lost in [Lost::Before, Lost::After] {
             let mut calls = 0;
             let (simulator, network) = in_process(move |request, answer| {
-                let is_create = request.method() == "POST" && request.path().ends_with("projects/");
+                let is_create = is_create(request);
                 calls += u32::from(is_create);
                 if !is_create || calls > 2 {
                     return answer(request);
@@ -142,7 +146,7 @@ fn a_project_with_photos_is_not_taken_for_one_whose_answer_was_lost() {
 fn not_taken(kind: ProjectKind, path: &str) {
     let mut calls = 0;
     let (simulator, network) = in_process(move |request, answer| {
-        let is_create = request.method() == "POST" && request.path().ends_with("projects/");
+        let is_create = is_create(request);
         calls += u32::from(is_create);
         if !is_create || calls > 2 {
             return answer(request);
